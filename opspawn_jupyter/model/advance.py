@@ -1,0 +1,153 @@
+"""The task after an event: the one function that moves state.
+
+``advance`` is pure. The store calls it under its lock before an event is written, so an event
+that reaches the journal was legal in the state that it met; the client and the tests replay the
+same function over the same events and come to the same task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from opspawn_jupyter.errors import IllegalTransition
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.states import (
+    INTERRUPTED_CELL,
+    TRANSITIONS,
+    CellState,
+    EventType,
+    State,
+)
+from opspawn_jupyter.model.task import Cell, Problem, Progress, Task
+
+
+def advance(task: Task | None, event: Draft) -> Task:
+    """The task as it stands after the event.
+
+    Raises ``IllegalTransition`` where the task's state forbids the event; the task is then
+    unchanged. A submission is the only event that meets no task.
+    """
+    if event.type is EventType.SUBMITTED:
+        return _submitted(task, event)
+    if task is None:
+        raise IllegalTransition(event.type.value, hint=f"there is no task {event.task_id}")
+    moved = _move(task, event)
+    change = _CHANGES.get(event.type)
+    return change(moved, event) if change else moved
+
+
+def _submitted(task: Task | None, event: Draft) -> Task:
+    if task is not None:
+        raise IllegalTransition(event.type.value, hint=f"task {task.id} exists already")
+    identity = {"id": event.task_id, "state": State.PENDING, "created_at": event.at.isoformat()}
+    return wire.decode(Task, {**event.data, **identity})
+
+
+def _move(task: Task, event: Draft) -> Task:
+    if event.number:
+        task = _reported(task, event)
+    transition = TRANSITIONS.get(event.type)
+    if transition is None:
+        _require(task, event, frozenset({State.RUNNING}))
+        return task
+    _require(task, event, transition.sources)
+    moved = replace(task, state=transition.target)
+    return _finished(moved, event) if transition.target.is_final else moved
+
+
+def _reported(task: Task, event: Draft) -> Task:
+    """Reports come in order, each once: a repeated, late or foreign one is refused here."""
+    if event.type is EventType.STARTED:
+        is_next = event.attempt == task.attempt + 1
+    else:
+        is_next = event.attempt == task.attempt and event.number > task.report_number
+    if not is_next:
+        raise IllegalTransition(event.type.value, hint="this report was taken before")
+    return replace(task, report_number=event.number)
+
+
+def _require(task: Task, event: Draft, sources: frozenset[State]) -> None:
+    if task.state not in sources:
+        raise IllegalTransition(
+            event.type.value,
+            hint=f"task {task.id} is {task.state.value}",
+            detail={"task_id": task.id, "state": task.state.value},
+        )
+
+
+def _finished(task: Task, event: Draft) -> Task:
+    """An outcome also settles the cell that it caught at work."""
+    verdict = INTERRUPTED_CELL[task.state]
+    cells = tuple(
+        replace(cell, state=verdict) if cell.state is CellState.RUNNING else cell
+        for cell in task.cells
+    )
+    problem = event.data.get("error")
+    return replace(
+        task,
+        finished_at=event.at,
+        cells=cells,
+        error=wire.decode(Problem, problem) if problem else None,
+    )
+
+
+def _started(task: Task, event: Draft) -> Task:
+    return replace(
+        task,
+        attempt=event.attempt,
+        report_number=event.number,
+        worker=event.data.get("worker"),
+        started_at=event.at,
+        cells=(),
+        outputs={},
+        progress=None,
+    )
+
+
+def _cancel_requested(task: Task, _event: Draft) -> Task:
+    return replace(task, cancel_requested=True)
+
+
+def _cells_planned(task: Task, event: Draft) -> Task:
+    return replace(task, cells=tuple(wire.decode(Cell, cell) for cell in event.data["cells"]))
+
+
+def _cell_started(task: Task, event: Draft) -> Task:
+    return _with_cell(task, event, {"state": CellState.RUNNING})
+
+
+def _cell_finished(task: Task, event: Draft) -> Task:
+    changes = {
+        "state": CellState(event.data["state"]),
+        "duration_seconds": event.data.get("duration_seconds"),
+        "execution_count": event.data.get("execution_count"),
+    }
+    return _with_cell(task, event, changes)
+
+
+def _with_cell(task: Task, event: Draft, changes: Mapping[str, Any]) -> Task:
+    index = event.data["index"]
+    cells = tuple(replace(cell, **changes) if cell.index == index else cell for cell in task.cells)
+    return replace(task, cells=cells)
+
+
+def _step_output(task: Task, event: Draft) -> Task:
+    return replace(task, outputs={**task.outputs, event.data["name"]: event.data["value"]})
+
+
+def _step_progress(task: Task, event: Draft) -> Task:
+    return replace(task, progress=wire.decode(Progress, event.data))
+
+
+_CHANGES: Mapping[EventType, Callable[[Task, Draft], Task]] = {
+    EventType.STARTED: _started,
+    EventType.CANCEL_REQUESTED: _cancel_requested,
+    EventType.CELLS_PLANNED: _cells_planned,
+    EventType.CELL_STARTED: _cell_started,
+    EventType.CELL_FINISHED: _cell_finished,
+    EventType.STEP_OUTPUT: _step_output,
+    EventType.STEP_PROGRESS: _step_progress,
+}

@@ -1,0 +1,58 @@
+"""Notebook tasks: what a caller asks for, and what is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from opspawn_jupyter.model.task import STRICT
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookRequest:
+    """``spec`` of a submission of kind ``notebook``. Give ``notebook`` or ``content``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    #: Path of the notebook: absolute, or relative to the server's root.
+    notebook: str | None = None
+    #: The notebook itself (nbformat 4 JSON), where there is no file.
+    content: Mapping[str, Any] | None = None
+    #: Values by parameter name, already of their JSON type.
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: Values as a person types them; each is read by the type that the notebook declares.
+    parameters_text: Mapping[str, str] = field(default_factory=dict)
+    #: Kernel name; the notebook's own where it is left out.
+    kernel: str | None = None
+    #: Where the kernel starts: absolute, or relative to the root. The notebook's directory
+    #: where it is left out.
+    working_directory: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookSpec:
+    """``spec`` of a task of kind ``notebook``: checked, converted, complete."""
+
+    #: Relative to the server's root; None for code that came from a cell.
+    notebook: str | None
+    parameters: Mapping[str, Any]
+    kernel: str
+    #: The kernel's language as its kernelspec names it, in lower case.
+    language: str
+    #: Relative to the server's root.
+    working_directory: str
+    #: Digest of the pinned notebook's bytes.
+    source_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One parameter that a notebook declares in its ``parameters`` cell."""
+
+    name: str
+    #: As written (``int``, ``list[str]``, ``str | None``); "Any" where nothing tells.
+    type: str = "Any"
+    #: Python source of the default value.
+    default: str = ""
+    help: str = ""

@@ -1,0 +1,62 @@
+"""The files of one task, by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from opspawn_jupyter.model.ids import short
+
+#: Characters of a task's name that may stand in a directory's name on every file system.
+_UNSAFE = re.compile(r"[^\w.-]+")
+_LONGEST_NAME = 60
+
+
+def directory_name(name: str, task_id: str, created_at: datetime) -> str:
+    """``<name>_<UTC>_<id>``: sorts by name and time; the id keeps two runs in one second apart."""
+    safe = _UNSAFE.sub("-", name).strip("-.")[:_LONGEST_NAME] or "task"
+    return f"{safe}_{created_at:%Y%m%dT%H%M%SZ}_{short(task_id)}"
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Where one task keeps what it was given and what it made."""
+
+    path: Path
+
+    @property
+    def input(self) -> Path:
+        """The notebook as it was when the task was submitted; never changed."""
+        return self.path / "input.ipynb"
+
+    @property
+    def output(self) -> Path:
+        """The executed notebook: valid JSON at every moment, complete at the end."""
+        return self.path / "output.ipynb"
+
+    @property
+    def events(self) -> Path:
+        """The worker's journal, one JSON object a line."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What happened, for people."""
+        return self.path / "run.log"
+
+    @property
+    def summary(self) -> Path:
+        """The outcome, for programs: cells, outputs and error as JSON."""
+        return self.path / "summary.json"
+
+    @property
+    def artifacts(self) -> Path:
+        """Files that the task leaves for others."""
+        return self.path / "artifacts"
+
+    @property
+    def environment(self) -> Path:
+        """What it ran with: Python, platform, kernel, packages and their versions."""
+        return self.path / "environment.json"

@@ -1,0 +1,121 @@
+"""The states of a task and of a cell, and the only table of transitions.
+
+``model/advance.py`` applies it; nothing else changes a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a task stands."""
+
+    #: Accepted, not yet in the queue. Enters by submission; leaves to the queue.
+    PENDING = "pending"
+    #: Waits for a free worker. Enters from pending; leaves when a worker starts it.
+    QUEUED = "queued"
+    #: A worker holds it. Enters from queued; leaves with an outcome.
+    RUNNING = "running"
+    #: Every cell that had to run did. Final.
+    SUCCESS = "success"
+    #: The user's code raised. Final.
+    FAILED = "failed"
+    #: Our time limit ended it. Final.
+    TIMED_OUT = "timed_out"
+    #: Its kernel, worker or machine died. Final.
+    CRASHED = "crashed"
+    #: Somebody asked for its end. Final.
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing moves a task out of this state."""
+        return self in FINAL
+
+
+FINAL = frozenset({State.SUCCESS, State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED})
+
+
+class CellState(StrEnum):
+    """What became of one code cell."""
+
+    NOT_RUN = "not_run"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CRASHED = "crashed"
+    CANCELLED = "cancelled"
+
+
+class EventType(StrEnum):
+    """What can be said about a task. ``data`` of each is listed in docs/reference/events.md."""
+
+    SUBMITTED = "task.submitted"
+    QUEUED = "task.queued"
+    STARTED = "task.started"
+    CANCEL_REQUESTED = "task.cancel_requested"
+    SUCCEEDED = "task.succeeded"
+    FAILED = "task.failed"
+    TIMED_OUT = "task.timed_out"
+    CRASHED = "task.crashed"
+    CANCELLED = "task.cancelled"
+    WITHDRAWN = "task.withdrawn"
+    KERNEL_STARTED = "kernel.started"
+    CELLS_PLANNED = "cells.planned"
+    CELL_STARTED = "cell.started"
+    CELL_OUTPUT = "cell.output"
+    CELL_FINISHED = "cell.finished"
+    STEP_OUTPUT = "step.output"
+    STEP_PROGRESS = "step.progress"
+    STEP_LOG = "step.log"
+
+    @property
+    def is_durable(self) -> bool:
+        """The event is journalled. A cell's output is not: it lies in the executed notebook, and
+        the event only shows it early to whoever is listening."""
+        return self is not EventType.CELL_OUTPUT
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change of state: legal from ``sources``, leading to ``target``."""
+
+    sources: frozenset[State]
+    target: State
+
+
+def _from(*sources: State, to: State) -> Transition:
+    return Transition(frozenset(sources), to)
+
+
+TRANSITIONS: Mapping[EventType, Transition] = {
+    EventType.QUEUED: _from(State.PENDING, to=State.QUEUED),
+    EventType.STARTED: _from(State.QUEUED, to=State.RUNNING),
+    EventType.SUCCEEDED: _from(State.RUNNING, to=State.SUCCESS),
+    EventType.FAILED: _from(State.RUNNING, to=State.FAILED),
+    EventType.TIMED_OUT: _from(State.RUNNING, to=State.TIMED_OUT),
+    EventType.CRASHED: _from(State.RUNNING, to=State.CRASHED),
+    EventType.CANCELLED: _from(State.RUNNING, to=State.CANCELLED),
+    # Its own event, so that the server can never end a task that a worker has just started.
+    EventType.WITHDRAWN: _from(State.PENDING, State.QUEUED, to=State.CANCELLED),
+}
+
+#: The event by which a worker reports each outcome.
+OUTCOME_EVENTS: Mapping[State, EventType] = {
+    transition.target: event
+    for event, transition in TRANSITIONS.items()
+    if transition.target in FINAL and State.RUNNING in transition.sources
+}
+
+#: What an outcome makes of the cell that was running when it came.
+INTERRUPTED_CELL: Mapping[State, CellState] = {
+    State.SUCCESS: CellState.SUCCESS,
+    State.FAILED: CellState.FAILED,
+    State.TIMED_OUT: CellState.TIMED_OUT,
+    State.CRASHED: CellState.CRASHED,
+    State.CANCELLED: CellState.CANCELLED,
+}

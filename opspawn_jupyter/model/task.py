@@ -1,0 +1,159 @@
+"""A task: one unit of work with a kind, a spec, a policy and a state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from opspawn_jupyter.model.states import CellState, State
+
+#: pydantic reads this at the edges: a misspelt field is refused, not ignored.
+STRICT: dict[str, Any] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How long a task may take."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    #: Limit for the whole run, from start to end.
+    timeout_seconds: float | None = None
+    #: Limit for each cell.
+    cell_timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What a caller asks for. ``spec`` is the kind's own; see ``NotebookRequest``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    kind: str = "notebook"
+    spec: Mapping[str, Any]
+    #: For people; the notebook's file name where it is left out.
+    name: str | None = None
+    policy: Policy = field(default_factory=Policy)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: A second submission with the same key gives the first one's task.
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What became of one code cell of the executed notebook."""
+
+    #: Position in the executed notebook, from 0, counting the injected parameters cell and
+    #: cells of every type, but not the markers that papermill adds after a failure.
+    index: int
+    state: CellState = CellState.NOT_RUN
+    #: The notebook format's own cell id.
+    id: str | None = None
+    #: First line of the source, for display.
+    title: str = ""
+    duration_seconds: float | None = None
+    execution_count: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a running notebook says that it is."""
+
+    fraction: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Why a task did not succeed."""
+
+    #: Class name of the exception, or the outcome for what is not an exception.
+    name: str
+    message: str
+    #: Lines as IPython gives them, with ANSI colours.
+    traceback: tuple[str, ...] = ()
+    #: The cell that it happened in.
+    cell_index: int | None = None
+    #: The signal that ended the kernel or worker, where one did.
+    signal: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A task as it stands after ``seq``."""
+
+    id: str
+    kind: str
+    name: str
+    state: State
+    spec: Mapping[str, Any]
+    policy: Policy = field(default_factory=Policy)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: Relative to the server's root, with forward slashes.
+    run_directory: str
+    submitted_by: str = ""
+    idempotency_key: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    #: The try that is running or ran last, from 1; 0 before the first.
+    attempt: int = 0
+    #: Number of the last report taken from this attempt's worker.
+    report_number: int = 0
+    cancel_requested: bool = False
+    worker: str | None = None
+    cells: tuple[Cell, ...] = ()
+    #: Values that the notebook gave with ``step.output``, by name.
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress | None = None
+    error: Problem | None = None
+    #: Sequence number of the last event about this task.
+    seq: int = 0
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """Time from start to end, of a finished task."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def running_cell(self) -> Cell | None:
+        """The cell at work."""
+        return next((cell for cell in self.cells if cell.state is CellState.RUNNING), None)
+
+    @property
+    def cells_done(self) -> int:
+        """How many code cells have ended, however they ended."""
+        waiting = (CellState.NOT_RUN, CellState.RUNNING)
+        return sum(cell.state not in waiting for cell in self.cells)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskQuery:
+    """Which tasks to list, in which order."""
+
+    states: tuple[State, ...] = ()
+    kind: str | None = None
+    #: Tasks whose name begins so.
+    name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: One of ``SORT_FIELDS``, with ``-`` before it for descending order.
+    sort: str = "-created_at"
+    limit: int = 50
+    #: ``next_cursor`` of the page before.
+    cursor: str | None = None
+
+
+SORT_FIELDS = ("created_at", "finished_at", "name", "state", "kind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskPage:
+    """One page of a listing."""
+
+    tasks: tuple[Task, ...]
+    #: None on the last page.
+    next_cursor: str | None = None

@@ -1,0 +1,103 @@
+"""What server and worker say to each other.
+
+The worker asks (``TakeRequest``) and the server answers when it has something (``TakeAnswer``).
+The worker reports (``Report``); everything it reports may be repeated without harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.task import Policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """One attempt of a task, handed to a worker."""
+
+    task_id: str
+    attempt: int
+    kind: str
+    name: str
+    spec: Mapping[str, Any]
+    policy: Policy
+    #: Absolute path.
+    run_directory: str
+    #: Absolute path that the spec's relative paths start from.
+    root_directory: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grace:
+    """How long a worker and its runners wait for a process before they take the next measure."""
+
+    #: For a kernel to obey an interrupt.
+    interrupt_seconds: float = 5.0
+    #: For a process to end once it was asked to, before it is killed.
+    terminate_seconds: float = 5.0
+    #: For a kernel to start.
+    kernel_start_seconds: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeRequest:
+    """A worker says what it holds and how much more it can take."""
+
+    #: How many more tasks it can run now.
+    free_slots: int
+    #: Attempt by task id, of all that it is running or has not finished reporting.
+    held: Mapping[str, int] = field(default_factory=dict)
+    #: Tasks that it is already cancelling.
+    cancelling: tuple[str, ...] = ()
+    #: How long the server may keep the request open.
+    wait_seconds: float = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeAnswer:
+    """What the worker is to do."""
+
+    assignments: tuple[Assignment, ...] = ()
+    #: Tasks to cancel.
+    cancel: tuple[str, ...] = ()
+    #: The server is leaving for good: finish what runs, then exit.
+    dismissed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedEvent:
+    """An event as its worker saw it."""
+
+    type: EventType
+    at: datetime
+    data: Mapping[str, Any] = field(default_factory=dict)
+    #: As ``Draft.number``; 0 for events that are not durable.
+    number: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What happened on one attempt, in order."""
+
+    task_id: str
+    attempt: int
+    events: tuple[ReportedEvent, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRequest:
+    """Reports on any number of attempts."""
+
+    reports: tuple[Report, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportAnswer:
+    """The server has all of it durably, save for what concerns ``unknown`` tasks."""
+
+    #: Tasks or attempts that this server knows nothing of; the worker drops them.
+    unknown: tuple[str, ...] = ()

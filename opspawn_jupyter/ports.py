@@ -1,0 +1,158 @@
+"""Every seam of the system on one page: what the verbs need from the world.
+
+Each port has interchangeable answers in a folder of the plural name. The contract suite of a
+port (``tests/contract``) runs over all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.model.states import EventType, State
+from opspawn_jupyter.model.table import Table
+from opspawn_jupyter.model.task import Task, TaskPage, TaskQuery
+from opspawn_jupyter.model.work import Assignment
+
+
+class Store(Protocol):
+    """The memory of the system: the journal of events and the tasks they add up to."""
+
+    async def append(self, drafts: Sequence[Draft]) -> tuple[Event, ...]:
+        """Write the events, all or none, and return once they are durable.
+
+        Called by every verb, for each change of state. Raises ``IllegalTransition`` where a
+        task's state forbids one of them, ``StoreUnavailable`` where they cannot be written;
+        nothing is stored then. Concurrent calls share one sync of the disk.
+        """
+
+    async def task(self, task_id: str) -> Task | None:
+        """The task as it stands now. Called for each status request."""
+
+    async def resolve(self, reference: str) -> tuple[str, ...]:
+        """Ids of the tasks whose id is, or ends with, the reference; at most a few.
+
+        Called for ids that people type.
+        """
+
+    async def task_by_key(self, idempotency_key: str) -> Task | None:
+        """The task that was submitted with this key. Called for submissions that carry one."""
+
+    async def unfinished(self) -> tuple[Task, ...]:
+        """Every task that is not final, oldest first. Called once, at start."""
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        """One page of tasks. Raises ``InvalidRequest`` for an unknown sort field or a cursor
+        that does not belong to the query."""
+
+    async def events(
+        self, *, after: int = 0, limit: int = 1000, task_id: str | None = None
+    ) -> tuple[Event, ...]:
+        """Durable events with a higher seq than ``after``, in order.
+
+        Called when a listener comes (back), and for the history of a task.
+        """
+
+    async def last_seq(self) -> int:
+        """Seq of the last durable event; 0 in an empty store."""
+
+    async def sql(self, query: str) -> Table:
+        """Answer one read-only query over the views ``tasks``, ``cells`` and ``events``.
+
+        Raises ``QueryInvalid`` for anything that writes, touches files or the network, does not
+        parse, or runs too long.
+        """
+
+    async def close(self) -> None:
+        """Write out everything and release the files. Called once, at the end."""
+
+
+class Queue(Protocol):
+    """Tasks on their way to workers. Keeps nothing of its own: the store can refill it."""
+
+    async def put(self, task: Task) -> None:
+        """Offer a queued task. Called after the event that queued it is durable."""
+
+    async def take(self, worker: str, free_slots: int, held: Mapping[str, int]) -> tuple[str, ...]:
+        """Ids of up to ``free_slots`` tasks for this worker, without waiting.
+
+        A task that was handed to this worker before and is not in ``held`` got lost on the way
+        and is handed out again.
+        """
+
+    async def remove(self, task_id: str) -> None:
+        """The task has started or ended: nobody else may be given it."""
+
+    async def release(self, worker: str) -> None:
+        """The worker is gone: what it was handed and did not start is offered again."""
+
+    def notify(self) -> None:
+        """Wake all who wait in ``changed``: there is something to tell the workers."""
+
+    @property
+    def version(self) -> int:
+        """Grows with each change; read it before looking, so that no change is missed."""
+
+    async def changed(self, since: int, timeout_seconds: float) -> None:
+        """Wait until the version is above ``since``, or the time is over."""
+
+
+class Bus(Protocol):
+    """Where events are told to whoever listens. Telling never blocks and never fails a verb."""
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Called after durable events are durable, and at once for the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A submission that was found good."""
+
+    #: Name for people, where the caller gave none.
+    name: str
+    #: The kind's spec for the task: checked, converted, complete.
+    spec: Mapping[str, Any]
+    #: Files to pin in the run directory, by name.
+    files: Mapping[str, bytes]
+
+
+class Kind(Protocol):
+    """What may be submitted under a kind's name. Found by entry point ``opspawn_jupyter.kinds``."""
+
+    def prepare(self, spec: Mapping[str, Any]) -> Prepared:
+        """Check everything that can be checked before the task is accepted.
+
+        Called once for each submission, in a thread: it may read files. Raises
+        ``InvalidRequest`` or ``NotFound`` with a sentence that says what to do.
+        """
+
+
+class Reporter(Protocol):
+    """How a runner tells what happens. Told events are written to the run directory's journal
+    before they are sent."""
+
+    def tell(self, type: EventType, data: Mapping[str, Any]) -> None:
+        """Called for everything that happens, in order. Does not wait for the server."""
+
+    def on_stop(self, callback: Callable[[State], None]) -> None:
+        """Say what is to be called when the run must end before its time.
+
+        Called once, early. The callback gets the outcome to aim for, ``cancelled``, or ``crashed``
+        where the worker has died; it comes in another thread, at most twice, and at once where
+        that has happened already. It must return without waiting.
+        """
+
+
+class Runner(Protocol):
+    """What carries out a task of one kind, in a process of its own. Found by entry point
+    ``opspawn_jupyter.runners``; the class is called with the worker's ``Grace``."""
+
+    def run(self, assignment: Assignment, directory: Path, reporter: Reporter) -> None:
+        """Carry it out and tell the outcome as the last event.
+
+        Called once, in the main thread of a fresh process whose standard streams go to
+        ``run.log``.
+        """

@@ -1,0 +1,140 @@
+"""The one function that moves state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from opspawn_jupyter.errors import IllegalTransition
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.advance import advance
+from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.ids import new_id
+from opspawn_jupyter.model.states import (
+    OUTCOME_EVENTS,
+    TRANSITIONS,
+    CellState,
+    EventType,
+    State,
+)
+from opspawn_jupyter.model.task import Task
+
+TASK_ID = new_id()
+
+
+def draft(type: EventType, number: int = 0, attempt: int = 0, **data: object) -> Draft:
+    return Draft(task_id=TASK_ID, type=type, data=data, number=number, attempt=attempt)
+
+
+def submitted() -> Task:
+    return advance(
+        None,
+        draft(
+            EventType.SUBMITTED,
+            kind="notebook",
+            name="report",
+            spec={},
+            run_directory="opspawn_runs/report",
+        ),
+    )
+
+
+def running() -> Task:
+    queued = advance(submitted(), draft(EventType.QUEUED))
+    return advance(queued, draft(EventType.STARTED, number=1, attempt=1, worker="w"))
+
+
+def with_cells(task: Task) -> Task:
+    planned = advance(
+        task,
+        draft(EventType.CELLS_PLANNED, number=2, attempt=1, cells=[{"index": 0}, {"index": 2}]),
+    )
+    return advance(planned, draft(EventType.CELL_STARTED, number=3, attempt=1, index=2))
+
+
+def test_every_pair_of_state_and_event_is_legal_or_refused_as_the_table_says() -> None:
+    """The table is the law: nothing outside it may move a task."""
+    for state in State:
+        for type, transition in TRANSITIONS.items():
+            task = replace(running(), state=state, attempt=0)
+            event = draft(type)
+
+            if state in transition.sources and type is not EventType.STARTED:
+                assert advance(task, event).state is transition.target
+            elif state not in transition.sources:
+                with pytest.raises(IllegalTransition):
+                    advance(task, event)
+
+
+def test_final_states_have_no_way_out() -> None:
+    """A late report must never overwrite an outcome."""
+    sources = {state for transition in TRANSITIONS.values() for state in transition.sources}
+
+    assert not any(state.is_final for state in sources)
+
+
+def test_each_outcome_has_one_event_that_a_worker_reports() -> None:
+    """Runners choose the event by the outcome."""
+    assert set(OUTCOME_EVENTS) == {state for state in State if state.is_final}
+    assert OUTCOME_EVENTS[State.CANCELLED] is EventType.CANCELLED
+
+
+def test_submission_makes_a_pending_task_from_its_data() -> None:
+    """A task is what its events say, so that replaying them rebuilds it."""
+    task = submitted()
+
+    assert (task.id, task.state, task.name) == (TASK_ID, State.PENDING, "report")
+
+
+def test_a_report_that_was_taken_before_is_refused() -> None:
+    """Workers repeat reports after a broken connection; the second must not count."""
+    task = with_cells(running())
+
+    with pytest.raises(IllegalTransition):
+        advance(task, draft(EventType.CELL_STARTED, number=3, attempt=1, index=2))
+
+
+def test_a_report_of_another_attempt_is_refused() -> None:
+    """A worker that was thought dead must not write into the next try."""
+    with pytest.raises(IllegalTransition):
+        advance(running(), draft(EventType.SUCCEEDED, number=9, attempt=2))
+
+
+@pytest.mark.parametrize("outcome", [state for state in State if state.is_final])
+def test_an_outcome_settles_the_running_cell_and_no_other(outcome: State) -> None:
+    """A cell that never ran must say so, whatever ended the task."""
+    task = advance(with_cells(running()), draft(OUTCOME_EVENTS[outcome], number=4, attempt=1))
+
+    assert task.state is outcome
+    assert [cell.state for cell in task.cells] == [CellState.NOT_RUN, CellState(outcome.value)]
+    assert task.finished_at is not None
+
+
+def test_a_cell_event_of_a_task_that_does_not_run_is_refused() -> None:
+    """Only a running task has running cells."""
+    with pytest.raises(IllegalTransition):
+        advance(submitted(), draft(EventType.CELL_STARTED, index=0))
+
+
+def test_step_outputs_and_progress_are_kept() -> None:
+    """They are what result() and the progress bar show."""
+    task = running()
+    task = advance(task, draft(EventType.STEP_OUTPUT, number=2, attempt=1, name="rows", value=3))
+    task = advance(
+        task, draft(EventType.STEP_PROGRESS, number=3, attempt=1, fraction=0.5, text="half")
+    )
+
+    assert task.outputs == {"rows": 3}
+    assert task.progress is not None
+    assert task.progress.fraction == 0.5
+
+
+def test_a_task_survives_the_wire() -> None:
+    """Server, worker and client must see the same record."""
+    task = advance(
+        with_cells(running()),
+        draft(EventType.FAILED, number=4, attempt=1, error={"name": "E", "message": "m"}),
+    )
+
+    assert wire.decode(Task, wire.encode(task)) == task
