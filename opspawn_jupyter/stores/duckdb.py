@@ -1,0 +1,251 @@
+"""The store of one machine: a journal for durability, memory for the present, DuckDB to ask.
+
+An event is acknowledged once it lies in the journal, which is cheap because all that wait share
+one sync. Unfinished tasks live in memory. Every quarter of a second one transaction inserts the
+new events and newly finished tasks into DuckDB, together with the seq they reach to; what the
+journal has beyond that seq is replayed at the next start: exactly once.
+
+Threads: one decides and journals (``writer.py``), one writes DuckDB, some read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event as Flag
+from threading import Lock, Thread
+from typing import ParamSpec, TypeVar
+
+import duckdb
+
+from opspawn_jupyter.errors import StoreUnavailable
+from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.model.table import Table
+from opspawn_jupyter.model.task import Task, TaskPage, TaskQuery
+from opspawn_jupyter.stores import listing, recovery, rows
+from opspawn_jupyter.stores.database import fetch
+from opspawn_jupyter.stores.memory import Held
+from opspawn_jupyter.stores.recovery import Recovered
+from opspawn_jupyter.stores.user_sql import UserQuery
+from opspawn_jupyter.stores.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FLUSH_SECONDS = 0.25
+_FLUSH_EVENTS = 20_000
+_MOST_MATCHES = 5
+
+
+class DuckDBStore:
+    """The ``Store`` port. Made by ``open``; used from any event loop of this process."""
+
+    def __init__(
+        self, recovered: Recovered, *, sql_timeout_seconds: float, sql_max_rows: int
+    ) -> None:
+        self._database = recovered.database
+        self._memory = recovered.memory
+        self._journal = recovered.journal
+        self._sql_timeout_seconds = sql_timeout_seconds
+        self._sql_max_rows = sql_max_rows
+        self._newest_finished_id = self._database.value("newest_finished_id") or ""
+        #: Held while what memory holds and what DuckDB shows change together.
+        self._handover = Lock()
+        #: Connections of users' queries under way, to be stopped at the end.
+        self._asking: set[duckdb.DuckDBPyConnection] = set()
+        self._is_closed = False
+        self._is_flushing = True
+        self._due = Flag()
+        self._readers = ThreadPoolExecutor(4, "opspawn-read")
+        self._queries = ThreadPoolExecutor(2, "opspawn-sql")
+        self._writer = Writer(self._memory, self._journal, self._find_finished, self._written)
+        self._flusher = Thread(target=self._flush_often, name="opspawn-flush", daemon=True)
+        self._flusher.start()
+
+    @classmethod
+    async def open(
+        cls,
+        state_directory: Path,
+        *,
+        sql_timeout_seconds: float = 30,
+        sql_max_rows: int = 10_000,
+    ) -> DuckDBStore:
+        """The store in this directory, made where there is none, recovered where there is one.
+
+        Raises ``StoreUnavailable`` that says what is wrong.
+        """
+
+        def build() -> DuckDBStore:
+            return cls(
+                recovery.recover(state_directory),
+                sql_timeout_seconds=sql_timeout_seconds,
+                sql_max_rows=sql_max_rows,
+            )
+
+        return await asyncio.to_thread(build)
+
+    async def append(self, drafts: Sequence[Draft]) -> tuple[Event, ...]:
+        """See ``Store.append``. Raises ``ValueError`` for an event that is not durable."""
+        for draft in drafts:
+            if not draft.type.is_durable:
+                message = f"{draft.type.value} is not durable: it is told, never stored"
+                raise ValueError(message)
+        self._require_open()
+        return await self._writer.put(tuple(drafts))
+
+    async def task(self, task_id: str) -> Task | None:
+        """See ``Store.task``."""
+        return self._memory.task(task_id) or await self._read(self._find_finished, task_id)
+
+    async def resolve(self, reference: str) -> tuple[str, ...]:
+        """See ``Store.resolve``."""
+        held = {task.id for task in self._memory.held().tasks if task.id.endswith(reference)}
+        found = await self._read(
+            self._database.rows, "finished_ids_ending", reference=reference, limit=_MOST_MATCHES
+        )
+        return tuple(sorted(held | {id for (id,) in found})[:_MOST_MATCHES])
+
+    async def task_by_key(self, idempotency_key: str) -> Task | None:
+        """See ``Store.task_by_key``."""
+        held = self._memory.task_by_key(idempotency_key)
+        if held is not None:
+            return held
+        record = await self._read(self._database.value, "finished_task_by_key", key=idempotency_key)
+        return rows.task(record) if record else None
+
+    async def unfinished(self) -> tuple[Task, ...]:
+        """See ``Store.unfinished``."""
+        live = [task for task in self._memory.held().tasks if not task.state.is_final]
+        return tuple(sorted(live, key=lambda task: (task.created_at, task.id)))
+
+    async def tasks(self, query: TaskQuery) -> TaskPage:
+        """See ``Store.tasks``."""
+        return await self._read(self._tasks, query)
+
+    async def events(
+        self, *, after: int = 0, limit: int = 1000, task_id: str | None = None
+    ) -> tuple[Event, ...]:
+        """See ``Store.events``."""
+        return await self._read(self._events, after, limit, task_id)
+
+    async def last_seq(self) -> int:
+        """See ``Store.last_seq``."""
+        return self._memory.seq
+
+    async def sql(self, query: str) -> Table:
+        """See ``Store.sql``."""
+        self._require_open()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._queries, self._sql, query)
+
+    async def close(self) -> None:
+        """See ``Store.close``."""
+        if not self._is_closed:
+            self._is_closed = True
+            await asyncio.to_thread(self._close)
+
+    async def _read(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self._require_open()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, lambda: read(*args, **kwargs))
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailable(hint="it was closed, because the server is stopping")
+
+    def _find_finished(self, task_id: str) -> Task | None:
+        if task_id > self._newest_finished_id:
+            return None  # spares each submission a look into the file
+        record = self._database.value("finished_task", id=task_id)
+        return rows.task(record) if record else None
+
+    def _tasks(self, query: TaskQuery) -> TaskPage:
+        with self._snapshot() as (cursor, held):
+            return listing.page(cursor, held.tasks, query)
+
+    def _events(self, after: int, limit: int, task_id: str | None) -> tuple[Event, ...]:
+        with self._snapshot() as (cursor, held):
+            found = fetch(cursor, "events_after", after=after, limit=limit, task_id=task_id)
+        fresh = (
+            event for event in held.events if event.seq > after and task_id in (None, event.task_id)
+        )
+        return (*map(rows.event, found), *fresh)[:limit]
+
+    def _sql(self, query: str) -> Table:
+        question = UserQuery(
+            query, timeout_seconds=self._sql_timeout_seconds, max_rows=self._sql_max_rows
+        )
+        with self._snapshot() as (cursor, held):
+            self._asking.add(cursor)
+            try:
+                return question.answer(cursor, held)
+            finally:
+                self._asking.discard(cursor)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Held]]:
+        """The file as of some seq, and everything that came after it: together the whole."""
+        with self._database.cursor() as cursor:
+            with self._handover:
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+                fetch(cursor, "meta", key="applied")  # the first look fixes what is seen
+                held = self._memory.held()
+            yield cursor, held
+
+    def _written(self) -> None:
+        if self._memory.event_count >= _FLUSH_EVENTS:
+            self._due.set()
+
+    def _flush_often(self) -> None:
+        while not self._is_closed:
+            self._due.wait(_FLUSH_SECONDS)
+            self._due.clear()
+            self._try_flush()
+
+    def _try_flush(self) -> None:
+        """Flush; where it fails all stays in memory and journal for the next time."""
+        try:
+            self._flush()
+        except Exception:  # the thread must outlive whatever one batch meets
+            self._database.abandon()
+            if self._is_flushing:
+                logger.exception("history write failed")
+            self._is_flushing = False
+        else:
+            if not self._is_flushing:
+                logger.info("history write works again")
+            self._is_flushing = True
+
+    def _flush(self) -> None:
+        held = self._memory.held()
+        if not held.events:
+            return
+        applied = held.events[-1].seq
+        newest = max((task.id for task in held.finished), default="")
+        self._database.begin(held.events, held.finished)
+        with self._handover:
+            self._database.commit()
+            # Before memory lets go: whoever misses a task there must look into the file.
+            self._newest_finished_id = max(self._newest_finished_id, newest)
+            self._memory.forget(applied)
+        self._journal.prune(applied)
+
+    def _close(self) -> None:
+        for cursor in tuple(self._asking):
+            cursor.interrupt()
+        self._queries.shutdown(cancel_futures=True)
+        self._readers.shutdown()
+        self._writer.stop()
+        self._due.set()
+        self._flusher.join()
+        self._try_flush()
+        try:
+            self._database.close()
+        except duckdb.Error:
+            logger.exception("history not written whole; the next start does it")

@@ -1,0 +1,80 @@
+"""Events and finished tasks as rows of the database, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.stores.chain import compact
+
+
+def event_row(event: Event) -> tuple[Any, ...]:
+    """A row of ``events``."""
+    return (
+        event.seq,
+        timestamp(event.at),
+        event.task_id,
+        event.attempt,
+        event.number,
+        event.type.value,
+        compact(event.data),
+        event.hash,
+    )
+
+
+def event(row: Sequence[Any]) -> Event:
+    """The event of a row of ``events``."""
+    seq, happened_at, task_id, attempt, number, type, data, digest = row
+    return Event(
+        seq=seq,
+        at=happened_at.replace(tzinfo=UTC),
+        task_id=task_id,
+        attempt=attempt,
+        number=number,
+        type=EventType(type),
+        data=json.loads(data),
+        hash=digest,
+    )
+
+
+def task_row(task: Task) -> tuple[Any, ...]:
+    """A row of ``finished_tasks``; for users' queries also of an unfinished one."""
+    record = wire.encode(task)
+    return (
+        task.id,
+        task.kind,
+        task.name,
+        task.state.value,
+        timestamp(task.created_at),
+        timestamp(task.started_at),
+        timestamp(task.finished_at),
+        task.duration_seconds,
+        task.attempt,
+        task.submitted_by,
+        task.idempotency_key,
+        task.run_directory,
+        compact(record["labels"]),
+        compact(record["spec"]),
+        compact(record["outputs"]),
+        task.error.name if task.error else None,
+        task.error.message if task.error else None,
+        compact(record["cells"]),
+        task.seq,
+        compact(record),
+    )
+
+
+def task(record: str) -> Task:
+    """The task of the column ``record``."""
+    return wire.decode(Task, json.loads(record))
+
+
+def timestamp(moment: datetime | None) -> datetime | None:
+    """As DuckDB's TIMESTAMP: in UTC, without saying so."""
+    return moment and moment.astimezone(UTC).replace(tzinfo=None)

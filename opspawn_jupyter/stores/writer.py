@@ -1,0 +1,140 @@
+"""The thread that makes events durable: all that wait are written together and synced once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from opspawn_jupyter.errors import StoreUnavailable
+from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.stores.journal import Journal
+from opspawn_jupyter.stores.memory import Memory, Stage
+
+logger = logging.getLogger(__name__)
+
+#: Most requests of one batch: its latency is everybody's.
+_BATCH = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    drafts: Sequence[Draft]
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[tuple[Event, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Verdict:
+    request: _Request
+    outcome: tuple[Event, ...] | Exception
+
+    def deliver(self) -> None:
+        answer = self.request.answer
+        if answer.done():
+            return  # the caller has gone away; the events stay
+        if isinstance(self.outcome, Exception):
+            answer.set_exception(self.outcome)
+        else:
+            answer.set_result(self.outcome)
+
+
+class Writer:
+    """Decides, journals and applies drafts in the order of their arrival.
+
+    ``on_write`` is called after each batch.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        journal: Journal,
+        find_finished: Callable[[str], Task | None],
+        on_write: Callable[[], None],
+    ) -> None:
+        self._memory = memory
+        self._journal = journal
+        self._find_finished = find_finished
+        self._on_write = on_write
+        self._waiting: SimpleQueue[_Request | None] = SimpleQueue()
+        self._is_writable = True
+        self._thread = Thread(target=self._run, name="opspawn-journal", daemon=True)
+        self._thread.start()
+
+    def put(self, drafts: Sequence[Draft]) -> asyncio.Future[tuple[Event, ...]]:
+        """Events for the drafts, once they are durable. Called in an event loop."""
+        loop = asyncio.get_running_loop()
+        request = _Request(drafts=drafts, loop=loop, answer=loop.create_future())
+        self._waiting.put(request)
+        return request.answer
+
+    def stop(self) -> None:
+        """Write what waits, then end. Nothing may be put afterwards."""
+        self._waiting.put(None)
+        self._thread.join()
+        self._journal.close()
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            requests = [request for request in batch if request is not None]
+            if requests:
+                _deliver(self._write(requests))
+                self._on_write()
+            if len(requests) < len(batch):
+                return
+
+    def _next_batch(self) -> list[_Request | None]:
+        batch = [self._waiting.get()]
+        with suppress(Empty):
+            while batch[-1] is not None and len(batch) < _BATCH:
+                batch.append(self._waiting.get_nowait())
+        return batch
+
+    def _write(self, requests: Sequence[_Request]) -> list[_Verdict]:
+        stage = Stage(self._memory, self._find_finished)
+        verdicts = [_decide(stage, request) for request in requests]
+        try:
+            if stage.events:
+                self._journal.append(stage.bodies, stage.seq + 1)
+                self._note(None)
+        except StoreUnavailable as failure:
+            self._note(failure)
+            # Refusals too: they may have met a state that is now undone.
+            return [_Verdict(request=request, outcome=failure) for request in requests]
+        self._memory.apply(stage)
+        return verdicts
+
+    def _note(self, failure: StoreUnavailable | None) -> None:
+        """Log when writing stops and when it works again, not each time."""
+        if failure and self._is_writable:
+            logger.error("journal unwritable reason=%s", failure)
+        elif not failure and not self._is_writable:
+            logger.info("journal writable again")
+        self._is_writable = failure is None
+
+
+def _decide(stage: Stage, request: _Request) -> _Verdict:
+    try:
+        return _Verdict(request=request, outcome=stage.add(request.drafts))
+    except Exception as refusal:  # whatever one caller's drafts raise is that caller's alone
+        return _Verdict(request=request, outcome=refusal)
+
+
+def _deliver(verdicts: Sequence[_Verdict]) -> None:
+    """Hand each loop all its answers in one call: waking it is what costs."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Verdict]] = {}
+    for verdict in verdicts:
+        by_loop.setdefault(verdict.request.loop, []).append(verdict)
+    for loop, its in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed while its caller waited
+            loop.call_soon_threadsafe(_deliver_all, its)
+
+
+def _deliver_all(verdicts: Sequence[_Verdict]) -> None:
+    for verdict in verdicts:
+        verdict.deliver()

@@ -1,0 +1,84 @@
+"""The journal's files: what is read back, what is dropped, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from opspawn_jupyter.errors import StoreUnavailable
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.stores import chain, journal
+from opspawn_jupyter.stores.journal import Journal
+from tests.contract.store_steps import life
+
+
+def fill(
+    directory: Path, lives: int = 1, segment_bytes: int = journal.SEGMENT_BYTES
+) -> list[Event]:
+    """Write some tasks' events, a batch for each task."""
+    written: list[Event] = []
+    open_end = Journal(directory, 1, segment_bytes)
+    for _ in range(lives):
+        bodies = []
+        for draft in life():
+            previous = written[-1].hash if written else ""
+            event, body = chain.link(draft, len(written) + 1, previous)
+            written.append(event)
+            bodies.append(body)
+        open_end.append(bodies, len(written) + 1)
+    open_end.close()
+    return written
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    """Over all segments, in order, exactly."""
+    written = fill(tmp_path, lives=10, segment_bytes=4000)
+
+    assert list(journal.read(tmp_path)) == written
+    assert chain.first_break(journal.read(tmp_path)) is None
+    assert len(journal.segments(tmp_path)) > 3
+
+
+@pytest.mark.parametrize("kept", [0, 1, 8, 9, 10, 150, -1])
+def test_a_torn_end_is_dropped(tmp_path: Path, kept: int) -> None:
+    """Power went off in the middle of a line: it was never acknowledged."""
+    written = fill(tmp_path)
+    (path,) = journal.segments(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]) + lines[-1][:kept])
+
+    dropped = journal.mend(tmp_path)
+
+    assert dropped == len(lines[-1][:kept])
+    assert list(journal.read(tmp_path)) == written[:-1]
+    assert path.read_bytes() == b"".join(lines[:-1])
+
+
+@pytest.mark.parametrize("line", [1, 4, 8])
+def test_a_damaged_line_is_refused_by_file_and_line(tmp_path: Path, line: int) -> None:
+    """It was acknowledged; going on without it would be a silent loss."""
+    fill(tmp_path)
+    (path,) = journal.segments(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[line - 1] = lines[line - 1].replace(b"task", b"tosk", 1)
+    path.write_bytes(b"".join(lines))
+
+    assert journal.mend(tmp_path) == 0
+    with pytest.raises(StoreUnavailable, match=rf"{path.name}.*line {line} is damaged"):
+        list(journal.read(tmp_path))
+
+
+def test_segments_go_once_all_their_events_are_applied(tmp_path: Path) -> None:
+    """The journal stays small, and nothing that the database lacks goes with it."""
+    written = fill(tmp_path, lives=10, segment_bytes=4000)
+    open_end = Journal(tmp_path, len(written) + 1)
+
+    open_end.prune(applied=30)
+    kept = list(journal.read(tmp_path))
+    open_end.prune(applied=len(written))
+    open_end.close()
+
+    assert 1 < kept[0].seq <= 31
+    assert kept == written[kept[0].seq - 1 :]
+    assert len(journal.segments(tmp_path)) == 1

@@ -1,0 +1,263 @@
+"""What a store is after its process or its disk failed, with real processes and real files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import pytest
+
+from opspawn_jupyter.errors import StoreUnavailable
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.states import State
+from opspawn_jupyter.stores import chain, journal
+from opspawn_jupyter.stores.database import FILE_NAME, Database
+from opspawn_jupyter.stores.duckdb import DuckDBStore
+from opspawn_jupyter.stores.queries import migrations
+from tests.contract.store_steps import life, queued
+
+T = TypeVar("T")
+ROOT = Path(__file__).parents[3]
+
+
+def process(verb: str, state: Path) -> subprocess.Popen[str]:
+    """``store_process.py`` at work."""
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("store_process.py")), verb, str(state)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+    )
+
+
+def with_store(state: Path, use: Callable[[DuckDBStore], Awaitable[T]]) -> T:
+    """What ``use`` gives, with the store open."""
+
+    async def body() -> T:
+        store = await DuckDBStore.open(state)
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(body())
+
+
+async def all_events(store: DuckDBStore) -> tuple[Event, ...]:
+    """The whole history."""
+    return await store.events(limit=10_000_000)
+
+
+async def write_lives(store: DuckDBStore) -> None:
+    """Ten finished tasks."""
+    for _ in range(10):
+        await store.append(life())
+
+
+def assert_whole(state: Path, acknowledged: list[str]) -> None:
+    """Every acknowledged task is there and ended; the chain has neither gap nor break."""
+
+    async def look(store: DuckDBStore) -> None:
+        events = await all_events(store)
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        assert chain.first_break(events) is None
+        for task_id in acknowledged[:: max(1, len(acknowledged) // 50)] + acknowledged[-8:]:
+            task = await store.task(task_id)
+            assert task is not None
+            assert task.state is State.SUCCESS
+        ended = {event.task_id for event in events if event.type.value == "task.succeeded"}
+        assert set(acknowledged) <= ended
+        ((rows, ids),) = (await store.sql("select count(*), count(distinct id) from tasks")).rows
+        assert rows == ids
+
+    with_store(state, look)
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    """The promise of the journal: several times, in the middle of writing, on one store."""
+    acknowledged: list[str] = []
+    for lines in (1, 300, 900, 2000):
+        with process("write", tmp_path / "state") as writer:
+            assert writer.stdout is not None
+            acknowledged += [next(writer.stdout).strip() for _ in range(lines)]
+            writer.kill()
+            # What was still in the pipe was acknowledged as well; its last line may be torn.
+            acknowledged += [line.strip() for line in writer.stdout if line.endswith("\n")]
+            writer.wait()
+
+        assert_whole(tmp_path / "state", acknowledged)
+
+
+def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
+    """The caller gets a sentence, nothing half-written is read back, and room makes it go on."""
+    with process("fill", tmp_path / "state") as filler:
+        assert filler.stdout is not None
+        said = filler.stdout.read().splitlines()
+        assert filler.wait() == 0
+
+    full = [line for line in said if line.startswith("full: ")]
+    assert len(full) == 1
+    assert "make room" in full[0]
+    assert_whole(tmp_path / "state", [line for line in said if line not in full])
+
+
+def test_a_full_disk_of_the_database_delays_only_the_history(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where DuckDB cannot write, journal and memory carry on, and one line of log says so."""
+    failures = 3
+
+    class Failing(Database):
+        left = failures
+
+        def commit(self) -> None:
+            if Failing.left:
+                Failing.left -= 1
+                message = "no space"
+                raise duckdb.IOException(message)
+            super().commit()
+
+    async def use(store: DuckDBStore) -> None:
+        store._database.__class__ = Failing
+        await write_lives(store)
+        while Failing.left:
+            assert len(await all_events(store)) == 80
+            assert (await store.sql("select count(*) from tasks")).rows == ((10,),)
+
+    with_store(tmp_path / "state", use)
+
+    assert_whole(tmp_path / "state", [])
+    failed = [record for record in caplog.records if "failed" in record.message]
+    assert len(failed) == 1
+
+
+def test_a_second_process_is_told_who_has_the_store(tmp_path: Path) -> None:
+    """Two servers in one directory: the second one says what to do."""
+    with process("hold", tmp_path / "state") as holder:
+        assert holder.stdout is not None
+        assert next(holder.stdout) == "open\n"
+
+        with pytest.raises(StoreUnavailable, match=rf"process {holder.pid} has it open"):
+            asyncio.run(DuckDBStore.open(tmp_path / "state"))
+
+        holder.communicate()
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """The server starts degraded and its health says why."""
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(StoreUnavailable, match="make and write files there"):
+        asyncio.run(DuckDBStore.open(tmp_path / "file" / "state"))
+
+
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
+    """With what to do, and without touching it."""
+    (tmp_path / FILE_NAME).write_bytes(b"not a database" * 1000)
+
+    with pytest.raises(StoreUnavailable, match="is damaged"):
+        asyncio.run(DuckDBStore.open(tmp_path))
+
+    assert (tmp_path / FILE_NAME).read_bytes() == b"not a database" * 1000
+
+
+def test_a_damaged_journal_keeps_the_store_closed(tmp_path: Path) -> None:
+    """And the database is released, so that it can be repaired or copied."""
+    with_store(tmp_path, write_lives)
+    (path,) = journal.segments(tmp_path / "journal")
+    path.write_bytes(path.read_bytes().replace(b"local", b"LOCAL", 1))
+
+    with pytest.raises(StoreUnavailable, match="line 3 is damaged"):
+        asyncio.run(DuckDBStore.open(tmp_path))
+
+    duckdb.connect(tmp_path / FILE_NAME, config={"threads": 3}).close()
+
+
+def test_an_edited_event_keeps_the_store_closed(tmp_path: Path) -> None:
+    """Even where the editor made the line's checksum right again: the chain tells."""
+    with_store(tmp_path, write_lives)
+    (path,) = journal.segments(tmp_path / "journal")
+    lines = path.read_bytes().splitlines(keepends=True)
+    body = lines[2][9:-1].replace(b"local", b"other")
+    lines[2] = b"%08x %s\n" % (zlib.crc32(body), body)
+    path.write_bytes(b"".join(lines))
+
+    with pytest.raises(StoreUnavailable, match="event 3 was changed"):
+        asyncio.run(DuckDBStore.open(tmp_path))
+
+
+def test_journal_and_database_must_belong_together(tmp_path: Path) -> None:
+    """A lost database beside a pruned journal would otherwise look like an empty history."""
+    with_store(tmp_path, write_lives)
+    with_store(tmp_path, write_lives)
+    (path,) = journal.segments(tmp_path / "journal")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.unlink()
+    (path.parent / "journal-0000000000000101.jsonl").write_bytes(b"".join(lines[100:]))
+    (tmp_path / FILE_NAME).unlink()
+
+    with pytest.raises(StoreUnavailable, match="event 1 is missing"):
+        asyncio.run(DuckDBStore.open(tmp_path))
+
+
+def test_the_state_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """Parameters and outputs lie in it."""
+    with_store(tmp_path / "state", write_lives)
+
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    (path,) = journal.segments(tmp_path / "state" / "journal")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("version", range(len(migrations()) + 1))
+def test_a_database_of_every_earlier_version_is_brought_up_to_date(
+    tmp_path: Path, version: int
+) -> None:
+    """People upgrade from any release. Version 0 is a file without tables."""
+    with duckdb.connect(tmp_path / FILE_NAME) as connection:
+        for number in range(1, version + 1):
+            connection.execute(migrations()[number])
+            connection.execute("update meta set value = ? where key = 'version'", [number])
+
+    with_store(tmp_path, write_lives)
+
+    with duckdb.connect(tmp_path / FILE_NAME) as connection:
+        meta = dict(connection.execute("select key, value from meta").fetchall())
+        assert meta == {"version": max(migrations()), "applied": 80}
+        assert connection.execute("select count(*) from finished_tasks").fetchall() == [(10,)]
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    """After a downgrade: better no history than a damaged one."""
+    with_store(tmp_path, write_lives)
+    with duckdb.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("update meta set value = 999 where key = 'version'")
+
+    with pytest.raises(StoreUnavailable, match="its version is 999"):
+        asyncio.run(DuckDBStore.open(tmp_path))
+
+
+def test_a_caller_that_gives_up_does_not_undo_its_events(tmp_path: Path) -> None:
+    """A closed connection cancels the request; what was under way is still whole."""
+
+    async def use(store: DuckDBStore) -> None:
+        drafts = queued("01a1fa78-6d3f-7c52-94da-2ccdacddfc4c")
+        request = asyncio.ensure_future(store.append(drafts))
+        await asyncio.sleep(0)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+        await store.append(life())
+
+        assert [event.seq for event in await all_events(store)] == list(range(1, 11))
+
+    with_store(tmp_path, use)
