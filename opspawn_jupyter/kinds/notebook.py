@@ -1,0 +1,208 @@
+"""Notebook tasks: everything that can be known to be wrong is refused before a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opspawn_jupyter.errors import (
+    InvalidRequest,
+    NotANotebook,
+    NotebookNotFound,
+    OutsideRoot,
+    ParameterInvalid,
+    UnknownKernel,
+)
+from opspawn_jupyter.kinds import parameters, values
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.notebook import NotebookRequest, NotebookSpec, Parameter
+from opspawn_jupyter.parsing import parse
+from opspawn_jupyter.ports import Prepared
+from opspawn_jupyter.settings import Settings
+
+#: Languages for which papermill can write a parameters cell (``papermill.translators``), in
+#: lower case. A test compares it with papermill's own registry.
+TRANSLATED_LANGUAGES = frozenset(
+    {
+        "python",
+        "r",
+        "scala",
+        "julia",
+        "matlab",
+        ".net-csharp",
+        ".net-fsharp",
+        ".net-powershell",
+        "bash",
+    }
+)
+
+#: Kernel of a notebook that names none, as Jupyter's own default.
+_DEFAULT_KERNEL = "python3"
+
+#: Kernelspecs by name, as ``KernelSpecManager.get_all_specs`` gives them.
+KernelSpecs = Callable[[], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A notebook as submitted."""
+
+    content: bytes
+    document: Mapping[str, Any]
+    #: None for code that came without a file.
+    path: Path | None
+
+
+class NotebookKind:
+    """Checks and pins notebooks of one server."""
+
+    def __init__(self, settings: Settings, kernel_specs: KernelSpecs) -> None:
+        self._root = settings.root_directory
+        self._max_bytes = settings.max_notebook_bytes
+        self._kernel_specs = kernel_specs
+
+    def prepare(self, spec: Mapping[str, Any]) -> Prepared:
+        """The checked spec and the pinned input."""
+        request = parse(NotebookRequest, spec, "spec of a notebook task")
+        source = self._source(request)
+        kernel, language = self._kernel(request.kernel, source.document)
+        checked = NotebookSpec(
+            notebook=self._relative(source.path) if source.path else None,
+            parameters=_bind(source.document, language, request),
+            kernel=kernel,
+            language=language,
+            working_directory=self._working_directory(request, source.path),
+            source_sha256=hashlib.sha256(source.content).hexdigest(),
+        )
+        return Prepared(
+            name=source.path.stem if source.path else "cell",
+            spec=wire.encode(checked),
+            files={"input.ipynb": source.content},
+        )
+
+    def parameters(self, path: str) -> Sequence[Parameter]:
+        """What the notebook at the path declares. Raises as ``prepare`` does."""
+        source = self._read(path)
+        _, language = self._kernel(None, source.document)
+        return _declared(source.document) if language == "python" else ()
+
+    def _source(self, request: NotebookRequest) -> _Source:
+        if (request.notebook is None) == (request.content is None):
+            raise InvalidRequest(hint="give either the path of a notebook or its content")
+        if request.notebook is not None:
+            return self._read(request.notebook)
+        content = json.dumps(request.content, indent=1, ensure_ascii=False).encode()
+        return _Source(content=content, document=_parsed(content, "content"), path=None)
+
+    def _read(self, given: str) -> _Source:
+        path = self._inside(given)
+        if path.is_dir():
+            raise NotANotebook(given, hint="it is a directory")
+        try:
+            size = path.stat().st_size
+            if size > self._max_bytes:
+                raise NotANotebook(given, hint=f"it has {size} bytes, above the limit")
+            content = path.read_bytes()
+        except FileNotFoundError as failure:
+            raise NotebookNotFound(given) from failure
+        except OSError as failure:
+            raise NotANotebook(given, hint=f"it cannot be read ({failure.strerror})") from failure
+        return _Source(content=content, document=_parsed(content, given), path=path)
+
+    def _inside(self, given: str) -> Path:
+        """The path, inside the root: as written, or after following links."""
+        if "\0" in given:
+            raise NotebookNotFound(given)
+        path = Path(os.path.normpath(self._root / given))
+        for candidate in (path, path.resolve()):
+            if candidate.is_relative_to(self._root):
+                return candidate
+        raise OutsideRoot(given)
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def _working_directory(self, request: NotebookRequest, source: Path | None) -> str:
+        if request.working_directory is None:
+            return self._relative(source.parent if source else self._root)
+        path = self._inside(request.working_directory)
+        if not path.is_dir():
+            raise InvalidRequest(request.working_directory, hint="there is no such directory")
+        return self._relative(path)
+
+    def _kernel(self, asked: str | None, document: Mapping[str, Any]) -> tuple[str, str]:
+        """Name and language of the kernel to use."""
+        specs = self._kernel_specs()
+        own = document.get("metadata", {}).get("kernelspec", {}).get("name")
+        name = asked or own or _DEFAULT_KERNEL
+        if name not in specs:
+            known = ", ".join(sorted(specs))
+            raise UnknownKernel(name, hint=f"installed are {known}; choose one with --kernel")
+        return name, str(specs[name]["spec"].get("language", "")).lower()
+
+
+def _parsed(content: bytes, name: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(content)
+    except ValueError as failure:
+        raise NotANotebook(name, hint=f"it is not valid JSON ({failure})") from failure
+    if not isinstance(document, dict) or "nbformat" not in document:
+        raise NotANotebook(name, hint="it is JSON, but has no 'nbformat'")
+    if document["nbformat"] != 4:
+        raise NotANotebook(
+            name, hint="only format 4 is run; convert it with `jupyter nbconvert --to notebook`"
+        )
+    if not _is_well_formed(document):
+        raise NotANotebook(name, hint="its cells or metadata do not have the notebook format")
+    return document
+
+
+def _is_well_formed(document: Mapping[str, Any]) -> bool:
+    cells, metadata = document.get("cells"), document.get("metadata", {})
+    return (
+        isinstance(cells, list)
+        and all(_is_cell(cell) for cell in cells)
+        and isinstance(metadata, dict)
+        and isinstance(metadata.get("kernelspec", {}), dict)
+    )
+
+
+def _is_cell(cell: Any) -> bool:
+    return (
+        isinstance(cell, dict)
+        and isinstance(cell.get("cell_type"), str)
+        and isinstance(cell.get("source"), str | list)
+        and isinstance(cell.get("metadata", {}), dict)
+    )
+
+
+def _bind(
+    document: Mapping[str, Any], language: str, request: NotebookRequest
+) -> Mapping[str, Any]:
+    if language == "python":
+        return values.bind(_declared(document), request.parameters, request.parameters_text)
+    given = {**request.parameters, **request.parameters_text}
+    if given and language not in TRANSLATED_LANGUAGES:
+        raise ParameterInvalid(
+            ", ".join(given), hint=f"papermill cannot write parameters in {language!r}"
+        )
+    # What another language's cell declares is not parsed: every name is taken, text as text.
+    return values.bind(
+        [Parameter(name=name, default="…") for name in given],
+        request.parameters,
+        request.parameters_text,
+    )
+
+
+def _declared(document: Mapping[str, Any]) -> Sequence[Parameter]:
+    for cell in document["cells"]:
+        tags = cell.get("metadata", {}).get("tags", [])
+        if cell["cell_type"] == "code" and "parameters" in tags:
+            source = cell["source"]
+            return parameters.declared(source if isinstance(source, str) else "".join(source))
+    return ()

@@ -1,0 +1,135 @@
+"""Values for a notebook's parameters, checked against its declarations and converted.
+
+A value of the API is already of a JSON type and must fit strictly: the text "5" is not a number.
+A value from a command line is text, and is read by the declared type: "5" is a number where the
+notebook wants one and text where it wants text.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from opspawn_jupyter.errors import ParameterInvalid, ParameterMissing, ParameterUnknown
+from opspawn_jupyter.kinds.parameters import ANY, type_of
+from opspawn_jupyter.model.notebook import Parameter
+
+
+def bind(
+    declared: Iterable[Parameter], values: Mapping[str, Any], texts: Mapping[str, str]
+) -> dict[str, Any]:
+    """JSON values by parameter name, in the order given.
+
+    Raises ``ParameterUnknown``, ``ParameterInvalid`` or ``ParameterMissing``.
+    """
+    known = {parameter.name: parameter for parameter in declared}
+    _refuse_twice(values, texts)
+    _refuse_unknown(known, [*values, *texts])
+    bound = {name: _checked(known[name], value) for name, value in values.items()}
+    bound |= {name: _read(known[name], text) for name, text in texts.items()}
+    _require_all(known.values(), bound)
+    return bound
+
+
+def _refuse_twice(values: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    if twice := sorted(values.keys() & texts.keys()):
+        raise ParameterInvalid(", ".join(twice), hint="it was given twice")
+
+
+def _refuse_unknown(known: Mapping[str, Parameter], given: Iterable[str]) -> None:
+    unknown = [name for name in given if name not in known]
+    if not unknown:
+        return
+    listed = ", ".join(f"{parameter.name} ({parameter.type})" for parameter in known.values())
+    hint = f"it declares {listed}" if known else "it has no cell tagged 'parameters'"
+    raise ParameterUnknown(", ".join(unknown), hint=hint, detail={"known": list(known)})
+
+
+def _require_all(known: Iterable[Parameter], bound: Mapping[str, Any]) -> None:
+    missing = [item.name for item in known if not item.default and item.name not in bound]
+    if missing:
+        raise ParameterMissing(", ".join(missing), hint=f"give it with -p {missing[0]}=…")
+
+
+def _checked(parameter: Parameter, value: Any) -> Any:
+    """A JSON value that fits the type strictly."""
+    adapter = _adapter(parameter)
+    try:
+        return _plain(adapter, adapter.validate_json(json.dumps(value), strict=True))
+    except (ValidationError, ValueError) as failure:
+        raise _misfit(parameter, value) from failure
+
+
+def _read(parameter: Parameter, text: str) -> Any:
+    """A typed-in value, read by the declared type: JSON first, then a Python literal, then text.
+
+    Where text itself fits the type, text it stays: "007" for a ``str`` is not the number 7.
+    """
+    adapter = _adapter(parameter)
+    if parameter.type == ANY:
+        return _literal(text)
+    for attempt in (_as_none, _as_text, _as_json, _as_literal, _as_lax):
+        try:
+            return _plain(adapter, attempt(adapter, text))
+        except (ValidationError, ValueError, SyntaxError):
+            continue
+    raise _misfit(parameter, text)
+
+
+def _as_none(adapter: TypeAdapter[Any], text: str) -> Any:
+    if text not in ("None", "null"):
+        raise ValueError(text)
+    return adapter.validate_python(None, strict=True)
+
+
+def _as_text(adapter: TypeAdapter[Any], text: str) -> Any:
+    return adapter.validate_python(text, strict=True)
+
+
+def _as_json(adapter: TypeAdapter[Any], text: str) -> Any:
+    return adapter.validate_json(text, strict=True)
+
+
+def _as_literal(adapter: TypeAdapter[Any], text: str) -> Any:
+    return adapter.validate_python(ast.literal_eval(text), strict=True)
+
+
+def _as_lax(adapter: TypeAdapter[Any], text: str) -> Any:
+    return adapter.validate_strings(text)
+
+
+def _literal(text: str) -> Any:
+    """Undeclared type: a Python literal where it is one, as papermill reads its own ``-p``."""
+    try:
+        value = ast.literal_eval(text)
+        json.dumps(value, allow_nan=False)
+    except (ValueError, SyntaxError, TypeError):
+        return text
+    return value
+
+
+def _adapter(parameter: Parameter) -> TypeAdapter[Any]:
+    return TypeAdapter(type_of(parameter))
+
+
+def _plain(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """The value as JSON has it. Raises ``ValueError`` for what JSON lacks (NaN, infinity)."""
+    plain = adapter.dump_python(value, mode="json")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(value)
+    json.dumps(plain, allow_nan=False)
+    return plain
+
+
+def _misfit(parameter: Parameter, value: Any) -> ParameterInvalid:
+    return ParameterInvalid(
+        f"{parameter.name}={value}",
+        hint=f"the notebook declares {parameter.name}: {parameter.type}"
+        + (f" = {parameter.default}" if parameter.default else ""),
+        detail={"parameter": parameter.name, "type": parameter.type},
+    )

@@ -1,0 +1,1 @@
+"""What happens: one verb, one file. Verbs see ports, never adapters."""

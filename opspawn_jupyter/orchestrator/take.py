@@ -1,0 +1,60 @@
+"""Give a worker what it is to do, as soon as there is something."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.model.work import Assignment, TakeAnswer, TakeRequest
+from opspawn_jupyter.orchestrator.context import Orchestration
+
+
+async def take(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnswer:
+    """Assignments and cancellations for the worker; empty after ``wait_seconds`` without any."""
+    deadline = time.monotonic() + request.wait_seconds
+    while True:
+        version = o.queue.version
+        answer = await _look(o, worker, request)
+        remaining = deadline - time.monotonic()
+        if answer.assignments or answer.cancel or remaining <= 0:
+            return answer
+        await o.queue.changed(version, remaining)
+
+
+async def _look(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnswer:
+    taken = await o.queue.take(worker, request.free_slots, request.held)
+    tasks = [(task_id, await o.store.task(task_id)) for task_id in taken]
+    assignments = []
+    for task_id, task in tasks:
+        if task is not None and task.state is State.QUEUED:
+            assignments.append(_assignment(o, task))
+        else:
+            await o.queue.remove(task_id)  # it was cancelled while it waited
+    return TakeAnswer(assignments=tuple(assignments), cancel=await _to_cancel(o, request))
+
+
+def _assignment(o: Orchestration, task: Task) -> Assignment:
+    root = o.settings.root_directory
+    return Assignment(
+        task_id=task.id,
+        attempt=task.attempt + 1,
+        kind=task.kind,
+        name=task.name,
+        spec=task.spec,
+        policy=task.policy,
+        run_directory=str(root / Path(task.run_directory)),
+        root_directory=str(root),
+    )
+
+
+async def _to_cancel(o: Orchestration, request: TakeRequest) -> tuple[str, ...]:
+    """Held tasks that somebody cancelled, and those that have ended without this worker."""
+    held = [task_id for task_id in request.held if task_id not in request.cancelling]
+    tasks = [(task_id, await o.store.task(task_id)) for task_id in held]
+    return tuple(
+        task_id
+        for task_id, task in tasks
+        if task is None or task.cancel_requested or task.state.is_final
+    )

@@ -1,0 +1,1 @@
+"""Adapters of the Queue port, each named after its technology."""

@@ -1,0 +1,377 @@
+"""The life of a task through the verbs, over the real store and queue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opspawn_jupyter import errors
+from opspawn_jupyter.model import clock, wire
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import CellState, EventType, State
+from opspawn_jupyter.model.task import Policy, Submission, Task
+from opspawn_jupyter.model.work import Report, ReportedEvent, ReportRequest, TakeRequest
+from opspawn_jupyter.orchestrator import rescue
+from opspawn_jupyter.orchestrator.cancel import cancel
+from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.find import find
+from opspawn_jupyter.orchestrator.report import report
+from opspawn_jupyter.orchestrator.submit import submit
+from opspawn_jupyter.orchestrator.take import take
+from opspawn_jupyter.ports import Prepared
+from opspawn_jupyter.queues.local import LocalQueue
+from opspawn_jupyter.settings import Settings
+from opspawn_jupyter.stores.duckdb import DuckDBStore
+
+Scenario = Callable[[Orchestration], Awaitable[None]]
+
+
+class NoteKind:
+    """A kind that takes any text and pins it."""
+
+    def prepare(self, spec: Mapping[str, Any]) -> Prepared:
+        if "text" not in spec:
+            raise errors.InvalidRequest(hint="a note needs a text")
+        return Prepared(name="note", spec=dict(spec), files={"note.txt": spec["text"].encode()})
+
+
+class RecordingBus:
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+
+    def tell(self, events: Sequence[Event]) -> None:
+        self.told.extend(events)
+
+
+@asynccontextmanager
+async def orchestration(root: Path) -> AsyncIterator[Orchestration]:
+    state = root / ".opspawn"
+    store = await DuckDBStore.open(state, sql_timeout_seconds=5, sql_max_rows=100)
+    try:
+        yield Orchestration(
+            store=store,
+            queue=LocalQueue(),
+            bus=RecordingBus(),
+            kinds={"note": NoteKind()},
+            settings=Settings(
+                root_directory=root, state_directory=state, runs_directory=root / "runs"
+            ),
+        )
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[[Scenario], None]:
+    """Run a scenario against a fresh orchestration; again against what the last one left."""
+
+    def run(scenario: Scenario) -> None:
+        async def main() -> None:
+            async with orchestration(tmp_path) as o:
+                await asyncio.wait_for(scenario(o), 30)
+
+        asyncio.run(main())
+
+    return run
+
+
+def note(text: str = "hello", **given: Any) -> Submission:
+    return Submission(kind="note", spec={"text": text}, **given)
+
+
+def reported(type: EventType, number: int = 0, **data: Any) -> ReportedEvent:
+    return ReportedEvent(type=type, at=clock.now(), data=data, number=number)
+
+
+def of(task: Task, *events: ReportedEvent, attempt: int = 1) -> ReportRequest:
+    return ReportRequest(reports=(Report(task_id=task.id, attempt=attempt, events=events),))
+
+
+STARTED = reported(EventType.STARTED, 1, worker="w")
+PLANNED = reported(EventType.CELLS_PLANNED, 2, cells=[{"index": 0}])
+CELL = reported(EventType.CELL_STARTED, 3, index=0)
+SUCCEEDED = reported(EventType.SUCCEEDED, 4)
+
+
+async def started(o: Orchestration) -> Task:
+    task, _ = await submit(o, note(), "ada")
+    await take(o, "w", TakeRequest(free_slots=1, wait_seconds=0))
+    await report(o, "w", of(task, STARTED, PLANNED, CELL))
+    return await find(o, task.id)
+
+
+def files(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir()) if root.exists() else []
+
+
+def test_a_task_goes_from_submission_to_success(play: Callable[[Scenario], None]) -> None:
+    """The whole way, thin but real."""
+
+    async def scenario(o: Orchestration) -> None:
+        task, is_new = await submit(o, note(labels={"team": "a"}), "ada")
+        assert (is_new, task.state, task.name) == (True, State.QUEUED, "note")
+        directory = RunDirectory(o.settings.root_directory / task.run_directory)
+        assert (directory.path / "note.txt").read_text() == "hello"
+        assert directory.artifacts.is_dir()
+
+        answer = await take(o, "w", TakeRequest(free_slots=1))
+        (assignment,) = answer.assignments
+        assert (assignment.task_id, assignment.attempt) == (task.id, 1)
+        assert Path(assignment.run_directory) == directory.path
+
+        await report(o, "w", of(task, STARTED, PLANNED, CELL, SUCCEEDED))
+        done = await find(o, task.id)
+        assert (done.state, done.attempt, done.worker) == (State.SUCCESS, 1, "w")
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("submission", "error"),
+    [
+        (Submission(kind="dance", spec={}), errors.UnknownKind),
+        (Submission(kind="note", spec={}), errors.InvalidRequest),
+        (note(name=" "), errors.InvalidRequest),
+        (note(name="x" * 201), errors.InvalidRequest),
+        (note(policy=Policy(timeout_seconds=0)), errors.InvalidRequest),
+        (note(policy=Policy(cell_timeout_seconds=float("nan"))), errors.InvalidRequest),
+    ],
+)
+def test_a_bad_submission_leaves_nothing(
+    play: Callable[[Scenario], None], submission: Submission, error: type[errors.OpspawnError]
+) -> None:
+    """Refused means: no row, no directory, no queue entry."""
+
+    async def scenario(o: Orchestration) -> None:
+        with pytest.raises(error):
+            await submit(o, submission, "ada")
+
+        assert await o.store.unfinished() == ()
+        assert files(o.settings.runs_directory) == []
+
+    play(scenario)
+
+
+def test_a_task_that_cannot_be_stored_leaves_no_directory(
+    play: Callable[[Scenario], None],
+) -> None:
+    """A full disk must not fill the disk further."""
+
+    async def scenario(o: Orchestration) -> None:
+        await o.store.close()
+
+        with pytest.raises(errors.StoreUnavailable):
+            await submit(o, note(), "ada")
+
+        assert files(o.settings.runs_directory) == []
+
+    play(scenario)
+
+
+def test_the_same_key_gives_the_same_task(play: Callable[[Scenario], None]) -> None:
+    """A client that repeats a request after a time-out must not start it twice."""
+
+    async def scenario(o: Orchestration) -> None:
+        pairs = await asyncio.gather(
+            *(submit(o, note(idempotency_key="k"), "ada") for _ in range(5))
+        )
+
+        assert len({task.id for task, _ in pairs}) == 1
+        assert sorted(is_new for _, is_new in pairs) == [False] * 4 + [True]
+        assert len(files(o.settings.runs_directory)) == 1
+        with pytest.raises(errors.IdempotencyConflict):
+            await submit(o, note("other", idempotency_key="k"), "ada")
+
+    play(scenario)
+
+
+def test_a_repeated_report_changes_nothing_and_tells_nothing(
+    play: Callable[[Scenario], None],
+) -> None:
+    """Workers repeat what was not acknowledged."""
+
+    async def scenario(o: Orchestration) -> None:
+        task = await started(o)
+        before = len(o.bus.told)  # type: ignore[attr-defined]  # the recording bus
+
+        await report(o, "w", of(task, STARTED, PLANNED, CELL))
+        await asyncio.gather(*(report(o, "w", of(task, CELL, SUCCEEDED)) for _ in range(4)))
+
+        told = o.bus.told[before:]  # type: ignore[attr-defined]  # the recording bus
+        assert [event.type for event in told] == [EventType.SUCCEEDED]
+        assert (await find(o, task.id)).state is State.SUCCESS
+
+    play(scenario)
+
+
+def test_a_late_report_has_no_say(play: Callable[[Scenario], None]) -> None:
+    """What was settled stays settled."""
+
+    async def scenario(o: Orchestration) -> None:
+        task = await started(o)
+        await rescue.worker_lost(o, "w")
+
+        await report(o, "w", of(task, SUCCEEDED))
+
+        assert (await find(o, task.id)).state is State.CRASHED
+
+    play(scenario)
+
+
+def test_outputs_are_told_in_order_but_not_stored(play: Callable[[Scenario], None]) -> None:
+    """A listener must see a cell's output between its start and its end."""
+
+    async def scenario(o: Orchestration) -> None:
+        task = await started(o)
+        output = reported(EventType.CELL_OUTPUT, index=0, output_number=1)
+
+        await report(o, "w", of(task, output, SUCCEEDED))
+
+        *_, told, last = o.bus.told  # type: ignore[attr-defined]  # the recording bus
+        assert (told.type, last.type) == (EventType.CELL_OUTPUT, EventType.SUCCEEDED)
+        assert told.seq == last.seq - 1
+        stored = await o.store.events(task_id=task.id)
+        assert EventType.CELL_OUTPUT not in {event.type for event in stored}
+
+    play(scenario)
+
+
+def test_reports_on_unknown_tasks_are_named(play: Callable[[Scenario], None]) -> None:
+    """The worker must be able to forget them."""
+
+    async def scenario(o: Orchestration) -> None:
+        task = await started(o)
+
+        answer = await report(o, "w", of(replace(task, id="gone"), STARTED))
+
+        assert answer.unknown == ("gone",)
+
+    play(scenario)
+
+
+def test_a_waiting_task_is_cancelled_at_once(play: Callable[[Scenario], None]) -> None:
+    """It must not start any more, and a worker that was just handed it must drop it."""
+
+    async def scenario(o: Orchestration) -> None:
+        task, _ = await submit(o, note(), "ada")
+        await take(o, "w", TakeRequest(free_slots=1))
+
+        cancelled = await cancel(o, task.id, "eve")
+
+        assert cancelled.state is State.CANCELLED
+        assert cancelled.error is not None
+        assert "eve" in cancelled.error.message
+        answer = await take(o, "w", TakeRequest(free_slots=1, held={task.id: 1}, wait_seconds=0))
+        assert answer.cancel == (task.id,)
+        await report(o, "w", of(task, STARTED))
+        assert (await find(o, task.id)).state is State.CANCELLED
+
+    play(scenario)
+
+
+def test_a_running_task_is_cancelled_by_its_worker(play: Callable[[Scenario], None]) -> None:
+    """The request wakes the worker's long poll; the worker's report ends the task."""
+
+    async def scenario(o: Orchestration) -> None:
+        task = await started(o)
+        waiting = asyncio.create_task(
+            take(o, "w", TakeRequest(free_slots=0, held={task.id: 1}, wait_seconds=20))
+        )
+        await asyncio.sleep(0)
+
+        assert (await cancel(o, task.id, "eve")).cancel_requested
+        assert (await cancel(o, task.id, "eve")).state is State.RUNNING
+        assert (await asyncio.wait_for(waiting, 5)).cancel == (task.id,)
+
+        error = wire.encode({"name": "Cancelled", "message": "by eve"})
+        await report(o, "w", of(task, reported(EventType.CANCELLED, 4, error=error)))
+        done = await find(o, task.id)
+        assert (done.state, done.cells[0].state) == (State.CANCELLED, CellState.CANCELLED)
+        with pytest.raises(errors.IllegalTransition, match="cancelled"):
+            await cancel(o, task.id, "eve")
+
+    play(scenario)
+
+
+def test_a_dead_workers_task_ends_with_what_it_wrote_down(
+    play: Callable[[Scenario], None],
+) -> None:
+    """No finished result is lost, even when server and worker both died."""
+
+    async def scenario(o: Orchestration) -> None:
+        task = await started(o)
+        journal = RunDirectory(o.settings.root_directory / task.run_directory).events
+        records = [{**wire.encode(event), "attempt": 1} for event in (CELL, SUCCEEDED)]
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        journal.write_text(lines + '{"torn')
+
+        await rescue.worker_lost(o, "w")
+
+        assert (await find(o, task.id)).state is State.SUCCESS
+
+    play(scenario)
+
+
+def test_after_a_restart_nothing_is_lost_and_nothing_runs_for_ever(
+    play: Callable[[Scenario], None],
+) -> None:
+    """Queued tasks go back into the queue; running ones whose worker is gone have crashed."""
+    ids: dict[str, str] = {}
+
+    async def before(o: Orchestration) -> None:
+        ids["running"] = (await started(o)).id
+        ids["queued"] = (await submit(o, note(), "ada"))[0].id
+
+    async def after(o: Orchestration) -> None:
+        await rescue.recover(o, live_workers=())
+
+        crashed = await find(o, ids["running"])
+        assert (crashed.state, crashed.cells[0].state) == (State.CRASHED, CellState.CRASHED)
+        answer = await take(o, "new", TakeRequest(free_slots=5))
+        assert [assignment.task_id for assignment in answer.assignments] == [ids["queued"]]
+
+    play(before)
+    play(after)
+
+
+def test_after_a_restart_a_living_worker_goes_on(play: Callable[[Scenario], None]) -> None:
+    """The server may be restarted under a run of many hours."""
+    ids: list[str] = []
+
+    async def before(o: Orchestration) -> None:
+        ids.append((await started(o)).id)
+
+    async def after(o: Orchestration) -> None:
+        await rescue.recover(o, live_workers=("w",))
+        task = await find(o, ids[0])
+        assert task.state is State.RUNNING
+
+        await report(o, "w", of(task, SUCCEEDED))
+        assert (await find(o, ids[0])).state is State.SUCCESS
+
+    play(before)
+    play(after)
+
+
+def test_people_find_a_task_by_the_end_of_its_id(play: Callable[[Scenario], None]) -> None:
+    """Nobody types 36 characters."""
+
+    async def scenario(o: Orchestration) -> None:
+        task, _ = await submit(o, note(), "ada")
+
+        assert await find(o, task.id[-8:]) == task
+        for reference in (task.id[-3:], "ffffffff-ffff", ""):
+            with pytest.raises(errors.TaskNotFound):
+                await find(o, reference)
+
+    play(scenario)
