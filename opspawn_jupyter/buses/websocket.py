@@ -1,0 +1,136 @@
+"""Events for whoever listens on a websocket of this server.
+
+Each listener has a bounded queue of its own, so telling never waits: a listener that does not
+keep up is dropped and comes back with the sequence number it has seen. What a running task's
+cells print is not durable, so its end is kept here for those who start to look while it runs.
+
+Used from the server's event loop only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from functools import cached_property
+
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.states import TRANSITIONS, EventType
+
+#: What a listener may be behind before it is dropped.
+_LONGEST_QUEUE = 2000
+_MOST_QUEUED_CHARACTERS = 32 * 1024 * 1024
+#: What is kept of one task's outputs.
+_MOST_KEPT_CHARACTERS = 256 * 1024
+
+
+class Told:
+    """An event on its way to listeners; its JSON is made once for all of them."""
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+
+    @cached_property
+    def text(self) -> str:
+        """The event as a JSON message."""
+        return wire.to_json(self.event)
+
+
+class Subscription:
+    """What one listener has still to be told. Iterate it once."""
+
+    def __init__(self, outputs: Sequence[Told]) -> None:
+        #: Outputs of the task's cells from before this subscription.
+        self.outputs = tuple(outputs)
+        #: It was too slow and has missed something.
+        self.is_overrun = False
+        self._is_closed = False
+        self._waiting: deque[Told] = deque()
+        self._characters = 0
+        self._change = asyncio.Event()
+
+    def put(self, told: Told) -> None:
+        """Queue it, or give the listener up."""
+        if self._is_closed:
+            return
+        if not told.event.type.is_durable:
+            self._characters += len(told.text)
+        if len(self._waiting) >= _LONGEST_QUEUE or self._characters > _MOST_QUEUED_CHARACTERS:
+            self.is_overrun = True
+            self.close()
+            return
+        self._waiting.append(told)
+        self._change.set()
+
+    def close(self) -> None:
+        """End the iteration; what waits is dropped."""
+        self._is_closed = True
+        self._waiting.clear()
+        self._change.set()
+
+    async def __aiter__(self) -> AsyncIterator[Told]:
+        """Events as they come, until the subscription is closed."""
+        while not self._is_closed:
+            while self._waiting:
+                told = self._waiting.popleft()
+                if not told.event.type.is_durable:
+                    self._characters -= len(told.text)
+                yield told
+            self._change.clear()
+            if not self._waiting and not self._is_closed:
+                await self._change.wait()
+
+
+class _Kept:
+    """The end of what one task's cells put out."""
+
+    def __init__(self) -> None:
+        self.told: deque[Told] = deque()
+        self._characters = 0
+
+    def add(self, told: Told) -> None:
+        self.told.append(told)
+        self._characters += len(told.text)
+        while self._characters > _MOST_KEPT_CHARACTERS and len(self.told) > 1:
+            self._characters -= len(self.told.popleft().text)
+
+
+class WebsocketBus:
+    """Who listens, and the outputs of unfinished tasks."""
+
+    def __init__(self) -> None:
+        self._subscriptions: set[Subscription] = set()
+        self._kept: dict[str, _Kept] = {}
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Queue the events for every listener."""
+        for event in events:
+            told = Told(event)
+            self._keep(told)
+            for subscription in self._subscriptions:
+                subscription.put(told)
+
+    def subscribe(self, task_id: str | None = None) -> Subscription:
+        """Everything told from now on, and the kept outputs of the task."""
+        kept = self._kept.get(task_id) if task_id is not None else None
+        subscription = Subscription(tuple(kept.told) if kept else ())
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Tell it nothing more. To be called for every subscription in the end."""
+        subscription.close()
+        self._subscriptions.discard(subscription)
+
+    def close(self) -> None:
+        """End every subscription."""
+        for subscription in self._subscriptions:
+            subscription.close()
+
+    def _keep(self, told: Told) -> None:
+        event = told.event
+        if event.type is EventType.CELL_OUTPUT:
+            self._kept.setdefault(event.task_id, _Kept()).add(told)
+        elif event.type in TRANSITIONS and TRANSITIONS[event.type].target.is_final:
+            self._kept.pop(event.task_id, None)

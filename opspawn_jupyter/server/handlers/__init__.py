@@ -1,0 +1,1 @@
+"""HTTP and nothing else: read the request, call one verb, write the answer."""

@@ -1,0 +1,194 @@
+"""Every route on one page. Jupyter's handlers and the OpenAPI document are both made from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+from opspawn_jupyter.model.health import Health
+from opspawn_jupyter.model.table import Table
+from opspawn_jupyter.model.task import Submission, Task, TaskPage
+from opspawn_jupyter.model.work import ReportAnswer, ReportRequest, TakeAnswer, TakeRequest
+from opspawn_jupyter.server import schemas
+from opspawn_jupyter.server.handlers.base import EnvelopeMixin, UnknownRouteHandler
+from opspawn_jupyter.server.handlers.event import EventStreamHandler
+from opspawn_jupyter.server.handlers.health import HealthHandler, OpenApiHandler
+from opspawn_jupyter.server.handlers.notebook import ParametersHandler
+from opspawn_jupyter.server.handlers.sql import SqlHandler
+from opspawn_jupyter.server.handlers.task import (
+    TaskArtifactHandler,
+    TaskArtifactsHandler,
+    TaskCancelHandler,
+    TaskEventsHandler,
+    TaskHandler,
+    TaskLogsHandler,
+    TaskNotebookHandler,
+    TaskResultHandler,
+    TasksHandler,
+)
+from opspawn_jupyter.server.handlers.worker import ReportHandler, TakeHandler
+from opspawn_jupyter.server.service import Service
+
+API = "opspawn/api/v1"
+
+
+class Area(Enum):
+    """Who is asked about access: the resource that Jupyter's Authorizer is given, or the door."""
+
+    SERVER = "opspawn_server"
+    TASKS = "opspawn_tasks"
+    EVENTS = "opspawn_events"
+    SQL = "opspawn_sql"
+    NOTEBOOKS = "opspawn_notebooks"
+    #: Not Jupyter's: the workers' own secret opens it.
+    WORKERS = "opspawn_workers"
+
+
+class Content(Enum):
+    """Answers that are not one JSON record."""
+
+    DOCUMENT = "application/json"
+    NOTEBOOK = "application/x-ipynb+json"
+    FILE = "application/octet-stream"
+    MESSAGES = "websocket"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One method of a route."""
+
+    method: str
+    summary: str
+    answer: type[Any] | Content
+    status: HTTPStatus = HTTPStatus.OK
+    body: type[Any] | None = None
+    query: type[Any] | None = None
+    #: Anonymous callers are answered.
+    is_open: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One address. ``{name}`` stands for a segment of the path, ``{+name}`` for all the rest."""
+
+    path: str
+    handler: type[EnvelopeMixin]
+    area: Area
+    operations: tuple[Operation, ...]
+
+    @property
+    def pattern(self) -> str:
+        """The path as a regular expression."""
+        rest = re.sub(r"\{\+(\w+)\}", r"(?P<\1>.+)", self.path.replace(".", r"\."))
+        return re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", rest)
+
+
+def _get(summary: str, answer: type[Any] | Content, **more: Any) -> Operation:
+    return Operation(method="get", summary=summary, answer=answer, **more)
+
+
+def _post(summary: str, body: type[Any] | None, answer: type[Any], **more: Any) -> Operation:
+    return Operation(method="post", summary=summary, body=body, answer=answer, **more)
+
+
+def _route(path: str, handler: type[EnvelopeMixin], area: Area, *operations: Operation) -> Route:
+    return Route(path=path, handler=handler, area=area, operations=operations)
+
+
+ROUTES = (
+    _route(
+        "health",
+        HealthHandler,
+        Area.SERVER,
+        _get("Whether tasks can be submitted", Health, is_open=True),
+    ),
+    _route("openapi.json", OpenApiHandler, Area.SERVER, _get("This description", Content.DOCUMENT)),
+    _route(
+        "tasks",
+        TasksHandler,
+        Area.TASKS,
+        _post("Submit a task", Submission, Task, status=HTTPStatus.CREATED),
+        _get("List tasks", TaskPage, query=schemas.TaskListQuery),
+    ),
+    _route("tasks/{reference}", TaskHandler, Area.TASKS, _get("One task as it stands", Task)),
+    _route(
+        "tasks/{reference}/cancel",
+        TaskCancelHandler,
+        Area.TASKS,
+        _post("Cancel a task", None, Task, status=HTTPStatus.ACCEPTED),
+    ),
+    _route(
+        "tasks/{reference}/result",
+        TaskResultHandler,
+        Area.TASKS,
+        _get("Outputs or error of a finished task", schemas.TaskResult),
+    ),
+    _route(
+        "tasks/{reference}/logs",
+        TaskLogsHandler,
+        Area.TASKS,
+        _get("Part of the run's log", schemas.LogSlice, query=schemas.LogQuery),
+    ),
+    _route(
+        "tasks/{reference}/events",
+        TaskEventsHandler,
+        Area.TASKS,
+        _get("History of a task", schemas.EventList, query=schemas.EventQuery),
+    ),
+    _route(
+        "tasks/{reference}/artifacts",
+        TaskArtifactsHandler,
+        Area.TASKS,
+        _get("Names of the files that the task left", schemas.ArtifactList),
+    ),
+    _route(
+        "tasks/{reference}/artifacts/{+path}",
+        TaskArtifactHandler,
+        Area.TASKS,
+        _get("A file that the task left", Content.FILE),
+    ),
+    _route(
+        "tasks/{reference}/notebook",
+        TaskNotebookHandler,
+        Area.TASKS,
+        _get("The executed notebook", Content.NOTEBOOK, query=schemas.NotebookQuery),
+    ),
+    _route(
+        "notebooks/parameters",
+        ParametersHandler,
+        Area.NOTEBOOKS,
+        _get("What a notebook declares", schemas.ParameterList, query=schemas.PathQuery),
+    ),
+    _route("sql", SqlHandler, Area.SQL, _post("Read-only SQL", schemas.SqlRequest, Table)),
+    _route(
+        "events/stream",
+        EventStreamHandler,
+        Area.EVENTS,
+        _get("A websocket of events", Content.MESSAGES, query=schemas.StreamQuery),
+    ),
+    _route(
+        "workers/{worker_id}/take",
+        TakeHandler,
+        Area.WORKERS,
+        _post("Wait for work", TakeRequest, TakeAnswer),
+    ),
+    _route(
+        "workers/{worker_id}/reports",
+        ReportHandler,
+        Area.WORKERS,
+        _post("Report what happened", ReportRequest, ReportAnswer),
+    ),
+)
+
+
+def handlers(service: Service) -> list[tuple[str, type[EnvelopeMixin], dict[str, Any]]]:
+    """The routes as tornado takes them, relative to the server's base URL."""
+    known = [
+        (f"{API}/{route.pattern}", route.handler, {"service": service, "area": route.area.value})
+        for route in ROUTES
+    ]
+    unknown = {"service": service, "area": Area.SERVER.value}
+    return [*known, (f"{API}(?:/.*)?", UnknownRouteHandler, unknown)]

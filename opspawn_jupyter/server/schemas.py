@@ -1,0 +1,199 @@
+"""What requests carry and what answers hold, besides the model itself.
+
+pydantic checks what comes in (``parsing``); it is imported with the first request, or in the
+background after the start, because it costs the server 0.1 s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, ClassVar, TypeVar, get_origin, get_type_hints
+
+from annotated_types import Ge, Le
+
+from opspawn_jupyter.errors import InvalidRequest
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.task import STRICT, Problem, TaskQuery
+
+T = TypeVar("T")
+
+#: Names that Jupyter's own clients add to any address.
+_NOT_OURS = frozenset({"token", "_xsrf", "no_track_activity"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskListQuery:
+    """Which tasks to list. ``state`` and ``label`` may be given several times."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    state: tuple[State, ...] = ()
+    kind: str | None = None
+    name: str | None = None
+    label: tuple[str, ...] = ()
+    sort: str = "-created_at"
+    limit: Annotated[int, Ge(1), Le(500)] = 50
+    cursor: str | None = None
+
+    def record(self) -> TaskQuery:
+        """The query as the store takes it."""
+        return TaskQuery(
+            states=self.state,
+            kind=self.kind,
+            name=self.name,
+            labels=dict(_label(text) for text in self.label),
+            sort=self.sort,
+            limit=self.limit,
+            cursor=self.cursor,
+        )
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise InvalidRequest(text, hint="a label is asked for as label=name:value")
+    return name, value
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogQuery:
+    """Which part of a log: ``limit`` bytes from ``offset``, or the last ``tail`` lines."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    offset: Annotated[int, Ge(0)] = 0
+    limit: Annotated[int, Ge(1), Le(1 << 20)] = 65536
+    tail: Annotated[int, Ge(0), Le(100_000)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventQuery:
+    """Events with a higher ``seq`` than ``after``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    after: Annotated[int, Ge(0)] = 0
+    limit: Annotated[int, Ge(1), Le(1000)] = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamQuery:
+    """Where to begin (new events only, where ``after`` is left out), and whose events."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    after: Annotated[int, Ge(0)] | None = None
+    task: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotebookQuery:
+    """``format`` is ``ipynb`` or ``html``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    format: str = "ipynb"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathQuery:
+    """Path of a notebook, absolute or relative to the server's root."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlRequest:
+    """One read-only query over the views ``tasks``, ``cells`` and ``events``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    query: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskResult:
+    """What a finished task came to."""
+
+    state: State
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    error: Problem | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSlice:
+    """Part of a run's log."""
+
+    text: str
+    #: Where the next part begins, in bytes.
+    next_offset: int
+    #: The task has ended and there is no more.
+    finished: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventList:
+    """Events in order."""
+
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A file that a task left; ``path`` is relative to its artifacts."""
+
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactList:
+    """The files that a task left, by path."""
+
+    artifacts: tuple[Artifact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterList:
+    """What a notebook declares."""
+
+    parameters: tuple[Parameter, ...]
+
+
+def read_body(cls: type[T], body: bytes) -> T:
+    """The record in a request's body. Raises ``InvalidRequest`` that names what is wrong."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as failure:
+        raise InvalidRequest(hint=f"the body is not JSON: {failure}") from failure
+    if not isinstance(value, dict):
+        raise InvalidRequest(hint="the body must be a JSON object")
+    return _parse(cls, value, "body")
+
+
+def read_query(cls: type[T], arguments: Mapping[str, Sequence[str]]) -> T:
+    """The record in an address's query. Raises ``InvalidRequest`` that names what is wrong."""
+    several = _several(cls)
+    given = {
+        name: values if name in several else values[-1]
+        for name, values in arguments.items()
+        if any(values) and name not in _NOT_OURS and not name.isdigit()
+    }
+    return _parse(cls, given, "query")
+
+
+def _several(cls: type[Any]) -> frozenset[str]:
+    hints = get_type_hints(cls)
+    return frozenset(item.name for item in fields(cls) if get_origin(hints[item.name]) is tuple)
+
+
+def _parse(cls: type[T], value: Mapping[str, Any], what: str) -> T:
+    from opspawn_jupyter.parsing import parse  # imports pydantic, see above
+
+    return parse(cls, value, what)

@@ -1,0 +1,154 @@
+"""Keeps a local worker at hand while there are tasks for one.
+
+The first queued task starts the worker; one that dies is mourned (its tasks are settled) and
+replaced if tasks wait, more slowly each time it dies young. A worker that is at work when the
+server stops is left to its work: the next server adopts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from opspawn_jupyter.errors import Unavailable
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.ids import new_id, short
+from opspawn_jupyter.model.states import TRANSITIONS, EventType, State
+from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.rescue import recover, worker_lost
+from opspawn_jupyter.server.background import Background
+from opspawn_jupyter.server.worker_process import (
+    POLL_SECONDS,
+    WorkerProcess,
+    forget,
+    living_workers,
+)
+
+logger = logging.getLogger(__name__)
+
+#: A worker that lived so long did not die of its start.
+_YOUNG_SECONDS = 10.0
+_LONGEST_BACKOFF_SECONDS = 30.0
+#: From so many early deaths on it is said to be a problem.
+_ALARMING_DEATHS = 3
+
+
+class Supervisor:
+    """The local worker's employer. As a ``Bus`` it hears which tasks there are."""
+
+    def __init__(self) -> None:
+        self._workers: dict[str, WorkerProcess] = {}
+        self._started: dict[str, float] = {}
+        #: States of the tasks that are not final.
+        self._tasks: dict[str, State] = {}
+        self._wake = asyncio.Event()
+        self._early_deaths = 0
+        self._not_before = 0.0
+        self._background = Background()
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Follow the states of tasks."""
+        for event in events:
+            if event.type is EventType.SUBMITTED:
+                self._tasks[event.task_id] = State.PENDING
+            elif event.type in TRANSITIONS:
+                self._moved(event.task_id, TRANSITIONS[event.type].target)
+
+    async def start(self, o: Orchestration) -> None:
+        """Adopt living workers, settle what dead ones left, and begin to supervise."""
+        self._tasks = {task.id: task.state for task in await o.store.unfinished()}
+        living = await asyncio.to_thread(living_workers, o.settings.state_directory)
+        self._workers = {worker.worker_id: worker for worker in living}
+        for worker in living:
+            logger.info("worker adopted worker=%s pid=%s", worker.worker_id, worker.pid)
+        await recover(o, self._workers.keys())
+        self._background.start(self._supervise(o), "supervise")
+
+    async def close(self, grace_seconds: float) -> None:
+        """Stop supervising; end idle workers, leave the others at work."""
+        await self._background.close()
+        if State.RUNNING in self._tasks.values():
+            logger.info("worker left at work workers=%s", ",".join(self._workers))
+            return
+        await asyncio.gather(*(worker.end(grace_seconds) for worker in self._workers.values()))
+
+    @property
+    def unfinished_count(self) -> int:
+        """How many tasks are not final."""
+        return len(self._tasks)
+
+    @property
+    def problem(self) -> str | None:
+        """Why no task is run, if the worker does not stay alive."""
+        if self._early_deaths < _ALARMING_DEATHS:
+            return None
+        return (
+            f"The worker process has died {self._early_deaths} times right after its start, so no "
+            "task is run; worker.log in the state directory says why."
+        )
+
+    def _moved(self, task_id: str, state: State) -> None:
+        if state.is_final:
+            self._tasks.pop(task_id, None)
+            return
+        self._tasks[task_id] = state
+        if state is State.QUEUED and not self._workers:
+            self._wake.set()
+
+    @property
+    def _is_wanted(self) -> bool:
+        return not self._workers and bool(set(self._tasks.values()) - {State.RUNNING})
+
+    async def _supervise(self, o: Orchestration) -> None:
+        while True:
+            self._wake.clear()
+            await self._bury(o)
+            if self._is_wanted and time.monotonic() >= self._not_before:
+                await self._hire(o)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Until a task is queued or it is time to look again."""
+        timeout_seconds = POLL_SECONDS if self._workers or self._is_wanted else None
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), timeout_seconds)
+
+    async def _hire(self, o: Orchestration) -> None:
+        worker_id = f"local-{short(new_id())}"
+        try:
+            worker = await asyncio.to_thread(WorkerProcess.start, o.settings, worker_id)
+        except OSError:
+            logger.exception("worker cannot be started")
+            self._slow_down()
+            return
+        self._workers[worker_id] = worker
+        self._started[worker_id] = time.monotonic()
+        logger.info("worker started worker=%s pid=%s", worker_id, worker.pid)
+
+    async def _bury(self, o: Orchestration) -> None:
+        dead = [worker for worker in self._workers.values() if not worker.is_alive()]
+        for worker in dead:
+            try:
+                await worker_lost(o, worker.worker_id)
+            except Unavailable:
+                logger.exception("worker's tasks cannot be settled worker=%s", worker.worker_id)
+                return  # it stays on the list until they can
+            await asyncio.to_thread(forget, o.settings.state_directory, worker.worker_id)
+            self._mourn(worker.worker_id)
+
+    def _mourn(self, worker_id: str) -> None:
+        del self._workers[worker_id]
+        age_seconds = time.monotonic() - self._started.pop(worker_id, 0.0)
+        logger.warning("worker ended worker=%s age_seconds=%.1f", worker_id, age_seconds)
+        if age_seconds < _YOUNG_SECONDS:
+            self._slow_down()
+        else:
+            self._early_deaths = 0
+
+    def _slow_down(self) -> None:
+        self._early_deaths += 1
+        backoff_seconds = min(0.25 * 2**self._early_deaths, _LONGEST_BACKOFF_SECONDS)
+        self._not_before = time.monotonic() + backoff_seconds

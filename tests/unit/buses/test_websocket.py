@@ -1,0 +1,188 @@
+"""The websocket bus: telling never waits, and what is kept is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from opspawn_jupyter.buses.fanout import FanoutBus
+from opspawn_jupyter.buses.websocket import Subscription, WebsocketBus
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.states import EventType
+
+
+def event(seq: int, type: EventType = EventType.CELL_STARTED, task: str = "t", **data) -> Event:
+    return Event(task_id=task, type=type, seq=seq, data=data)
+
+
+def output(text: str, task: str = "t") -> Event:
+    return event(1, EventType.CELL_OUTPUT, task, output={"text": text})
+
+
+async def heard(subscription: Subscription, count: int) -> list[Event]:
+    events = []
+    async for told in subscription:
+        events.append(told.event)
+        if len(events) == count:
+            break
+    return events
+
+
+def test_every_listener_hears_every_event_in_order():
+    """Panel, cell and shell may all watch the same task."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        listeners = [bus.subscribe(), bus.subscribe("t")]
+
+        bus.tell([event(1), event(2)])
+        bus.tell([event(3)])
+
+        for listener in listeners:
+            assert [e.seq for e in await heard(listener, 3)] == [1, 2, 3]
+
+    asyncio.run(scene())
+
+
+def test_a_listener_that_waits_is_woken():
+    """Live means at once."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        waiting = asyncio.create_task(heard(bus.subscribe(), 1))
+        await asyncio.sleep(0)
+
+        bus.tell([event(7)])
+
+        assert [e.seq for e in await asyncio.wait_for(waiting, 5)] == [7]
+
+    asyncio.run(scene())
+
+
+def test_a_listener_that_does_not_keep_up_is_dropped_and_told_so():
+    """A browser tab that sleeps must not fill the server's memory."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        slow, other = bus.subscribe(), bus.subscribe()
+        reading = asyncio.create_task(heard(other, 2001))
+        await asyncio.sleep(0)
+
+        for seq in range(2001):
+            bus.tell([event(seq)])
+            await asyncio.sleep(0)
+
+        assert slow.is_overrun
+        assert await heard(slow, 1) == []
+        assert len(await asyncio.wait_for(reading, 5)) == 2001
+        assert not other.is_overrun
+
+    asyncio.run(scene())
+
+
+def test_queued_outputs_are_bounded_by_size_too():
+    """A few large pictures weigh more than thousands of small events."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        slow = bus.subscribe()
+
+        for _ in range(200):
+            bus.tell([output("x" * 200_000)])
+
+        assert slow.is_overrun
+
+    asyncio.run(scene())
+
+
+def test_a_late_listener_gets_the_outputs_of_its_running_task():
+    """Who opens a panel in the middle of a run wants to see what was printed."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        bus.tell([output("early"), output("other", task="u")])
+
+        subscription = bus.subscribe("t")
+
+        assert [t.event.data["output"]["text"] for t in subscription.outputs] == ["early"]
+        assert bus.subscribe().outputs == ()
+
+    asyncio.run(scene())
+
+
+def test_kept_outputs_are_the_last_ones_and_few():
+    """A notebook that prints for hours must not fill the server's memory."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+
+        for number in range(100):
+            bus.tell([output(f"{number} " + "x" * 10_000)])
+
+        kept = bus.subscribe("t").outputs
+        assert sum(len(told.text) for told in kept) <= 256 * 1024
+        assert kept[-1].event.data["output"]["text"].startswith("99 ")
+
+    asyncio.run(scene())
+
+
+def test_outputs_are_forgotten_when_the_task_ends():
+    """From then on they lie in the executed notebook."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        bus.tell([output("x")])
+
+        bus.tell([event(2, EventType.SUCCEEDED)])
+
+        assert bus.subscribe("t").outputs == ()
+
+    asyncio.run(scene())
+
+
+def test_a_closed_bus_ends_every_iteration():
+    """The server must be able to stop while people listen."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        waiting = asyncio.create_task(heard(bus.subscribe(), 1))
+        await asyncio.sleep(0)
+
+        bus.close()
+
+        assert await asyncio.wait_for(waiting, 5) == []
+
+    asyncio.run(scene())
+
+
+def test_messages_are_json_for_browsers():
+    """``NaN`` would stop ``JSON.parse``."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        bus.tell([event(1, EventType.CELL_OUTPUT, value=float("nan"))])
+
+        (told,) = bus.subscribe("t").outputs
+
+        def refuse(name: str) -> None:
+            raise AssertionError(name)
+
+        assert json.loads(told.text, parse_constant=refuse)["data"] == {"value": None}
+
+    asyncio.run(scene())
+
+
+def test_a_fanout_tells_each_of_its_listeners():
+    """The supervisor hears of tasks on the same bus as the browser."""
+    told = {"a": [], "b": []}
+
+    class Listener:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def tell(self, events) -> None:
+            told[self.name].extend(events)
+
+    FanoutBus(Listener("a"), Listener("b")).tell([event(1)])
+
+    assert [e.seq for e in told["a"]] == [e.seq for e in told["b"]] == [1]
