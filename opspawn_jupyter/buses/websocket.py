@@ -1,8 +1,8 @@
 """Events for whoever listens on a websocket of this server.
 
 Each listener has a bounded queue of its own, so telling never waits: a listener that does not
-keep up is dropped and comes back with the sequence number it has seen. What a running task's
-cells print is not durable, so its end is kept here for those who start to look while it runs.
+keep up is dropped and comes back with the sequence number it has seen. What a task's cells print
+is not durable, so its end is kept here for those who start to look while it runs, or just after.
 
 Used from the server's event loop only.
 """
@@ -23,6 +23,8 @@ _LONGEST_QUEUE = 2000
 _MOST_QUEUED_CHARACTERS = 32 * 1024 * 1024
 #: What is kept of one task's outputs.
 _MOST_KEPT_CHARACTERS = 256 * 1024
+#: Ended tasks whose outputs are still kept: a short run ends before its caller can listen.
+_MOST_ENDED = 32
 
 
 class Told:
@@ -102,6 +104,8 @@ class WebsocketBus:
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
         self._kept: dict[str, _Kept] = {}
+        #: Ended tasks among the kept, oldest first.
+        self._ended: deque[str] = deque()
 
     def tell(self, events: Sequence[Event]) -> None:
         """Queue the events for every listener."""
@@ -133,4 +137,6 @@ class WebsocketBus:
         if event.type is EventType.CELL_OUTPUT:
             self._kept.setdefault(event.task_id, _Kept()).add(told)
         elif event.type in TRANSITIONS and TRANSITIONS[event.type].target.is_final:
-            self._kept.pop(event.task_id, None)
+            self._ended.append(event.task_id)
+            if len(self._ended) > _MOST_ENDED:
+                self._kept.pop(self._ended.popleft(), None)

@@ -7,6 +7,7 @@ way, and those are read from the store; one whose number was passed is dropped.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
 
 from jupyter_core.utils import ensure_async
@@ -18,6 +19,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from opspawn_jupyter.buses.websocket import Subscription, Told
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.orchestrator.find import find
 from opspawn_jupyter.ports import Store
 from opspawn_jupyter.server.handlers.base import EnvelopeMixin
@@ -45,19 +47,27 @@ class EventFeed:
         ``last_seq`` must have been read from the store after the subscription was made.
         """
         self._sent = last_seq if after is None else min(after, last_seq)
-        async for text in self._from_store(last_seq):
+        async for text in self._past(last_seq):
             yield text
-        for told in self._subscription.outputs:
-            yield told.text
         async for told in self._subscription:
             async for text in self._live(told):
                 yield text
 
+    async def _past(self, last_seq: int) -> AsyncIterator[str]:
+        """What was missed, with the kept outputs between the events that they came between."""
+        outputs = deque(self._subscription.outputs)
+        async for event in self._from_store(last_seq):
+            while outputs and outputs[0].event.seq < event.seq:
+                yield outputs.popleft().text
+            yield wire.to_json(event)
+        for told in outputs:
+            yield told.text
+
     async def _live(self, told: Told) -> AsyncIterator[str]:
         event = told.event
         is_durable = event.type.is_durable
-        async for text in self._from_store(event.seq - 1 if is_durable else event.seq):
-            yield text
+        async for missed in self._from_store(event.seq - 1 if is_durable else event.seq):
+            yield wire.to_json(missed)
         if is_durable:
             if event.seq <= self._sent:
                 return
@@ -65,13 +75,13 @@ class EventFeed:
         if self._task_id in (None, event.task_id):
             yield told.text
 
-    async def _from_store(self, until: int) -> AsyncIterator[str]:
+    async def _from_store(self, until: int) -> AsyncIterator[Event]:
         """Durable events after the last one sent, up to ``until`` at least."""
         while self._sent < until:
             page = await self._store.events(after=self._sent, limit=_PAGE, task_id=self._task_id)
             for event in page:
                 self._sent = event.seq
-                yield wire.to_json(event)
+                yield event
             if len(page) < _PAGE:
                 self._sent = max(self._sent, until)
 

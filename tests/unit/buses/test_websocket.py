@@ -126,14 +126,27 @@ def test_kept_outputs_are_the_last_ones_and_few():
     asyncio.run(scene())
 
 
-def test_outputs_are_forgotten_when_the_task_ends():
-    """From then on they lie in the executed notebook."""
+def test_outputs_of_a_task_that_has_just_ended_are_kept():
+    """A run of a few milliseconds ends before the caller that started it can listen."""
 
     async def scene() -> None:
         bus = WebsocketBus()
-        bus.tell([output("x")])
 
-        bus.tell([event(2, EventType.SUCCEEDED)])
+        bus.tell([output("x"), event(2, EventType.SUCCEEDED)])
+
+        assert len(bus.subscribe("t").outputs) == 1
+
+    asyncio.run(scene())
+
+
+def test_outputs_are_forgotten_when_many_tasks_have_ended_since():
+    """They lie in the executed notebooks; memory must not grow with the history."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        bus.tell([output("x"), event(2, EventType.SUCCEEDED)])
+
+        bus.tell([event(seq, EventType.SUCCEEDED, f"other {seq}") for seq in range(3, 100)])
 
         assert bus.subscribe("t").outputs == ()
 

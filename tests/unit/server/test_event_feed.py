@@ -128,6 +128,21 @@ def test_outputs_come_after_the_events_before_them():
     asyncio.run(scene())
 
 
+def test_kept_outputs_come_where_they_came():
+    """Who listens late must not hear the end before what led to it."""
+
+    async def scene() -> None:
+        bus = WebsocketBus()
+        bus.tell([event(1), event(1, type=EventType.CELL_OUTPUT), event(2)])
+        messages = EventFeed(Journal(event(1), event(2)), bus.subscribe("t"), "t").messages(0, 2)
+
+        told = [json.loads(await anext(messages))["type"] for _ in range(3)]
+
+        assert told == ["cell.started", "cell.output", "cell.started"]
+
+    asyncio.run(scene())
+
+
 def test_without_a_place_to_begin_only_the_new_is_told():
     """Who opens a panel asks for the tasks' states, not for their history."""
 
