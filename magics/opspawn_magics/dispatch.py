@@ -1,0 +1,89 @@
+"""What a magic's words lead to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from opspawn_jupyter.client import grammar, outcome
+from opspawn_jupyter.client.client import Client, connect
+from opspawn_jupyter.client.commands import (
+    Answer,
+    Log,
+    Outputs,
+    Parameters,
+    Saved,
+    answer,
+    submission_of,
+)
+from opspawn_jupyter.client.grammar import Options, Surface
+from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.render import as_json
+from opspawn_jupyter.errors import UsageError
+from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.table import Table
+from opspawn_jupyter.model.task import TaskPage
+from opspawn_magics.cell import cell_submission
+from opspawn_magics.display import ParameterList, TaskList, rows_of
+from opspawn_magics.ipython import display
+from opspawn_magics.waiting import watch
+
+
+def perform(words: Sequence[str], cell: str | None) -> Any:
+    """Carry out the command; what it gives shows itself in the notebook."""
+    options = grammar.parse(words, Surface.LINE if cell is None else Surface.CELL)
+    if options is None:
+        return None
+    if cell is not None and not cell.strip():
+        raise UsageError(hint="the cell below %%opspawn is empty")
+    client = connect(options.server)
+    given = answer(client, options) if cell is None else _answer_to_cell(client, options, cell)
+    if isinstance(given, TaskHandle) and options.command == "run" and options.wait:
+        _wait(given)
+    if options.json:
+        sys.stdout.write(f"{as_json(given)}\n")
+        return None
+    return _shown(given)
+
+
+def _answer_to_cell(client: Client, options: Options, cell: str) -> Answer:
+    if options.command == "sql":
+        return client.sql(cell)
+    content, directory = cell_submission(cell, options)
+    submission = submission_of(
+        options,
+        content=content,
+        parameters_text={},
+        working_directory=directory,
+        name=options.name or "cell",
+    )
+    return client.attach(client.submit(submission))
+
+
+def _wait(handle: TaskHandle) -> None:
+    watch(handle)
+    if handle.state is not State.SUCCESS:
+        display(handle)
+        raise outcome.error_of(handle.task)
+
+
+def _shown(given: Answer) -> Any:
+    return _SHOWN[type(given)](given)
+
+
+def _print_log(log: Log) -> None:
+    for piece in log.pieces:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+
+
+_SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
+    TaskHandle: lambda handle: handle,
+    TaskPage: lambda page: TaskList(page.tasks),
+    Table: rows_of,
+    Parameters: lambda declared: ParameterList(declared.parameters),
+    Outputs: lambda outputs: dict(outputs.values),
+    Saved: lambda saved: saved.path,
+    Log: _print_log,
+}

@@ -1,0 +1,79 @@
+"""What commands give, as objects that show themselves in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, TypeVar, overload
+
+from opspawn_jupyter.client import html, text
+from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.table import Table
+from opspawn_jupyter.model.task import Task
+
+T = TypeVar("T")
+
+
+class _Listing(Sequence[T]):
+    # No tuple: IPython would print one as a tuple, whatever it says of itself.
+    def __init__(self, items: Sequence[T]) -> None:
+        self._items = tuple(items)
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
+        return self._items[place]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+class TaskList(_Listing[Task]):
+    """Tasks, shown as a table."""
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": text.task_list(self), "text/html": html.task_list(self)}
+
+
+class ParameterList(_Listing[Parameter]):
+    """What a notebook declares, shown as a table."""
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": text.parameter_list(self), "text/html": html.parameter_list(self)}
+
+
+class Rows:
+    """The answer to a query, where pandas is not there to hold it."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.table.rows)
+
+    def __len__(self) -> int:
+        return len(self.table.rows)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": text.table_text(self.table), "text/html": html.table(self.table)}
+
+
+def rows_of(table: Table) -> Any:
+    """A pandas ``DataFrame`` where pandas is installed, else ``Rows``."""
+    return _data_frame(table) if find_spec("pandas") else Rows(table)
+
+
+def _data_frame(table: Table) -> Any:
+    pd = import_module("pandas")  # an extra: the kernel side may not need it
+    frame = pd.DataFrame(list(table.rows), columns=[column.name for column in table.columns])
+    for position, column in enumerate(table.columns):
+        if column.type.startswith("TIMESTAMP"):
+            times = pd.to_datetime(frame.iloc[:, position], utc=True, format="ISO8601")
+            frame.isetitem(position, times)
+    frame.attrs["truncated"] = table.truncated
+    return frame

@@ -1,0 +1,9 @@
+"""``python -m opspawn_jupyter.cli``."""
+
+from __future__ import annotations
+
+import sys
+
+from opspawn_jupyter.cli.entry import main
+
+sys.exit(main())

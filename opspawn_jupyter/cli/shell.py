@@ -1,0 +1,104 @@
+"""Commands of a shell: carried out, waited for and printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from opspawn_jupyter import errors
+from opspawn_jupyter.cli.watching import watch
+from opspawn_jupyter.client import discovery
+from opspawn_jupyter.client.client import AsyncClient, Client
+from opspawn_jupyter.client.commands import Answer, Log, answer, submission_of
+from opspawn_jupyter.client.discovery import Server
+from opspawn_jupyter.client.grammar import Options
+from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.outcome import error_of
+from opspawn_jupyter.client.render import as_json, as_text
+from opspawn_jupyter.model.ids import short
+from opspawn_jupyter.model.states import State
+
+_CANCEL_TIMEOUT_SECONDS = 20.0
+
+
+def perform(options: Options) -> None:
+    """Carry out one command and print what it gives.
+
+    Raises ``OpspawnError``; a ``TaskError`` where a task was waited for and did not succeed.
+    """
+    if options.command == "run":
+        _run(options)
+    else:
+        client = Client(AsyncClient(discovery.find(options.server)))
+        _print(answer(client, options), as_record=options.json)
+
+
+def _run(options: Options) -> None:
+    if options.serve and not options.wait:
+        raise errors.UsageError(hint="--serve stops its server at the end; leave out --detach")
+    with _server(options) as (server, is_temporary):
+        client = Client(AsyncClient(server))
+        handle = client.attach(client.submit(submission_of(options)))
+        if options.wait:
+            # With --json, stdout is for the one line that a program reads.
+            _wait(handle, sys.stderr if options.json else sys.stdout, is_temporary=is_temporary)
+        _print(handle, as_record=options.json)
+    if options.wait and handle.state is not State.SUCCESS:
+        raise error_of(handle.task)
+
+
+def _wait(handle: TaskHandle, out: TextIO, *, is_temporary: bool) -> None:
+    """Watch until the end. An interrupt ends the wait; the task too where its server ends."""
+    try:
+        watch(handle, out)
+    except KeyboardInterrupt:
+        if is_temporary:
+            handle.cancel().wait(_CANCEL_TIMEOUT_SECONDS)
+            message = f"task {short(handle.id)} is {handle.state.value}"
+        else:
+            message = f"no longer waiting; task {short(handle.id)} goes on"
+        raise KeyboardInterrupt(message) from None
+
+
+@contextmanager
+def _server(options: Options) -> Iterator[tuple[Server, bool]]:
+    """The server to run on, and whether it is there for this run only."""
+    if not options.serve:
+        yield _found(options.server), False
+        return
+    if options.server:
+        raise errors.UsageError(hint="--serve starts a server; leave out --server")
+    from opspawn_jupyter.cli.serving import common_root, temporary_server
+
+    notebook = Path(options.notebook).expanduser().absolute()
+    above = [Path.cwd(), *([Path(options.cwd)] if options.cwd else []), notebook.parent]
+    root = common_root(above)
+    # Two servers over one directory would want the same database.
+    present = discovery.serving(root)
+    if present is not None:
+        yield present, False
+        return
+    with temporary_server(root) as server:
+        yield server, True
+
+
+def _found(url: str | None) -> Server:
+    try:
+        return discovery.find(url)
+    except errors.ServerNotFound as problem:
+        raise errors.ServerNotFound(hint="or add --serve to start one for this run") from problem
+
+
+def _print(given: Answer, *, as_record: bool) -> None:
+    if as_record:
+        sys.stdout.write(f"{as_json(given)}\n")
+    elif isinstance(given, Log):
+        for piece in given.pieces:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+    else:
+        sys.stdout.write(f"{as_text(given)}\n")
+    sys.stdout.flush()

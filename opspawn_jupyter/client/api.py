@@ -1,0 +1,199 @@
+"""The server's routes as typed methods: one method, one request."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Self
+from urllib.parse import quote
+
+from opspawn_jupyter import errors
+from opspawn_jupyter.client import discovery
+from opspawn_jupyter.client.discovery import Server
+from opspawn_jupyter.client.paths import sent_path
+from opspawn_jupyter.client.transport import Transport
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.health import Health
+from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.table import Table
+from opspawn_jupyter.model.task import Submission, Task, TaskPage, TaskQuery
+
+#: A reference that could not be an id would name another route.
+_REFERENCE = re.compile(r"[0-9a-fA-F-]{1,36}")
+_LOG_POLL_SECONDS = 0.3
+_SQL_TIMEOUT_SECONDS = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A file that a task left."""
+
+    #: Relative to the task's artifacts.
+    path: str
+    size_bytes: int
+
+
+class Api:
+    """Requests to one server. Belongs to the event loop in which it is first used.
+
+    A server of this machine that comes back on another port after a restart is found again.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._transport: Transport | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.server.url}>"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def submit(self, submission: Submission) -> Task:
+        """The task, accepted and durable. Raises ``InvalidRequest`` or ``NotFound`` where it
+        cannot be run as asked; nothing is stored then."""
+        answer = await self._connected().call("POST", "tasks", body=wire.encode(submission))
+        return wire.decode(Task, answer)
+
+    async def task(self, reference: str) -> Task:
+        """The task as it stands now. ``reference``: its id, or the unique end of it."""
+        return wire.decode(Task, await self._get(_task_path(reference)))
+
+    async def tasks(self, query: TaskQuery | None = None) -> TaskPage:
+        """One page of tasks, newest first where the query does not say otherwise."""
+        query = query or TaskQuery()
+        words = {
+            "state": [state.value for state in query.states] or None,
+            "kind": query.kind,
+            "name": query.name,
+            "label": [f"{name}:{value}" for name, value in query.labels.items()] or None,
+            "sort": query.sort,
+            "limit": query.limit,
+            "cursor": query.cursor,
+        }
+        return wire.decode(TaskPage, await self._get("tasks", words))
+
+    async def cancel(self, reference: str) -> Task:
+        """The task, asked to end. Raises ``IllegalTransition`` where it has ended already."""
+        answer = await self._connected().call("POST", f"{_task_path(reference)}/cancel")
+        return wire.decode(Task, answer)
+
+    async def logs(self, reference: str, *, tail: int | None = None) -> str:
+        """The readable log so far; its last ``tail`` lines where that is given."""
+        if tail is not None:
+            page = await self._get(f"{_task_path(reference)}/logs", {"tail": tail})
+            return str(page["text"])
+        text, offset = "", 0
+        while page := await self._log_page(reference, offset):
+            text, offset = text + page["text"], page["next_offset"]
+        return text
+
+    async def follow_logs(self, reference: str) -> AsyncGenerator[str, None]:
+        """The readable log as it grows, until the task has ended."""
+        offset = 0
+        while True:
+            page = await self._get(f"{_task_path(reference)}/logs", {"offset": offset})
+            if page["text"]:
+                yield page["text"]
+                offset = page["next_offset"]
+            elif page["finished"]:
+                return
+            else:
+                # The log is a file that several processes write; nothing tells of its growth.
+                await asyncio.sleep(_LOG_POLL_SECONDS)
+
+    async def events(
+        self, reference: str, *, after: int = 0, limit: int | None = None
+    ) -> tuple[Event, ...]:
+        """Durable events about the task with a higher seq than ``after``, in order."""
+        query = {"after": after, "limit": limit}
+        answer = await self._get(f"{_task_path(reference)}/events", query)
+        return tuple(wire.decode(Event, event) for event in answer["events"])
+
+    async def notebook(self, reference: str, *, format: str = "ipynb") -> bytes:  # noqa: A002
+        """The executed notebook as a file: ``ipynb`` or ``html``."""
+        path = f"{_task_path(reference)}/notebook"
+        return await self._connected().download(path, query={"format": format})
+
+    async def artifacts(self, reference: str) -> tuple[Artifact, ...]:
+        """Files that the task left."""
+        answer = await self._get(f"{_task_path(reference)}/artifacts")
+        return tuple(wire.decode(Artifact, artifact) for artifact in answer["artifacts"])
+
+    async def artifact(self, reference: str, path: str) -> bytes:
+        """One file that the task left."""
+        return await self._connected().download(f"{_task_path(reference)}/artifacts/{quote(path)}")
+
+    async def sql(self, query: str) -> Table:
+        """The answer to a read-only query over the views ``tasks``, ``cells`` and ``events``."""
+        answer = await self._connected().call(
+            "POST", "sql", body={"query": query}, timeout_seconds=_SQL_TIMEOUT_SECONDS
+        )
+        return wire.decode(Table, answer)
+
+    async def parameters(self, notebook: str | PathLike[str]) -> tuple[Parameter, ...]:
+        """What the notebook declares in its ``parameters`` cell."""
+        answer = await self._get("notebooks/parameters", {"path": sent_path(notebook)})
+        return tuple(wire.decode(Parameter, one) for one in answer["parameters"])
+
+    async def health(self) -> Health:
+        """Whether the server accepts tasks."""
+        return wire.decode(Health, await self._get("health"))
+
+    async def messages(self, task_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
+        """Messages of the event stream about one task, as they come, while it holds.
+
+        Raises ``ServerUnreachable`` when it breaks.
+        """
+        query = {"task": task_id, "after": after}
+        stream = self._connected().stream("events/stream", query=query)
+        async with aclosing(stream) as messages:
+            async for message in messages:
+                yield message
+
+    async def close(self) -> None:
+        """Close idle connections. Tasks go on."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+    async def moved(self) -> bool:
+        """Whether the server turned up at another address, which is used from now on."""
+        found = await asyncio.to_thread(discovery.find_again, self.server)
+        if found == self.server:
+            return False
+        await self.close()
+        self.server = found
+        return True
+
+    async def _get(self, path: str, query: dict[str, Any] | None = None) -> Any:
+        try:
+            return await self._connected().call("GET", path, query=query)
+        except (errors.ServerUnreachable, errors.NotAuthenticated, errors.ServerNotFound):
+            if not await self.moved():
+                raise
+            return await self._connected().call("GET", path, query=query)
+
+    async def _log_page(self, reference: str, offset: int) -> dict[str, Any] | None:
+        page = await self._get(f"{_task_path(reference)}/logs", {"offset": offset})
+        return page if page["text"] else None
+
+    def _connected(self) -> Transport:
+        if self._transport is None:
+            server = self.server
+            self._transport = Transport(server.url, server.authorization, verify=server.verify)
+        return self._transport
+
+
+def _task_path(reference: str) -> str:
+    if not _REFERENCE.fullmatch(reference):
+        raise errors.TaskNotFound(reference)
+    return f"tasks/{reference}"

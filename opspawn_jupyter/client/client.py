@@ -1,0 +1,134 @@
+"""The client: everything that can be asked of the server, from Python.
+
+    from opspawn_jupyter import connect
+
+    task = connect().run("analysis.ipynb", parameters={"year": 2026})
+    task.result()
+
+``AsyncClient`` is written; ``Client`` is derived from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self
+
+from opspawn_jupyter.client import discovery, outcome
+from opspawn_jupyter.client import follow as following
+from opspawn_jupyter.client.api import Api
+from opspawn_jupyter.client.blocking import Blocking, blocking, iterating, loop_thread
+from opspawn_jupyter.client.discovery import Server
+from opspawn_jupyter.client.handle import AsyncTaskHandle, TaskHandle
+from opspawn_jupyter.client.submission import notebook_submission
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.task import Submission, Task
+
+P = ParamSpec("P")
+
+
+def _submitting(
+    describe: Callable[P, Submission],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, AsyncTaskHandle]]:
+    """A method that submits what ``describe`` makes of the same arguments."""
+
+    @wraps(describe)
+    async def run(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncTaskHandle:
+        return self.attach(await self.submit(describe(*args, **kwargs)))
+
+    return run
+
+
+class AsyncClient(Api):
+    """One server, for callers who await."""
+
+    #: Run a notebook in the background; takes what ``notebook_submission`` takes.
+    run = _submitting(notebook_submission)
+
+    async def find(self, reference: str) -> AsyncTaskHandle:
+        """The task of this id, or of this unique end of an id."""
+        return self.attach(await self.task(reference))
+
+    def attach(self, task: Task) -> AsyncTaskHandle:
+        """A handle for a task that is known."""
+        return AsyncTaskHandle(self, task)
+
+    async def result(self, reference: str) -> dict[str, Any]:
+        """Outputs of a task that has succeeded. Raises ``TaskNotFinished`` or ``TaskError``."""
+        return outcome.outputs(await self.task(reference))
+
+    async def wait(self, reference: str, timeout: float | None = None) -> Task:
+        """The task once it has ended, or as it stands after ``timeout`` seconds."""
+        return await following.wait(self, reference, timeout)
+
+    def follow(self, reference: str, after: int = 0) -> AsyncGenerator[Event, None]:
+        """Events as they come, each once, until the task has ended; survives a server's restart."""
+        return following.follow(self, reference, after=after)
+
+
+def _handled(
+    method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, AsyncTaskHandle]],
+) -> Callable[Concatenate[Client, P], TaskHandle]:
+    """The method, called without ``await``, that gives a sync handle."""
+
+    @wraps(method)
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> TaskHandle:
+        return TaskHandle(loop_thread().run(method(self._twin, *args, **kwargs)))
+
+    return call
+
+
+class Client(Blocking[AsyncClient]):
+    """One server. Works in scripts and in notebook cells alike."""
+
+    @property
+    def server(self) -> Server:
+        """The server that is talked to."""
+        return self._twin.server
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.server.url}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def attach(self, task: Task) -> TaskHandle:
+        """A handle for a task that is known."""
+        return TaskHandle(self._twin.attach(task))
+
+    run = _handled(AsyncClient.run)
+    find = _handled(AsyncClient.find)
+    submit = blocking(AsyncClient.submit)
+    task = blocking(AsyncClient.task)
+    tasks = blocking(AsyncClient.tasks)
+    cancel = blocking(AsyncClient.cancel)
+    result = blocking(AsyncClient.result)
+    wait = blocking(AsyncClient.wait)
+    logs = blocking(AsyncClient.logs)
+    follow_logs = iterating(AsyncClient.follow_logs)
+    events = blocking(AsyncClient.events)
+    follow = iterating(AsyncClient.follow)
+    notebook = blocking(AsyncClient.notebook)
+    artifacts = blocking(AsyncClient.artifacts)
+    artifact = blocking(AsyncClient.artifact)
+    sql = blocking(AsyncClient.sql)
+    parameters = blocking(AsyncClient.parameters)
+    health = blocking(AsyncClient.health)
+    close = blocking(AsyncClient.close)
+
+
+def connect(url: str | None = None, token: str | None = None) -> Client:
+    """A client of the server at ``url``, or of the one that is found: this kernel's own, or the
+    running one whose directory holds the current one.
+
+    Raises ``ServerNotFound`` or ``ServerAmbiguous``. The server is not asked anything yet.
+    """
+    return Client(connect_async(url, token))
+
+
+def connect_async(url: str | None = None, token: str | None = None) -> AsyncClient:
+    """As ``connect``, for callers who await."""
+    return AsyncClient(discovery.find(url, token))

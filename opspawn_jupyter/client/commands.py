@@ -1,0 +1,136 @@
+"""What each command of the grammar does; how the answer is shown is the surface's matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from opspawn_jupyter.client import outcome
+from opspawn_jupyter.client.client import Client
+from opspawn_jupyter.client.grammar import Options
+from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.submission import notebook_submission
+from opspawn_jupyter.model.ids import short
+from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.table import Table
+from opspawn_jupyter.model.task import Submission, TaskPage, TaskQuery
+
+
+@dataclass(frozen=True)
+class Log:
+    """Text of a log, as it comes."""
+
+    pieces: Iterable[str]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Outputs of a task that succeeded."""
+
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a notebook declares."""
+
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A file that was written."""
+
+    path: Path
+
+
+Answer = TaskHandle | TaskPage | Table | Log | Outputs | Parameters | Saved
+
+
+def answer(client: Client, options: Options) -> Answer:
+    """Do what the command says. ``run`` only submits. Raises ``OpspawnError``."""
+    return _COMMANDS[options.command](client, options)
+
+
+def submission_of(options: Options, **changes: Any) -> Submission:
+    """What ``run`` with these options submits."""
+    asked: dict[str, Any] = {
+        "notebook": getattr(options, "notebook", None),
+        "parameters_text": options.parameters,
+        "kernel": options.kernel,
+        "working_directory": options.cwd,
+        "name": options.name,
+        "labels": options.labels,
+        "timeout_seconds": options.timeout,
+        "cell_timeout_seconds": options.cell_timeout,
+        "idempotency_key": options.key,
+    }
+    return notebook_submission(**{**asked, **changes})
+
+
+def _run(client: Client, options: Options) -> TaskHandle:
+    return client.attach(client.submit(submission_of(options)))
+
+
+def _status(client: Client, options: Options) -> TaskHandle:
+    return client.find(options.task)
+
+
+def _tasks(client: Client, options: Options) -> TaskPage:
+    query = TaskQuery(
+        states=tuple(State(state) for state in options.state),
+        name=options.name,
+        kind=options.kind,
+        labels=options.labels,
+        sort=options.sort,
+        limit=options.limit,
+    )
+    return client.tasks(query)
+
+
+def _logs(client: Client, options: Options) -> Log:
+    if options.follow:
+        return Log(client.follow_logs(options.task))
+    return Log([client.logs(options.task, tail=options.tail)])
+
+
+def _result(client: Client, options: Options) -> Outputs:
+    return Outputs(outcome.outputs(client.task(options.task)))
+
+
+def _cancel(client: Client, options: Options) -> TaskHandle:
+    return client.attach(client.cancel(options.task))
+
+
+def _sql(client: Client, options: Options) -> Table:
+    return client.sql(" ".join(options.query))
+
+
+def _notebook(client: Client, options: Options) -> Saved:
+    task = client.task(options.task)
+    suffix = "html" if options.html else "ipynb"
+    content = client.notebook(task.id, format=suffix)
+    name = f"{Path(task.name).stem}_{short(task.id)}.{suffix}".replace("/", "-")
+    path = Path(options.output or name).expanduser()
+    path.write_bytes(content)
+    return Saved(path.absolute())
+
+
+def _params(client: Client, options: Options) -> Parameters:
+    return Parameters(client.parameters(options.notebook))
+
+
+_COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
+    "run": _run,
+    "status": _status,
+    "tasks": _tasks,
+    "logs": _logs,
+    "result": _result,
+    "cancel": _cancel,
+    "sql": _sql,
+    "notebook": _notebook,
+    "params": _params,
+}

@@ -1,0 +1,220 @@
+"""The one grammar of ``%opspawn …`` in a cell and ``opspawn …`` in a shell.
+
+A line that does not parse raises ``UsageError``; nothing here ends the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, NoReturn
+
+from opspawn_jupyter.errors import UsageError
+from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.task import SORT_FIELDS
+
+Options = argparse.Namespace
+
+
+class Surface(Enum):
+    """Where a command is typed."""
+
+    SHELL = "shell"
+    #: ``%opspawn …``
+    LINE = "line"
+    #: ``%%opspawn …``: the notebook or the query is the cell's body.
+    CELL = "cell"
+
+
+def parse(words: Sequence[str], surface: Surface) -> Options | None:
+    """The command and its options; None where only help or the version was asked for, which is
+    printed by then. Raises ``UsageError``."""
+    try:
+        return _grammar(surface).parse_args(list(words))
+    except _Answered:
+        return None
+
+
+def command_names(surface: Surface) -> tuple[str, ...]:
+    """The commands, for completion."""
+    return tuple(_COMMANDS) if surface is not Surface.CELL else _CELL_COMMANDS
+
+
+def option_names(command: str, surface: Surface) -> tuple[str, ...]:
+    """The options of one command, for completion."""
+    parser = _Parser(add_help=True)
+    _COMMANDS[command][1](parser, surface)
+    _everywhere(parser, surface)
+    return tuple(sorted(name for name in parser.known_options() if name.startswith("--")))
+
+
+class _Answered(Exception):
+    """argparse has printed what was asked for; nothing is wrong."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("allow_abbrev", False)  # a later option must not change a script
+        super().__init__(**settings)
+
+    def error(self, message: str) -> NoReturn:
+        usage = " ".join(self.format_usage().removeprefix("usage: ").split())
+        raise UsageError(hint=f"{message}; usage: {usage}")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:  # noqa: ARG002
+        raise _Answered
+
+    def known_options(self) -> list[str]:
+        return list(self._option_string_actions)
+
+
+class _Assignments(argparse.Action):
+    """``NAME=VALUE``, collected by name."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        name, equals, value = values.partition("=")
+        if not equals or not name.strip():
+            parser.error(f"{option_string} takes NAME=VALUE, not {values!r}")
+        collected: dict[str, str] = dict(getattr(namespace, self.dest))
+        if name in collected:
+            parser.error(f"{option_string} gives {name!r} twice")
+        setattr(namespace, self.dest, {**collected, name: value})
+
+
+def _grammar(surface: Surface) -> _Parser:
+    program = {Surface.SHELL: "opspawn", Surface.LINE: "%opspawn", Surface.CELL: "%%opspawn"}
+    parser = _Parser(
+        prog=program[surface], description="Run notebooks in the background on a Jupyter server."
+    )
+    if surface is Surface.SHELL:
+        from opspawn_jupyter.version import __version__
+
+        parser.add_argument("--version", action="version", version=f"opspawn {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in command_names(surface):
+        help_text, describe = _COMMANDS[name]
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        describe(command, surface)
+        _everywhere(command, surface)
+    return parser
+
+
+def _everywhere(parser: _Parser, surface: Surface) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, as the API gives it")
+    if surface is not Surface.CELL:
+        parser.add_argument("--server", metavar="URL", help="address of the Jupyter server")
+    else:
+        parser.set_defaults(server=None)
+
+
+def _run(parser: _Parser, surface: Surface) -> None:
+    notebook = "" if surface is Surface.CELL else " NOTEBOOK"
+    parser.usage = f"%(prog)s{notebook} [-p NAME=VALUE ...] [--wait | --detach] [options]"
+    if surface is not Surface.CELL:
+        parser.add_argument("notebook", metavar="NOTEBOOK")
+    _assignments(parser, "-p", "--parameter", "parameters", "a parameter of the notebook")
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--wait", action="store_true", help="wait and show what the cells print")
+    waiting.add_argument("--detach", dest="wait", action="store_false", help="return at once")
+    parser.set_defaults(wait=surface is Surface.SHELL, serve=False)
+    parser.add_argument("--name", help="name for people")
+    parser.add_argument("--kernel", help="kernel to run in, instead of the notebook's own")
+    _assignments(parser, "--label", None, "labels", "a label to find the task by")
+    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="limit for the run")
+    parser.add_argument(
+        "--cell-timeout", type=_seconds, metavar="SECONDS", help="limit for each cell"
+    )
+    parser.add_argument("--cwd", metavar="DIR", help="where the kernel starts")
+    parser.add_argument("--key", help="submit only once: the same key gives the same task")
+    if surface is Surface.SHELL:
+        parser.add_argument(
+            "--serve", action="store_true", help="start a Jupyter server for this run only"
+        )
+
+
+def _assignments(parser: _Parser, short: str, long: str | None, dest: str, help_text: str) -> None:
+    names = [short, long] if long else [short]
+    empty: Mapping[str, str] = {}
+    parser.add_argument(
+        *names, dest=dest, action=_Assignments, default=empty, metavar="NAME=VALUE", help=help_text
+    )
+
+
+def _task(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    parser.add_argument("task", metavar="TASK", help="id of the task, or the end of it")
+
+
+def _tasks(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    states = [state.value for state in State]
+    parser.usage = "%(prog)s [--state STATE ...] [--name NAME] [--kind KIND] [options]"
+    parser.add_argument("--state", action="append", choices=states, default=[], metavar="STATE")
+    parser.add_argument("--name", help="tasks whose name begins so")
+    parser.add_argument("--kind")
+    _assignments(parser, "--label", None, "labels", "tasks that carry the label")
+    parser.add_argument("--limit", type=_count, default=20)
+    sorts = [f"{sign}{field}" for field in SORT_FIELDS for sign in ("", "-")]
+    help_text = "one of %(choices)s (write --sort=-name)"
+    parser.add_argument(
+        "--sort", choices=sorts, default="-created_at", metavar="FIELD", help=help_text
+    )
+
+
+def _logs(parser: _Parser, surface: Surface) -> None:
+    _task(parser, surface)
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--follow", action="store_true", help="go on until the task has ended")
+    amount.add_argument("--tail", type=_count, metavar="N", help="the last N lines")
+
+
+def _sql(parser: _Parser, surface: Surface) -> None:
+    if surface is not Surface.CELL:
+        parser.add_argument("query", metavar="QUERY", nargs="+")
+
+
+def _notebook(parser: _Parser, surface: Surface) -> None:
+    _task(parser, surface)
+    parser.add_argument("--html", action="store_true", help="as a web page")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it")
+
+
+def _params(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    parser.add_argument("notebook", metavar="NOTEBOOK")
+
+
+_COMMANDS: Mapping[str, tuple[str, Any]] = {
+    "run": ("Run a notebook in the background.", _run),
+    "status": ("Show how a task stands.", _task),
+    "tasks": ("List tasks.", _tasks),
+    "logs": ("Show a task's log.", _logs),
+    "result": ("Show the outputs of a task that succeeded.", _task),
+    "cancel": ("End a task.", _task),
+    "sql": ("Ask the history of tasks, cells and events in SQL.", _sql),
+    "notebook": ("Save a task's executed notebook.", _notebook),
+    "params": ("Show the parameters that a notebook declares.", _params),
+}
+_CELL_COMMANDS = ("run", "sql")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError
+    return seconds
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+_seconds.__name__ = "number of seconds"  # argparse names the type in its message
+_count.__name__ = "number from 1 on"

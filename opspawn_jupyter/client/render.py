@@ -1,0 +1,49 @@
+"""The answer to a command as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from opspawn_jupyter.client import text
+from opspawn_jupyter.client.commands import Answer, Log, Outputs, Parameters, Saved
+from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.table import Table
+from opspawn_jupyter.model.task import TaskPage
+
+
+def as_text(answer: Answer) -> str:
+    """For people."""
+    return _TEXTS[type(answer)](answer)
+
+
+def as_json(answer: Answer) -> str:
+    """For programs, on one line: the record as the API gives it."""
+    return wire.to_json(_RECORDS[type(answer)](answer))
+
+
+def _page_text(page: TaskPage) -> str:
+    more = "\n(there are more; --limit shows them)" if page.next_cursor else ""
+    return text.task_list(page.tasks) + more
+
+
+_TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
+    TaskHandle: lambda handle: text.task_card(handle.task, handle.run_directory),
+    TaskPage: _page_text,
+    Table: text.table_text,
+    Parameters: lambda declared: text.parameter_list(declared.parameters),
+    Outputs: lambda outputs: text.outputs_text(outputs.values),
+    Saved: lambda saved: str(saved.path),
+    Log: lambda log: "".join(log.pieces),
+}
+
+_RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
+    TaskHandle: lambda handle: wire.encode(handle.task),
+    TaskPage: wire.encode,
+    Table: wire.encode,
+    Parameters: lambda declared: {"parameters": wire.encode(declared.parameters)},
+    Outputs: lambda outputs: wire.encode(outputs.values),
+    Saved: lambda saved: {"path": str(saved.path)},
+    Log: lambda log: {"text": "".join(log.pieces)},
+}

@@ -1,0 +1,99 @@
+"""What a running notebook says to its task: ``from opspawn_jupyter import step``.
+
+Each call publishes one display message of a MIME type of our own. The runner takes it out of the
+cell's outputs and makes an event of it. In a notebook that is run by hand nothing is published.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from numbers import Real
+from pathlib import Path
+from typing import Any, cast
+
+from opspawn_jupyter.client.values import plain
+
+STEP_MIME = "application/vnd.opspawn.step+json"
+MAX_OUTPUT_BYTES = 64 * 1024
+
+
+class Step:
+    """The notebook's side of its task. Harmless where the notebook is run by hand."""
+
+    def output(self, name: str, value: Any) -> None:
+        """Give a value to whoever waits for the task; the last one of a name counts.
+
+        Raises ``TypeError`` or ``ValueError`` for a value that JSON cannot hold or that takes
+        more than 64 kB: leave such a thing as an artifact instead.
+        """
+        _require_name(name)
+        _publish({"output": {"name": name, "value": _small(name, value)}})
+
+    def progress(self, fraction: float, text: str = "") -> None:
+        """Say how far the notebook is: from 0.0 to 1.0, with a word on what it does now."""
+        _publish({"progress": {"fraction": _fraction(fraction), "text": str(text)}})
+
+    def log(self, text: str) -> None:
+        """Add a line to the task's log."""
+        _publish({"log": {"text": str(text)}})
+
+    def artifact(self, name: str) -> Path:
+        """The path at which to leave a file with the task; its directory is there.
+
+        By hand: a path in the current directory.
+        """
+        _require_name(name)
+        run_directory = os.environ.get("OPSPAWN_RUN_DIRECTORY")
+        base = Path(run_directory, "artifacts") if run_directory else Path.cwd()
+        path = Path(os.path.normpath(base / name))
+        if path == base or not path.is_relative_to(base):
+            message = f"an artifact lies inside the task's artifacts, not at {name!r}"
+            raise ValueError(message)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def __repr__(self) -> str:
+        task_id = os.environ.get("OPSPAWN_TASK_ID")
+        return f"<step of task {task_id}>" if task_id else "<step, run by hand>"
+
+
+def _require_name(name: object) -> None:
+    if not isinstance(name, str) or not name.strip():
+        message = f"a name is a string that is not empty, not {name!r}"
+        raise ValueError(message)
+
+
+def _fraction(value: object) -> float:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if is_number and 0 <= (fraction := float(cast("Real", value))) <= 1:
+        return fraction
+    message = f"progress takes a number from 0.0 to 1.0, not {value!r}"
+    raise ValueError(message)
+
+
+def _small(name: str, value: Any) -> Any:
+    try:
+        plain_value = plain(value)
+    except (TypeError, ValueError) as problem:
+        message = f"output {name!r} cannot be written as JSON: {problem}"
+        raise type(problem)(message) from None
+    size = len(json.dumps(plain_value, ensure_ascii=False).encode())
+    if size > MAX_OUTPUT_BYTES:
+        message = f"output {name!r} takes {size} bytes; at most {MAX_OUTPUT_BYTES} are kept"
+        raise ValueError(f"{message}; leave it as a file with step.artifact()")
+    return plain_value
+
+
+def _publish(message: dict[str, Any]) -> None:
+    if not os.environ.get("OPSPAWN_TASK_ID"):
+        return
+    # Only a kernel has somewhere to publish to; scripts that a cell starts do not.
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:
+        shell.display_pub.publish({STEP_MIME: message})
+
+
+step = Step()

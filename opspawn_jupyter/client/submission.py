@@ -1,0 +1,59 @@
+"""What a caller of Python asks for, as the submission that is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+from opspawn_jupyter import errors
+from opspawn_jupyter.client.paths import sent_path
+from opspawn_jupyter.client.values import plain
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.notebook import NotebookRequest
+from opspawn_jupyter.model.task import Policy, Submission
+
+
+def notebook_submission(
+    notebook: str | PathLike[str] | None = None,
+    *,
+    content: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    parameters_text: Mapping[str, str] | None = None,
+    kernel: str | None = None,
+    working_directory: str | PathLike[str] | None = None,
+    name: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    timeout_seconds: float | None = None,
+    cell_timeout_seconds: float | None = None,
+    idempotency_key: str | None = None,
+) -> Submission:
+    """The submission of one notebook: of a file, or of ``content`` where there is none.
+
+    ``parameters`` are values, ``parameters_text`` what a person typed, which the server reads by
+    the type that the notebook declares. Raises ``ParameterInvalid`` for a value that JSON cannot
+    hold.
+    """
+    request = NotebookRequest(
+        notebook=None if notebook is None else sent_path(notebook),
+        content=content,
+        parameters={key: _sent(key, value) for key, value in (parameters or {}).items()},
+        parameters_text=parameters_text or {},
+        kernel=kernel,
+        working_directory=None if working_directory is None else sent_path(working_directory),
+    )
+    policy = Policy(timeout_seconds=timeout_seconds, cell_timeout_seconds=cell_timeout_seconds)
+    return Submission(
+        spec=wire.encode(request),
+        name=name,
+        policy=policy,
+        labels=labels or {},
+        idempotency_key=idempotency_key,
+    )
+
+
+def _sent(name: str, value: Any) -> Any:
+    try:
+        return plain(value)
+    except (TypeError, ValueError) as problem:
+        raise errors.ParameterInvalid(name, hint=str(problem)) from problem

@@ -1,0 +1,77 @@
+"""``opspawn run --serve``: a real server for one run, and nothing of it afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from opspawn_jupyter.cli.serving import common_root
+
+NOTEBOOK = {
+    "nbformat": 4,
+    "nbformat_minor": 5,
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python"}},
+    "cells": [
+        {
+            "cell_type": "code",
+            "id": "one",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": "from opspawn_jupyter import step\nprint('hello')\nstep.output('n', 1)",
+        }
+    ],
+}
+
+
+def marked(directory: Path) -> list[psutil.Process]:
+    """Processes that were started with this temporary directory."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TMPDIR") == str(directory):
+                found.append(process)
+        except psutil.Error:
+            continue  # ended, or another user's
+    return found
+
+
+@pytest.mark.slow
+def test_a_run_serves_itself_and_leaves_only_its_results(
+    runtime_directory: Path, tmp_path: Path
+) -> None:
+    """The tool is of use where no JupyterLab is, in a cron job for one."""
+    scratch, work = tmp_path / "tmp", tmp_path / "work"
+    scratch.mkdir()
+    work.mkdir()
+    (work / "hello.ipynb").write_text(json.dumps(NOTEBOOK))
+
+    answer = subprocess.run(
+        [sys.executable, "-m", "opspawn_jupyter.cli", "run", "hello.ipynb", "--serve", "--json"],
+        cwd=work,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    task = json.loads(answer.stdout)
+    assert (task["state"], task["outputs"]) == ("success", {"n": 1})
+    assert (work / task["run_directory"] / "output.ipynb").is_file()
+    assert "hello\n" in answer.stderr
+    assert marked(scratch) == []
+    assert list(scratch.glob("opspawn-serve-*")) == []
+
+
+def test_the_served_directory_holds_notebook_and_current_directory(tmp_path: Path) -> None:
+    """Never the whole disk: a state directory would be made at its root."""
+    assert common_root([tmp_path / "a", tmp_path / "b" / "c"]) == tmp_path
+    assert common_root([Path("/nowhere/a"), tmp_path]) == tmp_path
