@@ -1,0 +1,211 @@
+"""Running all cells of a notebook in one kernel, and saying truthfully how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from papermill.log import logger
+
+from opspawn_jupyter.model.states import INTERRUPTED_CELL, CellState, EventType, State
+from opspawn_jupyter.model.task import Problem
+from opspawn_jupyter.model.work import Grace
+from opspawn_jupyter.runners import problems, truth
+from opspawn_jupyter.runners.brake import Brake
+from opspawn_jupyter.runners.cells import CellClient
+from opspawn_jupyter.runners.kernel import Kernel, death
+from opspawn_jupyter.runners.outputs import Outputs, Tell
+from opspawn_jupyter.runners.saving import SavingManager
+
+#: How long the run is given to notice that its kernel was ended.
+_NOTICE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How long the run and each of its cells may take, and how it is ended."""
+
+    run_seconds: float | None = None
+    cell_seconds: float | None = None
+    grace: Grace = field(default_factory=Grace)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a run ended."""
+
+    state: State = State.SUCCESS
+    problem: Problem | None = None
+    #: What was raised, for callers that want to raise it on.
+    cause: Exception | None = None
+
+
+class Execution:
+    """One run of one notebook.
+
+    ``connected`` is awaited once the kernel answers, before the first cell.
+    """
+
+    def __init__(
+        self,
+        manager: SavingManager,
+        kernel: Kernel,
+        *,
+        tell: Tell,
+        limits: Limits,
+        brake: Brake,
+        connected: Callable[[], Awaitable[None]] | None = None,
+        client_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._manager = manager
+        self._kernel = kernel
+        self._tell = tell
+        self._limits = limits
+        self._brake = brake
+        self._connected = connected
+        self._client_options = dict(client_options or {})
+        self._outputs = Outputs(tell)
+        self._outcome = Outcome()
+        self._cell: int | None = None
+
+    def run(self) -> Outcome:
+        """Run it to its end, in an event loop of its own."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run(self.execute())
+        # Called from a notebook, whose thread has a running loop already.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: asyncio.run(self.execute())).result()
+
+    async def execute(self) -> Outcome:
+        """Run it to its end, or to what the brake asks for; the kernel is gone afterwards."""
+        saving = asyncio.ensure_future(self._manager.keep_saved())
+        work = asyncio.ensure_future(self._work())
+        try:
+            with self._brake.limit("The run", self._limits.run_seconds):
+                await self._work_or_brake(work)
+            await work
+        except asyncio.CancelledError:
+            self._brake.pull(State.CANCELLED, "The run was interrupted.")
+            raise
+        finally:
+            saving.cancel()
+            work.cancel()
+            await asyncio.wait({work})
+            await self._kernel.close()
+        return self._outcome
+
+    async def _work_or_brake(self, work: asyncio.Future[None]) -> None:
+        stop = asyncio.ensure_future(self._brake.wait())
+        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not work.done():
+            await self._wind_down(work)
+
+    async def _wind_down(self, work: asyncio.Future[None]) -> None:
+        """Interrupt; where that does not help in time, end the kernel."""
+        if self._kernel.is_ready:
+            await self._kernel.interrupt()
+            await asyncio.wait({work}, timeout=self._limits.grace.interrupt_seconds)
+        if not work.done():
+            await self._kernel.stop(politely=False)
+            await asyncio.wait({work}, timeout=_NOTICE_SECONDS)
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+
+    async def _work(self) -> None:
+        """All of it, with its outcome; ends by itself soon after the brake is pulled."""
+        try:
+            await self._start_kernel()
+            await self._run_cells()
+        except asyncio.CancelledError:
+            if not self._brake.pulled:
+                raise
+        except (DeadKernelError, NoSuchKernel, OSError) as failure:
+            await self._crashed(failure)
+        if stop := self._brake.pulled:
+            problem = problems.stopped(stop, self._cell)
+            self._outcome = Outcome(state=stop.state, problem=problem)
+
+    async def _start_kernel(self) -> None:
+        kernel = self._kernel
+        await kernel.launch()
+        started = {"name": kernel.name, "pid": kernel.pid, "tier": "cold"}
+        self._tell(EventType.KERNEL_STARTED, started)
+        self._tell(EventType.CELLS_PLANNED, truth.plan(self._manager.nb))
+        await kernel.connect()
+        self._manager.nb.metadata["language_info"] = kernel.info.get("language_info", {})
+        if self._connected is not None:
+            await self._connected()
+
+    async def _run_cells(self) -> None:
+        client = CellClient(
+            self._manager, self._kernel, self._outputs, log=logger, **self._client_options
+        )
+        client.reset_execution_trackers()
+        for index, cell in truth.own_cells(self._manager.nb):
+            if self._brake.pulled:
+                break
+            if not truth.runs(cell):
+                self._manager.pass_by(cell)
+            elif not await self._run_cell(client, cell, index):
+                break
+        client.set_widgets_metadata()
+
+    async def _run_cell(self, client: CellClient, cell: Any, index: int) -> bool:
+        """Whether the next one may run."""
+        self._cell = index
+        self._manager.begin(cell, index)
+        self._tell(EventType.CELL_STARTED, {"index": index})
+        started = time.monotonic()
+        with self._brake.limit("A cell", self._limits.cell_seconds):
+            goes_on = await self._goes_on_after(client, cell, index)
+        seconds = round(time.monotonic() - started, 6)
+        outcome = self._brake.pulled or self._outcome
+        self._outputs.flush()
+        self._cell_finished(cell, index, INTERRUPTED_CELL[outcome.state], seconds)
+        if outcome.state is State.SUCCESS:
+            self._cell = None
+        return goes_on
+
+    async def _goes_on_after(self, client: CellClient, cell: Any, index: int) -> bool:
+        """Run one cell. False, and mostly an outcome, where it is the last that may run."""
+        try:
+            await client.async_execute_cell(cell, index)
+        except CellExecutionError as error:
+            if not problems.is_clean_exit(error):
+                self._conclude(State.FAILED, problems.raised(error, cell, index), error)
+        except DeadKernelError as death:
+            await self._crashed(death)
+        except CellTimeoutError as lost:
+            self._conclude(State.TIMED_OUT, problems.output_lost(index), lost)
+        else:
+            return True
+        return False
+
+    def _cell_finished(self, cell: Any, index: int, state: CellState, seconds: float) -> None:
+        self._manager.end(cell, index, state, seconds)
+        finished = {
+            "index": index,
+            "state": state.value,
+            "duration_seconds": seconds,
+            "execution_count": cell.execution_count,
+        }
+        self._tell(EventType.CELL_FINISHED, finished)
+
+    async def _crashed(self, failure: Exception) -> None:
+        exit_code = await self._kernel.exit_code()
+        if isinstance(failure, DeadKernelError) and not failure.args[0].startswith("The kernel"):
+            failure = death(exit_code)  # nbclient does not say how it died
+        self._conclude(State.CRASHED, problems.died(failure, exit_code, self._cell), failure)
+
+    def _conclude(self, state: State, problem: Problem, cause: Exception) -> None:
+        self._outcome = Outcome(state=state, problem=problem, cause=cause)

@@ -1,0 +1,87 @@
+"""``environment.json``: what a task ran with."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from opspawn_jupyter import files
+from opspawn_jupyter.runners.kernel import Kernel
+
+
+async def record(kernel: Kernel, target: Path) -> None:
+    """Write down what the kernel runs with. No environment variables: they hold secrets."""
+    spec = kernel.spec
+    facts = {
+        "name": kernel.name,
+        "display_name": spec.display_name,
+        "language": spec.language,
+        "language_version": kernel.info.get("language_info", {}).get("version"),
+        "implementation": kernel.info.get("implementation"),
+        "implementation_version": kernel.info.get("implementation_version"),
+        "argv": list(spec.argv),
+    }
+    files.write_json(target, await asyncio.to_thread(describe, facts))
+
+
+def describe(kernel: Mapping[str, Any]) -> dict[str, Any]:
+    """The whole record.
+
+    ``distributions`` are those of the kernel where it is a Python whose packages can be found,
+    else those of the process that runs papermill; ``distributions_of`` tells which.
+    """
+    of, packages = _packages(kernel["argv"][0])
+    digest = hashlib.sha256(json.dumps(packages, sort_keys=True).encode()).hexdigest()
+    return {
+        "python": {
+            "version": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "executable": sys.executable,
+        },
+        "platform": {"system": platform.platform(), "machine": platform.machine()},
+        "kernel": dict(kernel),
+        "distributions_of": of,
+        "distributions": packages,
+        "distributions_sha256": digest,
+    }
+
+
+def _packages(program: str) -> tuple[str, dict[str, str]]:
+    name = Path(program).name
+    if not name.startswith("python"):
+        return "runner", distributions(tuple(sys.path))
+    if Path(program) in (Path(name), Path(sys.executable)):
+        return "kernel", distributions(tuple(sys.path))
+    prefix = Path(program).parent.parent
+    return "kernel", distributions(
+        tuple(str(path) for path in sorted(prefix.glob("lib/python3*/site-packages")))
+    )
+
+
+def distributions(paths: tuple[str, ...]) -> dict[str, str]:
+    """Version by name of what is installed on these paths, sorted by name."""
+    stamps = tuple(_modified(path) for path in paths)
+    return dict(_distributions(paths, stamps))
+
+
+def _modified(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=4)
+def _distributions(paths: tuple[str, ...], _stamps: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+    """Read once for as long as nothing is installed there: it takes 0.1 s."""
+    found = metadata.distributions(path=list(paths))
+    named = {dist.metadata["Name"]: dist.version for dist in found if dist.metadata["Name"]}
+    return tuple(sorted(named.items(), key=lambda item: item[0].lower()))

@@ -1,0 +1,202 @@
+"""One kernel process and the way to it, from start to the last of its children's end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import psutil
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+
+from opspawn_jupyter.model.work import Grace
+from opspawn_jupyter.runners import processes, sockets
+
+#: How often a process is looked at while its end is waited for.
+_POLL_SECONDS = 0.01
+#: How long a kernel that is asked politely may take to leave: what jupyter_client gives it.
+_POLITE_SECONDS = 2.5
+#: Longest path of a socket, less the name of the socket itself (sun_path: 104 on macOS).
+_LONGEST_DIRECTORY = 80
+
+
+class Kernel:
+    """A kernel that is started once and stopped once. Belongs to one event loop."""
+
+    def __init__(
+        self, name: str, *, grace: Grace, cwd: str | None = None, env: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.manager = AsyncKernelManager(kernel_name=name, context=_context())
+        self.client: AsyncKernelClient | None = None
+        #: Content of the kernel's own ``kernel_info_reply``.
+        self.info: dict[str, Any] = {}
+        self.pid = 0
+        self.is_ready = False
+        self._grace = grace
+        self._cwd = cwd
+        self._env = dict(env)
+        self._directory = sockets.private_directory()
+        self._exit_code: int | None = None
+
+    async def launch(self) -> None:
+        """Start the process. Raises ``NoSuchKernel``, or ``OSError`` where it cannot be run."""
+        manager = self.manager
+        manager.connection_file = str(self._directory / "kernel.json")
+        manager.transport = _transport(self.spec.argv, self._directory)
+        in_memory = ["--HistoryManager.hist_file=:memory:"] if manager.ipykernel else []
+        await manager.start_kernel(extra_arguments=in_memory, cwd=self._cwd, env=self._env)
+        self.pid = getattr(manager.provisioner, "pid", None) or 0
+
+    async def connect(self) -> None:
+        """Wait until the kernel answers. Raises ``DeadKernelError`` where it dies or takes too
+        long.
+
+        jupyter_client's own ``wait_for_ready`` always takes 200 ms more, to empty the output
+        channel; here each message is told apart by its parent instead.
+        """
+        client = self.manager.client(context=self.manager.context)
+        client.start_channels(stdin=False, hb=False)
+        client.allow_stdin = False
+        self.client = client
+        try:
+            async with asyncio.timeout(self._grace.kernel_start_seconds):
+                while not await self._answers(client):
+                    pass
+        except TimeoutError as timeout:
+            seconds = self._grace.kernel_start_seconds
+            message = f"The kernel did not answer within {seconds:g} seconds."
+            raise DeadKernelError(message) from timeout
+        self.is_ready = True
+
+    async def _answers(self, client: AsyncKernelClient) -> bool:
+        """Both channels work: a reply came, and its busy or idle message too."""
+        request = client.kernel_info()
+        while True:
+            try:
+                reply = await client.get_shell_msg(timeout=0.2)
+            except Empty:
+                await self.check_alive()
+                continue
+            if reply["parent_header"].get("msg_id") == request:
+                break
+        self.info = reply["content"]
+        try:
+            await client.get_iopub_msg(timeout=0.2)
+        except Empty:
+            return False
+        return True
+
+    @property
+    def spec(self) -> Any:
+        """The kernelspec. Raises ``NoSuchKernel``."""
+        return self.manager.kernel_spec
+
+    async def exit_code(self) -> int | None:
+        """The process's exit code, negative for a signal; None while it lives."""
+        if self._exit_code is None and self.manager.provisioner is not None:
+            self._exit_code = await self.manager.provisioner.poll()
+        return self._exit_code
+
+    async def check_alive(self) -> None:
+        """Raise ``DeadKernelError``, with how it died, where the process has ended."""
+        code = await self.exit_code()
+        if code is not None:
+            raise death(code)
+
+    async def interrupt(self) -> None:
+        """Interrupt the code that runs, as the kernel's language does."""
+        if await self.exit_code() is None:
+            await self.manager.interrupt_kernel()
+
+    async def stop(self, *, politely: bool = True) -> None:
+        """End the process and everything that it started. Safe to call more than once."""
+        family = processes.descendants(self.pid) if self.pid else []
+        if politely and self.is_ready and await self.exit_code() is None:
+            await self.manager.request_shutdown()
+            await self._ended(_POLITE_SECONDS)
+        if self.pid and await self.exit_code() is None:
+            processes.signal_group(self.pid, signal.SIGTERM)
+            await self._ended(self._grace.terminate_seconds)
+        self._kill(family)
+        await self._ended(self._grace.terminate_seconds)
+        self.is_ready = False
+
+    def _kill(self, family: list[psutil.Process]) -> None:
+        """Kill what is left, whatever group it moved to, and orphans that came to us."""
+        if self.pid:
+            processes.kill_session(self.pid, family)
+
+    async def _ended(self, seconds: float) -> bool:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.pid and await self.exit_code() is None:
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
+        return True
+
+    async def close(self) -> None:
+        """Stop it if need be, and remove its sockets and files."""
+        try:
+            await self.stop()
+            if self.client is not None:
+                self.client.stop_channels()
+            await self.manager.cleanup_resources()
+            self.manager.context.destroy(linger=0)
+        finally:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def death(exit_code: int | None) -> DeadKernelError:
+    """What to raise for a kernel that ended so."""
+    name = processes.signal_name(exit_code)
+    if name == "SIGKILL":
+        hint = "where nobody did that, memory may have run out"
+        return DeadKernelError(f"The kernel was killed by SIGKILL; {hint}.")
+    if name:
+        return DeadKernelError(f"The kernel was killed by {name}.")
+    return DeadKernelError(f"The kernel exited with code {exit_code}.")
+
+
+def _transport(argv: list[str], directory: Path) -> str:
+    """``ipc`` where it surely works: two kernels cannot race for a port there.
+
+    Kernels written in Python stand on ipykernel, which binds ``ip-port`` files as jupyter_client
+    expects; several others have ``tcp`` or the colon before the port built in.
+    """
+    in_python = Path(argv[0]).name.startswith("python")
+    fits = len(str(directory)) <= _LONGEST_DIRECTORY
+    return "ipc" if os.name == "posix" and in_python and fits else "tcp"
+
+
+def _context() -> zmq.asyncio.Context:
+    """No limit on messages that wait to be read: at the limit zmq drops output in silence."""
+    context = zmq.asyncio.Context()
+    context.setsockopt(zmq.RCVHWM, 0)
+    return context
+
+
+#: Our own way into the server, and the server's ways into its hub: not for user code.
+_TOKENS = ("OPSPAWN_URL", "OPSPAWN_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN")
+
+
+def kernel_environment(
+    base: Mapping[str, str], *, task_id: str, run_directory: Path
+) -> dict[str, str]:
+    """What an interactive kernel of the server would get, less our own tokens, with the task's
+    id and its run directory."""
+    kept = {
+        name: value
+        for name, value in base.items()
+        if name not in _TOKENS and not name.startswith("JPY_")
+    }
+    own = {"OPSPAWN_TASK_ID": task_id, "OPSPAWN_RUN_DIRECTORY": str(run_directory)}
+    return {**kept, **own}

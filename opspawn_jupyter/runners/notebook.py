@@ -1,0 +1,97 @@
+"""Carrying out tasks of kind ``notebook``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.notebook import NotebookSpec
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, State
+from opspawn_jupyter.model.task import Policy
+from opspawn_jupyter.model.work import Assignment, Grace
+from opspawn_jupyter.ports import Reporter
+from opspawn_jupyter.runners import environment, markers, prepare, problems
+from opspawn_jupyter.runners.brake import Brake
+from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
+from opspawn_jupyter.runners.kernel import Kernel, kernel_environment
+from opspawn_jupyter.runners.saving import SavingManager
+
+_STOP_MESSAGES = {
+    State.CANCELLED: "The task was cancelled.",
+    State.CRASHED: "The worker process died.",
+}
+
+
+class NotebookRunner:
+    """Executes the pinned notebook with papermill's conventions and our engine."""
+
+    def __init__(self, grace: Grace) -> None:
+        self._grace = grace
+
+    def run(self, assignment: Assignment, directory: Path, reporter: Reporter) -> None:
+        """See ``ports.Runner``."""
+        brake = Brake()
+        reporter.on_stop(_pull(brake))
+        files = RunDirectory(directory)
+        spec = wire.decode(NotebookSpec, assignment.spec)
+        try:
+            manager = SavingManager(prepare.notebook(files, spec), str(files.output))
+        except prepare.CANNOT_PREPARE as error:
+            problem = problems.unexpected(error)
+            _tell_outcome(reporter, Outcome(state=State.FAILED, problem=problem))
+            return
+        kernel = self._kernel(assignment, spec, files)
+        execution = Execution(
+            manager,
+            kernel,
+            tell=reporter.tell,
+            limits=self._limits(assignment.policy),
+            brake=brake,
+            connected=partial(environment.record, kernel, files.environment),
+        )
+        manager.notebook_start()
+        outcome = execution.run()
+        _complete(manager, outcome)
+        _tell_outcome(reporter, outcome)
+
+    def _kernel(self, assignment: Assignment, spec: NotebookSpec, files: RunDirectory) -> Kernel:
+        return Kernel(
+            spec.kernel,
+            grace=self._grace,
+            cwd=str(Path(assignment.root_directory, spec.working_directory)),
+            env=kernel_environment(
+                os.environ, task_id=assignment.task_id, run_directory=files.path.absolute()
+            ),
+        )
+
+    def _limits(self, policy: Policy) -> Limits:
+        return Limits(
+            run_seconds=policy.timeout_seconds,
+            cell_seconds=policy.cell_timeout_seconds,
+            grace=self._grace,
+        )
+
+
+def _complete(manager: SavingManager, outcome: Outcome) -> None:
+    """Save the notebook for the last time, saying how it ended."""
+    if outcome.state is not State.SUCCESS:
+        manager.nb.metadata.papermill["exception"] = True
+    if outcome.state is State.FAILED:
+        markers.add(manager.nb, outcome.problem)
+    manager.notebook_complete()
+
+
+def _pull(brake: Brake) -> Callable[[State], None]:
+    return lambda state: brake.pull(state, _STOP_MESSAGES[state])
+
+
+def _tell_outcome(reporter: Reporter, outcome: Outcome) -> None:
+    data: dict[str, Any] = {}
+    if outcome.problem is not None:
+        data["error"] = wire.encode(outcome.problem)
+    reporter.tell(OUTCOME_EVENTS[outcome.state], data)

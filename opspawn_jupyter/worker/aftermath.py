@@ -1,0 +1,54 @@
+"""What is left to do where a runner died without telling an outcome."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import psutil
+
+from opspawn_jupyter import files
+from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.task import Problem, Task
+from opspawn_jupyter.runners import processes, sockets, truth
+
+_log = logging.getLogger(__name__)
+
+
+def clean_up(runner_pid: int, started_kernel: psutil.Process | None) -> None:
+    """End the kernel with all that it started, and remove its files."""
+    if started_kernel is not None and _is_ours(started_kernel):
+        processes.kill_session(started_kernel.pid)
+    sockets.forget(runner_pid)
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    """It lives, or nothing has its id: then its group may still have members."""
+    return bool(process.is_running() or not psutil.pid_exists(process.pid))
+
+
+def settle_notebook(directory: RunDirectory, task: Task, outcome: State) -> None:
+    """Make the executed notebook say what became of its cells, as far as it was written."""
+    known = {cell.index: cell.state for cell in task.cells}
+    try:
+        notebook = json.loads(directory.output.read_bytes())
+        truth.settle(notebook, known, outcome, now())
+        files.write_atomic(directory.output, json.dumps(notebook, indent=1).encode())
+    except FileNotFoundError:
+        return  # it died before the first save
+    except (OSError, ValueError):
+        _log.exception("executed notebook cannot be settled task_id=%s", task.id)
+
+
+def runner_death(exit_code: int | None, task: Task) -> Problem:
+    """Why the task crashed."""
+    name = processes.signal_name(exit_code)
+    how = f"was killed by {name}" if name else f"ended with exit code {exit_code}"
+    return Problem(
+        name=State.CRASHED.value,
+        message=f"The process that ran the task {how}.",
+        cell_index=task.running_cell.index if task.running_cell else None,
+        signal=name,
+    )

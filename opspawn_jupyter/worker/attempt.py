@@ -1,0 +1,159 @@
+"""One attempt of a task: its runner process, and everything that it tells."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import psutil
+
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
+from opspawn_jupyter.model.task import Problem
+from opspawn_jupyter.model.work import Assignment, Grace, ReportedEvent
+from opspawn_jupyter.runners import processes
+from opspawn_jupyter.runners.brake import Stop
+from opspawn_jupyter.worker import aftermath, channel, child
+from opspawn_jupyter.worker.history import History
+from opspawn_jupyter.worker.launcher import Launcher
+from opspawn_jupyter.worker.outbox import Outbox
+
+#: What a runner gets beyond its graces before the worker takes over.
+_MARGIN_SECONDS = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Attempt:
+    """Runs once. The runner does the work; the worker steps in only where the runner dies, or
+    does not do what it was told."""
+
+    def __init__(
+        self, assignment: Assignment, *, worker_id: str, grace: Grace, launcher: Launcher,
+        outbox: Outbox,
+    ) -> None:  # fmt: skip
+        self.assignment = assignment
+        self.is_cancelling = False
+        self._worker_id = worker_id
+        self._grace = grace
+        self._launcher = launcher
+        self._history = History(assignment, outbox)
+        self._writer: asyncio.StreamWriter | None = None
+        self._runner: psutil.Process | None = None
+        self._kernel: psutil.Process | None = None
+        self._forced: Stop | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+
+    async def run(self) -> None:
+        """From the first event to the last. The last is always an outcome."""
+        self._tell(EventType.STARTED, {"worker": self._worker_id})
+        exit_code: int | None = None
+        try:
+            exit_code = await self._run_process()
+        except Exception:  # whatever broke, the task must get its outcome
+            _log.exception("runner lost task_id=%s", self.assignment.task_id)
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+            self._kill()
+        if not self._history.task.state.is_final:
+            await self._conclude(exit_code)
+        self._history.close()
+
+    def cancel(self) -> None:
+        """Have the run cancelled; its outcome follows."""
+        if self.is_cancelling:
+            return
+        self.is_cancelling = True
+        self._send_cancel()
+        message = "The task was cancelled; its runner did not obey and was killed."
+        self._force_after(0.0, Stop(State.CANCELLED, message))
+
+    def abandon(self, message: str) -> None:
+        """End the run now, whatever it does."""
+        self._force(Stop(State.CRASHED, message))
+
+    async def _run_process(self) -> int | None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await self._launcher.start(child.main, self.assignment, theirs, self._grace)
+        with suppress(psutil.NoSuchProcess):
+            self._runner = psutil.Process(process.pid)
+        reader, self._writer = await asyncio.open_connection(sock=ours, limit=channel.LINE_LIMIT)
+        if self.is_cancelling:
+            self._send_cancel()
+        if self._forced is not None:
+            self._kill()
+        self._limit()
+        try:
+            await self._listen(reader)
+        finally:
+            self._writer.close()
+        return await self._exit_code(process)
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        with suppress(ConnectionError):  # the runner died with a message to it unread
+            async for line in reader:
+                if line.endswith(b"\n"):
+                    self._hear(channel.parse(line))
+
+    def _hear(self, event: ReportedEvent) -> None:
+        if event.type is EventType.KERNEL_STARTED:
+            with suppress(psutil.NoSuchProcess):
+                self._kernel = psutil.Process(event.data["pid"])
+        self._history.add(event)
+
+    async def _exit_code(self, process: BaseProcess) -> int | None:
+        code = await self._launcher.exit_code(process, self._grace.terminate_seconds)
+        if code is None:
+            self._kill()
+            code = await self._launcher.exit_code(process, self._grace.terminate_seconds)
+        return code
+
+    async def _conclude(self, exit_code: int | None) -> None:
+        """The runner is dead and has told no outcome: do it in its place."""
+        task = self._history.task
+        problem = aftermath.runner_death(exit_code, task)
+        state = State.CRASHED
+        if self._forced is not None:
+            state = self._forced.state
+            problem = Problem(
+                name=state.value, message=self._forced.message, cell_index=problem.cell_index
+            )
+        runner_pid = self._runner.pid if self._runner else 0
+        await asyncio.to_thread(aftermath.clean_up, runner_pid, self._kernel)
+        directory = RunDirectory(Path(self.assignment.run_directory))
+        await asyncio.to_thread(aftermath.settle_notebook, directory, task, state)
+        self._tell(OUTCOME_EVENTS[state], {"error": wire.encode(problem)})
+
+    def _limit(self) -> None:
+        """Step in where the runner does not hold the task's own limit."""
+        if limit := self.assignment.policy.timeout_seconds:
+            message = f"The run did not end at its limit of {limit:g} seconds and was killed."
+            self._force_after(limit, Stop(State.TIMED_OUT, message))
+
+    def _force_after(self, seconds: float, stop: Stop) -> None:
+        graces = self._grace.interrupt_seconds + 2 * self._grace.terminate_seconds
+        delay = seconds + graces + _MARGIN_SECONDS
+        self._timers.append(asyncio.get_running_loop().call_later(delay, self._force, stop))
+
+    def _force(self, stop: Stop) -> None:
+        self._forced = self._forced or stop
+        self._kill()
+
+    def _kill(self) -> None:
+        """Kill the runner with the kernel that hangs on it, unless it has ended."""
+        if self._runner is not None and self._runner.is_running():
+            processes.kill_session(self._runner.pid, [self._runner])
+
+    def _send_cancel(self) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(channel.cancel_message())
+
+    def _tell(self, kind: EventType, data: dict[str, object]) -> None:
+        self._history.add(ReportedEvent(type=kind, at=now(), data=data))

@@ -1,0 +1,88 @@
+"""The line between a worker and a runner process: JSON objects, one a line, over a socket pair.
+
+The runner tells events; the worker says when to stop. Either notices the other's death by the
+end of the stream.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.states import EventType, State
+from opspawn_jupyter.model.work import ReportedEvent
+
+#: Longest line: an output bundle of 256 kB, a step value, a plan of many cells.
+LINE_LIMIT = 64 << 20
+_CANCEL = b"cancel\n"
+
+
+def cancel_message() -> bytes:
+    """What the worker sends to have the task cancelled."""
+    return _CANCEL
+
+
+def parse(line: bytes) -> ReportedEvent:
+    """The event that a runner told, not yet numbered."""
+    return wire.decode(ReportedEvent, json.loads(line))
+
+
+class ChannelReporter:
+    """The runner's end; a ``ports.Reporter``."""
+
+    def __init__(self, line: socket.socket, *, orphaned: Callable[[], None]) -> None:
+        self._line = line
+        self._orphaned = orphaned
+        self._lock = threading.Lock()
+        self._is_open = True
+        self._callback: Callable[[State], None] | None = None
+        self._stops: list[State] = []
+
+    def listen(self) -> None:
+        """Begin to hear the worker."""
+        threading.Thread(target=self._listen, name="worker", daemon=True).start()
+
+    def tell(self, type: EventType, data: Mapping[str, Any]) -> None:  # the port's
+        """See ``ports.Reporter``. Once the worker is gone there is nobody to tell."""
+        event = wire.encode(ReportedEvent(type=type, at=now(), data=data))
+        line = json.dumps(event).encode() + b"\n"
+        with self._lock:
+            if self._is_open:
+                self._send(line)
+
+    def on_stop(self, callback: Callable[[State], None]) -> None:
+        """See ``ports.Reporter``."""
+        with self._lock:
+            self._callback = callback
+            missed = list(self._stops)
+        for state in missed:
+            callback(state)
+
+    def _send(self, line: bytes) -> None:
+        try:
+            self._line.sendall(line)
+        except OSError:
+            self._is_open = False
+
+    def _listen(self) -> None:
+        with self._line.makefile("rb") as lines:
+            try:
+                for line in lines:
+                    if line == _CANCEL:
+                        self._stop(State.CANCELLED)
+            except OSError:
+                pass  # as good as the end of the stream
+        self._stop(State.CRASHED)
+        self._orphaned()
+
+    def _stop(self, state: State) -> None:
+        with self._lock:
+            self._stops.append(state)
+            callback = self._callback
+        if callback is not None:
+            callback(state)

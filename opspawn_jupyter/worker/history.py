@@ -1,0 +1,98 @@
+"""What has happened on one attempt: checked, numbered, written down, and handed on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from opspawn_jupyter.errors import IllegalTransition
+from opspawn_jupyter.model.advance import advance
+from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.model.work import Assignment, ReportedEvent
+from opspawn_jupyter.worker.outbox import Outbox
+from opspawn_jupyter.worker.record import Record
+
+_log = logging.getLogger(__name__)
+
+
+class History:
+    """Keeps the task as its events make it, by the same function as the server."""
+
+    def __init__(self, assignment: Assignment, outbox: Outbox) -> None:
+        self.task = _queued(assignment)
+        self._attempt = assignment.attempt
+        self._outbox = outbox
+        self._number = 0
+        self._record = _record(assignment)
+
+    def add(self, event: ReportedEvent) -> None:
+        """Take an event. One that the task's state forbids is dropped here: the server would
+        refuse it, with all that was sent along."""
+        if event.type.is_durable:
+            event = replace(event, number=self._number + 1)
+            try:
+                self.task = advance(self.task, self._draft(event))
+            except IllegalTransition as refusal:
+                _log.warning("event dropped task_id=%s reason=%s", self.task.id, refusal)
+                return
+            self._number = event.number
+        elif self.task.state is not State.RUNNING:
+            return
+        self._write(event)
+        self._outbox.add(self.task.id, self._attempt, event)
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._record is not None:
+            self._record.close()
+            self._record = None
+
+    def _write(self, event: ReportedEvent) -> None:
+        """Before the event is reported; but a full disk does not keep the server uninformed."""
+        if self._record is None:
+            return
+        try:
+            if event.type.is_durable:
+                self._record.journal(event)
+                self._record.summarise(self.task)
+            self._record.log(event, self.task)
+        except OSError:
+            _log.exception("run directory cannot be written task_id=%s", self.task.id)
+
+    def _draft(self, event: ReportedEvent) -> Draft:
+        return Draft(
+            task_id=self.task.id,
+            type=event.type,
+            data=event.data,
+            at=event.at,
+            attempt=self._attempt,
+            number=event.number,
+        )
+
+
+def _queued(assignment: Assignment) -> Task:
+    return Task(
+        id=assignment.task_id,
+        kind=assignment.kind,
+        name=assignment.name,
+        state=State.QUEUED,
+        spec=assignment.spec,
+        policy=assignment.policy,
+        run_directory=assignment.run_directory,
+        created_at=now(),
+    )
+
+
+def _record(assignment: Assignment) -> Record | None:
+    directory = RunDirectory(Path(assignment.run_directory))
+    try:
+        directory.artifacts.mkdir(parents=True, exist_ok=True)
+        return Record(directory, assignment.attempt)
+    except OSError:
+        _log.exception("run directory cannot be written task_id=%s", assignment.task_id)
+        return None

@@ -1,0 +1,116 @@
+"""Events that the server does not have yet."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.work import Report, ReportedEvent, ReportRequest
+
+#: What is kept of a task's passing events, such as cell outputs, while nobody takes them.
+_PASSING_BYTES = 1 << 20
+_REPORT_BYTES = 4 << 20
+
+
+@dataclass
+class _Waiting:
+    """One attempt's events, oldest first, each with its size."""
+
+    attempt: int
+    events: deque[tuple[ReportedEvent, int]] = field(default_factory=deque)
+    passing_bytes: int = 0
+
+
+class Outbox:
+    """Keeps durable events until they are delivered, and the newest of the others."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, _Waiting] = {}
+        self._sending: dict[str, list[tuple[ReportedEvent, int]]] = {}
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+
+    def add(self, task_id: str, attempt: int, event: ReportedEvent) -> None:
+        """Take an event of this attempt, later than all before."""
+        waiting = self._waiting.setdefault(task_id, _Waiting(attempt))
+        size = len(json.dumps(wire.encode(event.data)))
+        waiting.events.append((event, size))
+        if not event.type.is_durable:
+            waiting.passing_bytes += size
+            _forget_oldest(waiting)
+        self._filled.set()
+        self._emptied.clear()
+
+    async def filled(self) -> None:
+        """Return once there is something to deliver."""
+        await self._filled.wait()
+
+    async def emptied(self) -> None:
+        """Return once everything is delivered."""
+        await self._emptied.wait()
+
+    def collect(self) -> ReportRequest:
+        """What to deliver next; ``delivered`` or ``put_back`` must follow."""
+        room = _REPORT_BYTES
+        reports = []
+        for task_id, waiting in self._waiting.items():
+            taken: list[tuple[ReportedEvent, int]] = []
+            while waiting.events and room > 0:
+                event, size = waiting.events.popleft()
+                waiting.passing_bytes -= 0 if event.type.is_durable else size
+                room -= size
+                taken.append((event, size))
+            if taken:
+                self._sending[task_id] = taken
+                events = tuple(event for event, _ in taken)
+                reports.append(Report(task_id=task_id, attempt=waiting.attempt, events=events))
+        return ReportRequest(reports=tuple(reports))
+
+    def delivered(self) -> None:
+        """The server has all that was collected last."""
+        self._sending.clear()
+        self._waiting = {task: one for task, one in self._waiting.items() if one.events}
+        self._note_emptiness()
+
+    def put_back(self) -> None:
+        """What was collected last may be lost: keep it for later."""
+        for task_id, taken in self._sending.items():
+            waiting = self._waiting[task_id]
+            waiting.events.extendleft(reversed(taken))
+            waiting.passing_bytes += sum(size for event, size in taken if not event.type.is_durable)
+            _forget_oldest(waiting)
+        self._sending.clear()
+
+    def forget(self, task_id: str) -> None:
+        """Nobody wants to hear of this task."""
+        self._waiting.pop(task_id, None)
+        self._sending.pop(task_id, None)
+        self._note_emptiness()
+
+    @property
+    def attempts(self) -> Mapping[str, int]:
+        """Attempt by task id, of all tasks with something undelivered."""
+        return {task_id: waiting.attempt for task_id, waiting in self._waiting.items()}
+
+    def _note_emptiness(self) -> None:
+        if not self._waiting:
+            self._filled.clear()
+            self._emptied.set()
+
+
+def _forget_oldest(waiting: _Waiting) -> None:
+    """Drop passing events beyond the limit, oldest first; durable ones stay where they are."""
+    if waiting.passing_bytes <= _PASSING_BYTES:
+        return
+    kept: deque[tuple[ReportedEvent, int]] = deque()
+    for event, size in waiting.events:
+        if not event.type.is_durable and waiting.passing_bytes > _PASSING_BYTES // 2:
+            waiting.passing_bytes -= size
+        else:
+            kept.append((event, size))
+    waiting.events = kept

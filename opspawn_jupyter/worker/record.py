@@ -1,0 +1,138 @@
+"""What one attempt leaves in its run directory: journal, log and summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from opspawn_jupyter import files
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
+from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.model.work import ReportedEvent
+
+_SUMMARY_SECONDS = 1.0
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_OUTCOMES = frozenset(OUTCOME_EVENTS.values())
+#: What of a task its summary tells.
+_SUMMARISED = (
+    "id", "name", "kind", "state", "attempt", "started_at", "finished_at", "cells", "outputs",
+    "error",
+)  # fmt: skip
+
+
+class Record:
+    """Writes the files of one attempt. Journal and log are only ever appended to, line by line,
+    by a single system call each: whoever dies, what was written stays readable."""
+
+    def __init__(self, directory: RunDirectory, attempt: int) -> None:
+        self._directory = directory
+        self._attempt = attempt
+        self._journal = _append_to(directory.events)
+        self._log = _append_to(directory.log)
+        self._summary_due = 0.0
+        self._is_mid_line = False
+
+    def journal(self, event: ReportedEvent) -> None:
+        """Put a durable event down, for a server that cannot be told now."""
+        line = json.dumps({"attempt": self._attempt, **wire.encode(event)}, ensure_ascii=True)
+        _write(self._journal, line.encode() + b"\n")
+
+    def log(self, event: ReportedEvent, task: Task) -> None:
+        """Tell the event to people."""
+        if event.type is EventType.CELL_OUTPUT:
+            self._log_output(event.data.get("output", {}))
+        elif line := _line(event, task):
+            start = "\n" if self._is_mid_line else ""
+            text = f"{start}{event.at:%Y-%m-%d %H:%M:%S}Z {line}\n"
+            _write(self._log, text.encode("utf-8", "backslashreplace"))
+            self._is_mid_line = False
+
+    def summarise(self, task: Task) -> None:
+        """Rewrite the summary, at most once a second until the end."""
+        now = time.monotonic()
+        if not task.state.is_final and now < self._summary_due:
+            return
+        self._summary_due = now + _SUMMARY_SECONDS
+        whole = wire.encode(task)
+        summary = {name: whole[name] for name in _SUMMARISED}
+        text = wire.to_json({**summary, "duration_seconds": task.duration_seconds})
+        files.write_atomic(self._directory.summary, text.encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the files."""
+        os.close(self._journal)
+        os.close(self._log)
+
+    def _log_output(self, output: Mapping[str, Any]) -> None:
+        text = _plain(output)
+        if not text:
+            return
+        if output["output_type"] != "stream":
+            text = ("\n" if self._is_mid_line else "") + text.rstrip("\n") + "\n"
+        _write(self._log, text.encode("utf-8", "backslashreplace"))
+        self._is_mid_line = not text.endswith("\n")
+
+
+def _line(event: ReportedEvent, task: Task) -> str:
+    if event.type in _OUTCOMES:
+        return _outcome(task)
+    say = _LINES.get(event.type)
+    return say(event.data, task) if say else ""
+
+
+def _outcome(task: Task) -> str:
+    seconds = task.duration_seconds or 0.0
+    reason = f": {task.error.name}: {task.error.message}" if task.error else ""
+    return f"task {task.state.value} after {seconds:.3f} s{reason}"
+
+
+def _cell_started(data: Mapping[str, Any], task: Task) -> str:
+    return f"{_place(data['index'], task)} started: {_title(data['index'], task)}"
+
+
+def _cell_finished(data: Mapping[str, Any], task: Task) -> str:
+    return f"{_place(data['index'], task)} {data['state']} after {data['duration_seconds']:.3f} s"
+
+
+def _place(index: int, task: Task) -> str:
+    """Cell n of m, counting code cells from 1 as people do."""
+    indexes = [cell.index for cell in task.cells]
+    place = indexes.index(index) + 1 if index in indexes else index
+    return f"cell {place} of {len(indexes)}"
+
+
+def _title(index: int, task: Task) -> str:
+    return next((cell.title for cell in task.cells if cell.index == index), "")
+
+
+_LINES: Mapping[EventType, Callable[[Mapping[str, Any], Task], str]] = {
+    EventType.STARTED: lambda _data, task: f"attempt {task.attempt} started",
+    EventType.KERNEL_STARTED: lambda data, _: f"kernel {data['name']} started, pid {data['pid']}",
+    EventType.CELL_STARTED: _cell_started,
+    EventType.CELL_FINISHED: _cell_finished,
+    EventType.STEP_LOG: lambda data, _: str(data["text"]),
+    EventType.STEP_OUTPUT: lambda data, _: f"output {data['name']}",
+}
+
+
+def _plain(output: Mapping[str, Any]) -> str:
+    if output.get("output_type") == "stream":
+        return str(output["text"])
+    if output.get("output_type") == "error":
+        return _ANSI.sub("", "\n".join(output["traceback"]))
+    return str(output.get("data", {}).get("text/plain", ""))
+
+
+def _append_to(path: os.PathLike[str]) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

@@ -1,0 +1,216 @@
+"""The worker: takes tasks, runs them, reports, and knows when to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from opspawn_jupyter import files
+from opspawn_jupyter.model.work import Assignment, Grace, ReportAnswer, TakeAnswer, TakeRequest
+from opspawn_jupyter.runners import sockets
+from opspawn_jupyter.version import __version__
+from opspawn_jupyter.worker.attempt import Attempt
+from opspawn_jupyter.worker.launcher import Launcher
+from opspawn_jupyter.worker.link import Link
+from opspawn_jupyter.worker.outbox import Outbox
+
+_REPORT_PAUSE_SECONDS = 0.06
+_REPORT_TIMEOUT_SECONDS = 60.0
+_WAIT_SECONDS = 20.0
+_LOOK_SECONDS = 0.2
+#: What the last reports get once somebody has told the worker to end.
+_FAREWELL_SECONDS = 3.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings:
+    """How a worker is set up; from its command line."""
+
+    state_directory: Path
+    worker_id: str
+    #: How many tasks it runs at once.
+    slots: int
+    grace: Grace = field(default_factory=Grace)
+    #: How long it waits for a server once it has nothing to do.
+    lonely_seconds: float = 60.0
+
+
+class Worker:
+    """One worker process's work, in one event loop."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._outbox = Outbox()
+        self._launcher = Launcher()
+        self._link = Link(settings.state_directory, settings.worker_id)
+        self._attempts: dict[str, Attempt] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._told_to_cancel: set[str] = set()
+        self._slot_freed = asyncio.Event()
+        self._is_dismissed = False
+        self._is_ending = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until there is no more reason to."""
+        record = self._settings.state_directory / "workers" / f"{self._settings.worker_id}.json"
+        _write_record(record)
+        sockets.sweep()
+        loops = [
+            asyncio.ensure_future(loop)
+            for loop in (self._take(), self._report(), self._wait_for_the_end())
+        ]
+        try:
+            await self._launcher.warm_up()
+            await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
+            for loop in loops:
+                if loop.done():
+                    loop.result()  # a fault in one of them ends the worker, loudly
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            self._link.close()
+            self._launcher.close()
+            record.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """End everything that runs, report it, and leave. What SIGTERM does."""
+        self._is_dismissed = True
+        for attempt in self._attempts.values():
+            attempt.abandon("The worker was told to end.")
+        self._is_ending.set()
+
+    async def _take(self) -> None:
+        while True:
+            answer = await self._ask()
+            if answer is None:
+                continue
+            for assignment in answer.assignments:
+                self._start(assignment)
+            self._cancel(answer.cancel)
+            if answer.dismissed:
+                self._is_dismissed = True
+                await asyncio.sleep(1.0)  # it would say the same again at once
+
+    async def _ask(self) -> TakeAnswer | None:
+        """The server's answer; None where a slot became free while it was asked for none.
+
+        Only such a request is given up: one that offered slots may bring an assignment.
+        """
+        request = self._request()
+        self._slot_freed.clear()
+        asking = asyncio.ensure_future(
+            self._link.call("take", request, TakeAnswer, request.wait_seconds + 10)
+        )
+        freed = asyncio.ensure_future(self._slot_freed.wait())
+        others = {freed} if request.free_slots == 0 else set()
+        try:
+            await asyncio.wait({asking, *others}, return_when=asyncio.FIRST_COMPLETED)
+            return asking.result() if asking.done() else None
+        finally:
+            freed.cancel()
+            asking.cancel()
+
+    def _request(self) -> TakeRequest:
+        running = {task_id: one.assignment.attempt for task_id, one in self._attempts.items()}
+        held = {**self._outbox.attempts, **running}
+        self._told_to_cancel &= held.keys()
+        free = 0 if self._is_dismissed else self._settings.slots - len(running)
+        return TakeRequest(
+            free_slots=max(0, free),
+            held=held,
+            cancelling=tuple(sorted(self._told_to_cancel)),
+            wait_seconds=_WAIT_SECONDS,
+        )
+
+    def _start(self, assignment: Assignment) -> None:
+        if assignment.task_id in self._attempts or self._is_ending.is_set():
+            return
+        attempt = Attempt(
+            assignment,
+            worker_id=self._settings.worker_id,
+            grace=self._settings.grace,
+            launcher=self._launcher,
+            outbox=self._outbox,
+        )
+        self._attempts[assignment.task_id] = attempt
+        running = asyncio.ensure_future(self._run(attempt))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    async def _run(self, attempt: Attempt) -> None:
+        task_id = attempt.assignment.task_id
+        _log.info("task started task_id=%s", task_id)
+        try:
+            await attempt.run()
+        except Exception:  # a fault of ours must not take the other tasks along
+            _log.exception("attempt broke task_id=%s", task_id)
+        finally:
+            del self._attempts[task_id]
+            self._slot_freed.set()
+        _log.info("task ended task_id=%s", task_id)
+
+    def _cancel(self, task_ids: Iterable[str]) -> None:
+        for task_id in task_ids:
+            self._told_to_cancel.add(task_id)
+            if task_id in self._attempts:
+                self._attempts[task_id].cancel()
+
+    async def _report(self) -> None:
+        while True:
+            await self._outbox.filled()
+            request = self._outbox.collect()
+            try:
+                answer = await self._link.call(
+                    "reports", request, ReportAnswer, _REPORT_TIMEOUT_SECONDS
+                )
+            except BaseException:
+                self._outbox.put_back()
+                raise
+            self._outbox.delivered()
+            self._drop(answer.unknown)
+            await asyncio.sleep(_REPORT_PAUSE_SECONDS)  # gathers what comes meanwhile
+
+    def _drop(self, task_ids: Iterable[str]) -> None:
+        """The server's memory lacks these tasks: nobody waits for them."""
+        for task_id in task_ids:
+            _log.warning("task unknown to the server task_id=%s", task_id)
+            self._outbox.forget(task_id)
+        self._cancel(task_ids)
+
+    async def _wait_for_the_end(self) -> None:
+        while not self._may_leave():  # noqa: ASYNC110  # time that passes is what counts
+            await asyncio.sleep(_LOOK_SECONDS)
+        if self._is_ending.is_set():
+            await self._say_farewell()
+
+    def _may_leave(self) -> bool:
+        if self._attempts:
+            return False
+        if self._is_ending.is_set():
+            return True
+        if self._is_dismissed and not self._outbox.attempts:
+            return True
+        # What is not reported then lies in the journals, where a server looks for it.
+        return self._link.lost_seconds > self._settings.lonely_seconds
+
+    async def _say_farewell(self) -> None:
+        try:
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                await self._outbox.emptied()
+        except TimeoutError:
+            _log.warning("left without reporting tasks=%s", ",".join(self._outbox.attempts))
+
+
+def _write_record(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    created = psutil.Process().create_time()
+    record = {"pid": os.getpid(), "created": created, "version": __version__}
+    files.write_json(path, record, mode=0o600)

@@ -1,0 +1,46 @@
+"""Directories of sockets, and their end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opspawn_jupyter.runners import sockets
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_a_directory_is_private_and_can_be_forgotten(temporary: Path) -> None:
+    """The connection file in it holds the key to the kernel."""
+    directory = sockets.private_directory()
+    assert directory.parent == temporary
+    assert directory.stat().st_mode & 0o077 == 0
+
+    sockets.forget(os.getpid())
+
+    assert not directory.exists()
+
+
+def test_only_what_dead_processes_left_is_swept(temporary: Path) -> None:
+    """Another worker's kernels may be at work."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = temporary / f"opspawn-{dead.pid}-abc"
+    strange = temporary / "opspawn-notes"
+    left.mkdir()
+    strange.mkdir()
+    mine = sockets.private_directory()
+
+    sockets.sweep()
+
+    assert not left.exists()
+    assert mine.exists()
+    assert strange.exists()

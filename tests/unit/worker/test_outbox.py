@@ -1,0 +1,75 @@
+"""Events that wait for the server."""
+
+from __future__ import annotations
+
+from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.work import ReportedEvent
+from opspawn_jupyter.worker.outbox import Outbox
+
+
+def durable(number: int) -> ReportedEvent:
+    return ReportedEvent(type=EventType.STEP_LOG, at=now(), data={"text": "x"}, number=number)
+
+
+def passing(size: int, index: int = 0) -> ReportedEvent:
+    data = {"index": index, "text": "x" * size}
+    return ReportedEvent(type=EventType.CELL_OUTPUT, at=now(), data=data)
+
+
+def collected(outbox: Outbox) -> list[ReportedEvent]:
+    return [event for report in outbox.collect().reports for event in report.events]
+
+
+def test_what_is_put_back_comes_first_again() -> None:
+    """The server must see the events of an attempt in their order."""
+    outbox = Outbox()
+    outbox.add("t", 1, durable(1))
+    outbox.collect()
+    outbox.add("t", 1, durable(2))
+
+    outbox.put_back()
+
+    assert [event.number for event in collected(outbox)] == [1, 2]
+
+
+def test_only_passing_events_are_dropped_and_the_oldest_first() -> None:
+    """A cell that prints for hours must not fill the memory while the server is away."""
+    outbox = Outbox()
+    outbox.add("t", 1, durable(1))
+    for index in range(100):
+        outbox.add("t", 1, passing(100_000, index))
+    outbox.add("t", 1, durable(2))
+
+    events = collected(outbox)
+
+    assert [event.number for event in events if event.number] == [1, 2]
+    kept = [event.data["index"] for event in events if not event.number]
+    assert kept == list(range(100 - len(kept), 100))
+    assert 4 <= len(kept) <= 11
+
+
+def test_what_is_delivered_is_gone() -> None:
+    """And the task is no longer held."""
+    outbox = Outbox()
+    outbox.add("t", 3, durable(1))
+    assert outbox.attempts == {"t": 3}
+
+    outbox.collect()
+    outbox.delivered()
+
+    assert outbox.attempts == {}
+    assert outbox.collect().reports == ()
+
+
+def test_a_task_that_nobody_knows_is_forgotten() -> None:
+    """Also where its events are on their way at that moment."""
+    outbox = Outbox()
+    outbox.add("t", 1, durable(1))
+    outbox.collect()
+
+    outbox.delivered()
+    outbox.add("t", 1, durable(2))
+    outbox.forget("t")
+
+    assert outbox.attempts == {}
