@@ -1,0 +1,95 @@
+# Each target makes the virtual environment that it needs, in .venv.
+#
+#   make demo       run the quick start against a real Jupyter Server, in the terminal
+#   make lab        open JupyterLab on the quick start
+#   make test       run the tests (what this machine cannot run is left out, and named)
+#   make check      everything that CI checks: lint, format, types, layers, docs, tests, coverage
+#   make docs       write the generated parts of the documentation
+#   make pictures   make the pictures of the documentation from a real JupyterLab
+#   make clean      remove everything that was made
+#
+# Another Python than python3: make demo PYTHON=python3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXAMPLES := notebooks/examples
+CONFIG := jupyter-config/jupyter_server_config.d/opspawn_jupyter.json
+
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+# A name or a cache of the user's must not reach into the environment.
+export PYTHONNOUSERSITE := 1
+unexport PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test check lint types layers coverage wheel docs pictures clean
+
+help:
+	@sed -n 's/^#  *make /  make /p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.lab
+	@$(BIN)/python tools/demo.py
+
+lab: $(VENV)/.lab
+	cd $(EXAMPLES) && $(abspath $(BIN))/python -m jupyterlab quickstart.ipynb
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint types layers coverage
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.dev
+	$(BIN)/lint-imports --no-logo
+
+coverage: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+wheel: $(VENV)/.dev
+	rm -rf build dist
+	$(BIN)/python -m build --outdir dist .
+
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+
+pictures: $(VENV)/.dev
+	$(BIN)/python tools/pictures.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache
+	rm -rf .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(EXAMPLES)/.opspawn $(EXAMPLES)/opspawn_runs $(EXAMPLES)/.ipynb_checkpoints
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The package is installed in place, so that a change is seen at once. Such an installation leaves
+# out the data file which enables the server extension; so it is copied by hand.
+$(VENV)/.base:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "opspawn_jupyter needs Python 3.11 or newer, and '$(PYTHON)' is not:" \
+	       "$$($(PYTHON) --version 2>&1 || true). Name one: make PYTHON=python3.11 ..." >&2; \
+	  exit 1; }
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "'$(PYTHON) -m venv' failed; on Debian: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.lab: $(VENV)/.base pyproject.toml setup.cfg $(CONFIG)
+	@echo "Installing JupyterLab and opspawn_jupyter (a few minutes the first time) ..."
+	@$(PIP) install --editable '.[lab]'
+	@install -D -m 644 $(CONFIG) $(VENV)/etc/jupyter/jupyter_server_config.d/opspawn_jupyter.json
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.lab
+	@echo "Installing the tools for development ..."
+	@$(PIP) install --editable '.[lab,test,dev]'
+	@$(BIN)/python -m bash_kernel.install --sys-prefix >/dev/null
+	@touch $@

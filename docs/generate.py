@@ -1,0 +1,250 @@
+"""Writes those parts of the documentation that the code already says.
+
+A page holds them between ``<!-- begin NAME -->`` and ``<!-- end NAME -->``; the rest of the page
+is written by hand. ``python docs/generate.py`` rewrites the parts; a test compares them, so that
+a page which no longer tells the truth fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from opspawn_jupyter.client import grammar
+from opspawn_jupyter.errors import OpspawnError, TaskError, tree
+from opspawn_jupyter.model.states import FINAL, TRANSITIONS, EventType, State
+from opspawn_jupyter.server.envelope import status_of
+from opspawn_jupyter.server.extension import OpspawnExtension
+from opspawn_jupyter.server.routes import API, ROUTES, Area, Content, Operation, Route
+
+DOCS = Path(__file__).resolve().parent
+_MARKED = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
+
+#: What the layers of the import contract are for, from the top.
+LAYERS = ("roots", "verbs", "adapters", "seams", "words", "ground")
+
+#: What each event carries in ``data``.
+EVENT_DATA: Mapping[EventType, str] = {
+    EventType.SUBMITTED: "`kind`, `name`, `spec`, `policy`, `labels`, `run_directory`, "
+    "`submitted_by`, `idempotency_key`",
+    EventType.QUEUED: "",
+    EventType.STARTED: "`worker`",
+    EventType.CANCEL_REQUESTED: "`by`",
+    EventType.SUCCEEDED: "",
+    EventType.FAILED: "`error`",
+    EventType.TIMED_OUT: "`error`",
+    EventType.CRASHED: "`error`",
+    EventType.CANCELLED: "`error`",
+    EventType.WITHDRAWN: "`error`",
+    EventType.PRUNED: "`reason`, `by`, `size_bytes`, `files`: SHA-256 by path",
+    EventType.KERNEL_STARTED: "`name`, `pid`, `tier`",
+    EventType.CELLS_PLANNED: "`cells`: `index`, `id` and `title` of each code cell",
+    EventType.CELL_STARTED: "`index`",
+    EventType.CELL_OUTPUT: "`index`, `output_number`, and `output` (as in the notebook format) "
+    "or `clear`",
+    EventType.CELL_FINISHED: "`index`, `state`, `duration_seconds`, `execution_count`",
+    EventType.STEP_OUTPUT: "`name`, `value`",
+    EventType.STEP_PROGRESS: "`fraction`, `text`",
+    EventType.STEP_LOG: "`text`",
+}
+
+
+def main() -> None:
+    """Rewrite every page that is out of date."""
+    for page in pages():
+        text = page.read_text()
+        current = regenerate(text)
+        if current != text:
+            page.write_text(current)
+            print(f"wrote {page.relative_to(DOCS.parent)}")
+
+
+def pages() -> list[Path]:
+    """Every page of the documentation."""
+    return sorted(DOCS.rglob("*.md"))
+
+
+def regenerate(text: str) -> str:
+    """The page with its generated parts as the code has them now."""
+    return _MARKED.sub(lambda part: f"{part[1]}\n{PARTS[part[2]]()}\n\n{part[3]}", text)
+
+
+def state_diagram() -> str:
+    """The state machine as a Mermaid diagram."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {State.PENDING}: task.submitted"]
+    lines += [
+        f"    {source} --> {transition.target}: {event}"
+        for event, transition in TRANSITIONS.items()
+        for source in _in_order(transition.sources)
+    ]
+    lines += [f"    {state} --> [*]" for state in _in_order(FINAL)]
+    return "\n".join([*lines, "```"])
+
+
+def transition_table() -> str:
+    """The transitions as a table."""
+    rows = [
+        (f"`{event}`", _listed(_in_order(transition.sources)), f"`{transition.target}`")
+        for event, transition in TRANSITIONS.items()
+    ]
+    return _table(("event", "from", "to"), [("`task.submitted`", "", "`pending`"), *rows])
+
+
+def layer_picture() -> str:
+    """The layers, top to bottom, as the import contract lists them."""
+    layers = [
+        [_short(module) for module in layer.split(" | ") if not module.startswith("(")]
+        for layer in _contract("layers")["layers"]
+    ]
+    rows = [f" {role:<10}{'   '.join(layer)}" for role, layer in zip(LAYERS, layers, strict=True)]
+    picture = f"\n{'':11}↓ imports\n".join(rows)
+    return f"```text\n{picture}\n```"
+
+
+def kernel_side() -> str:
+    """What the kernel side is, and what it must not import."""
+    contract = _contract("forbidden")
+    return _table(
+        ("kernel side", "never imports"),
+        [(_listed(contract["source_modules"]), _listed(contract["forbidden_modules"]))],
+    )
+
+
+def error_table() -> str:
+    """Every error: its code, its class, the HTTP status, and its sentence."""
+    rows = [
+        (f"`{cls.code}`", f"`{cls.__name__}`", _status(cls), cls().message)
+        for cls in tree()
+        if cls is not OpspawnError
+    ]
+    internal = OpspawnError()
+    return _table(
+        ("code", "class", "status", "message"),
+        [*rows, (f"`{internal.code}`", "`OpspawnError`", "500", internal.message)],
+    )
+
+
+def event_table() -> str:
+    """Every event type: what it carries, and whether it is kept."""
+    rows = [
+        (f"`{type}`", EVENT_DATA[type], "yes" if type.is_durable else "no") for type in EventType
+    ]
+    return _table(("type", "data", "durable"), rows)
+
+
+def settings_table() -> str:
+    """Every setting: trait, environment variable, default, and what it is for."""
+    rows = [
+        (f"`{name}`", f"`OPSPAWN_{name.upper()}`", _default(name, trait.default_value), trait.help)
+        for name, trait in OpspawnExtension.class_own_traits(config=True).items()
+    ]
+    return _table(("setting", "environment", "default", "meaning"), sorted(rows))
+
+
+def rest_table() -> str:
+    """Every route, from the same table that the server and its OpenAPI document are made from."""
+    rows = [
+        _rest_row(route, operation)
+        for route in ROUTES
+        for operation in route.operations
+        if route.area is not Area.WORKERS
+    ]
+    return _table(("method", "path", "gives", "success", "authorised as"), rows)
+
+
+def command_reference() -> str:
+    """Every command with its options, from the one grammar of cell and shell."""
+    return "\n\n".join(_command(name) for name in grammar.command_names(grammar.Surface.SHELL))
+
+
+def _command(name: str) -> str:
+    parser = _parsers()[name]
+    rows = [row for action in parser._actions for row in _argument(action)]  # noqa: SLF001 (the same)
+    return f"### {name}\n\n{parser.description}\n\n{_table(('argument', 'meaning'), rows)}"
+
+
+def _parsers() -> Mapping[str, argparse.ArgumentParser]:
+    parser = grammar._grammar(grammar.Surface.SHELL)  # noqa: SLF001 (argparse cannot be asked)
+    commands = next(
+        action
+        for action in parser._actions  # noqa: SLF001 (the same)
+        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 (the same)
+    )
+    return commands.choices
+
+
+def _argument(action: argparse.Action) -> Iterator[tuple[str, str]]:
+    if isinstance(action, argparse._HelpAction):  # noqa: SLF001 (argparse offers no other name)
+        return
+    value = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+    takes_value = action.nargs != 0
+    names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{value}`"
+    shown = f"{names} `{value}`" if action.option_strings and takes_value else names
+    choices = ", ".join(f"`{choice}`" for choice in action.choices or ())
+    yield shown, (action.help or "").replace("%(choices)s", choices) or choices
+
+
+def _rest_row(route: Route, operation: Operation) -> tuple[str, ...]:
+    access = "open to all" if operation.is_open else f"`{route.area.value}`"
+    is_stream = operation.answer is Content.MESSAGES
+    method, status = ("WS", "101") if is_stream else (operation.method.upper(), operation.status)
+    path = f"`/{API}/{route.path}`".replace("{+", "{")
+    return method, path, operation.summary, str(int(status)), access
+
+
+def _status(cls: type[OpspawnError]) -> str:
+    # What became of a task is an answer, never the failure of a request.
+    return "" if issubclass(cls, TaskError) else str(status_of(cls()).value)
+
+
+def _default(name: str, value: object) -> str:
+    if name == "max_running_tasks":
+        return "processors, at least 4"  # not those of the machine that wrote this page
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _contract(type: str) -> dict[str, list[str]]:
+    configuration = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())
+    contracts = configuration["tool"]["importlinter"]["contracts"]
+    found: dict[str, list[str]] = next(one for one in contracts if one["type"] == type)
+    return found
+
+
+def _in_order(states: Iterable[State]) -> list[State]:
+    return sorted(states, key=list(State).index)
+
+
+def _short(module: str) -> str:
+    return module.removeprefix("opspawn_jupyter.")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(text) for text in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").strip()
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "state-diagram": state_diagram,
+    "transition-table": transition_table,
+    "layer-picture": layer_picture,
+    "kernel-side": kernel_side,
+    "error-table": error_table,
+    "event-table": event_table,
+    "settings-table": settings_table,
+    "rest-table": rest_table,
+    "command-reference": command_reference,
+}
+
+if __name__ == "__main__":
+    main()

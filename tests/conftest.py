@@ -1,0 +1,93 @@
+"""What the suites share: real servers that leave nothing behind, and a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_process import JupyterProcess, jupyter_server, make_home, processes
+
+EXAMPLES = Path(__file__).parent.parent / "notebooks" / "examples"
+
+#: Where nothing may be left out: a suite that cannot run is a failure there.
+REQUIRE_ALL = bool(os.environ.get("CI") or os.environ.get("OPSPAWN_REQUIRE_ALL"))
+
+#: Reasons by file, of the tests that were skipped.
+_left_out: dict[str, str] = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+    """Remember what is skipped; where everything is required, let it fail."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        _left_out[item.location[0]] = reason
+        if REQUIRE_ALL:
+            report.outcome = "failed"
+            report.longrepr = f"nothing may be left out here: {reason}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which suites this machine could not run."""
+    for suite, reason in _left_out.items():
+        terminalreporter.write_line(f"LEFT OUT, all or in part: {suite}: {reason}", yellow=True)
+    if not _left_out:
+        terminalreporter.write_line("No test was left out.")
+
+
+@pytest.fixture
+def jupyter_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Jupyter's directories of this test alone; what runs in this process uses them too."""
+    home = tmp_path / "home"
+    make_home(home)
+    for name in [name for name in os.environ if name.startswith(("OPSPAWN_", "JPY_", "JUPYTER"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(home / "config"))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(home / "data"))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(home / "runtime"))
+    monkeypatch.setenv("IPYTHONDIR", str(home / "ipython"))
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterProcess]:
+    """A Jupyter Server with the extension, on an empty root; one for the tests of a module."""
+    yield from _server(tmp_path_factory, "jupyter_server", examples=False)
+
+
+@pytest.fixture(scope="module")
+def examples_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterProcess]:
+    """A Jupyter Server on a copy of the examples."""
+    yield from _server(tmp_path_factory, "jupyter_server", examples=True)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterProcess]:
+    """JupyterLab on a copy of the examples."""
+    yield from _server(tmp_path_factory, "jupyterlab", examples=True)
+
+
+def _server(
+    factory: pytest.TempPathFactory, app: str, *, examples: bool
+) -> Iterator[JupyterProcess]:
+    directory = factory.mktemp("server")
+    root = directory / "root"
+    if examples:
+        ignored = shutil.ignore_patterns(".*", "opspawn_runs", "__pycache__")
+        shutil.copytree(EXAMPLES, root, ignore=ignored)
+    else:
+        root.mkdir()
+    arguments = ["--LabApp.expose_app_in_browser=True"] if app == "jupyterlab" else []
+    home = directory / "home"
+    with jupyter_server(root, home, app=app, arguments=arguments) as process:
+        assert process.await_health()["status"] == "ok", process.log
+        yield process
+    left = processes(home)
+    assert not left, f"these outlived their server: {left}"

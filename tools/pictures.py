@@ -1,0 +1,71 @@
+"""`make pictures`: the documentation's pictures, of the quick start in a real JupyterLab."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import Page
+
+from browser import headless_browser, lab_page, open_notebook, run_cell
+from jupyter_process import JupyterProcess, jupyter_server
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+EXAMPLES = REPOSITORY / "notebooks" / "examples"
+IMAGES = REPOSITORY / "docs" / "images"
+
+
+def main() -> None:
+    """Make every picture anew."""
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, _stage() as root:
+        home = Path(scratch, "home")
+        arguments = ["--LabApp.expose_app_in_browser=True"]
+        with jupyter_server(root, home, app="jupyterlab", arguments=arguments) as server:
+            server.await_health()
+            with headless_browser() as browser, lab_page(browser, width=1200, height=1040) as page:
+                _quick_start(page, server)
+                _executed_notebook(page, server)
+
+
+@contextmanager
+def _stage() -> Iterator[Path]:
+    """The examples in a directory whose short path looks well on a card."""
+    root = Path(tempfile.gettempdir(), "notebooks")
+    shutil.copytree(EXAMPLES, root, ignore=shutil.ignore_patterns(".*", "opspawn_runs"))
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root)
+
+
+def _quick_start(page: Page, server: JupyterProcess) -> None:
+    notebook = nbformat.read(server.root / "quickstart.ipynb", as_version=4)
+    open_notebook(page, server, "quickstart.ipynb")
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            run_cell(page, number)
+            if cell.id == "result":
+                page.locator(".jp-Notebook .jp-Cell").nth(number - 5).scroll_into_view_if_needed()
+                _shoot(page, "quickstart.png")
+    _shoot(page, "quickstart-end.png")
+
+
+def _executed_notebook(page: Page, server: JupyterProcess) -> None:
+    tasks = server.api("GET", "tasks?name=penguins")["tasks"]
+    open_notebook(page, server, f"{tasks[0]['run_directory']}/output.ipynb")
+    page.locator(".jp-Notebook .jp-Cell").nth(10).scroll_into_view_if_needed()
+    _shoot(page, "executed-notebook.png")
+
+
+def _shoot(page: Page, name: str) -> None:
+    page.screenshot(path=IMAGES / name)
+    print(f"wrote {(IMAGES / name).relative_to(REPOSITORY)}")
+
+
+if __name__ == "__main__":
+    main()
