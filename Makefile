@@ -14,6 +14,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXAMPLES := notebooks/examples
+# JupyterLab refuses to run as root, as in a container, unless it is told to.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 CONFIG := jupyter-config/jupyter_server_config.d/opspawn_jupyter.json
 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -31,7 +33,7 @@ demo: $(VENV)/.lab
 	@$(BIN)/python tools/demo.py
 
 lab: $(VENV)/.lab
-	cd $(EXAMPLES) && $(abspath $(BIN))/python -m jupyterlab quickstart.ipynb
+	cd $(EXAMPLES) && $(abspath $(BIN))/python -m jupyterlab quickstart.ipynb $(AS_ROOT)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
@@ -56,7 +58,8 @@ coverage: $(VENV)/.dev
 
 wheel: $(VENV)/.dev
 	rm -rf build dist
-	$(BIN)/python -m build --outdir dist .
+	@$(BIN)/python -m build --outdir dist . >build.log 2>&1 || { cat build.log >&2; exit 1; }
+	@rm -f build.log; ls dist
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
