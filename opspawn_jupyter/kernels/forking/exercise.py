@@ -1,0 +1,66 @@
+"""A waiting kernel answers itself once, so that its client's first cell runs on warm memory.
+
+What a fork touches for the first time is copied by the system, page by page; on the way of one
+cell through the channels, threads and the shell, that is several milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import zmq
+from tornado.ioloop import IOLoop
+
+from .kernel import ForkedKernelApp
+
+_SILENT_CELL = {
+    "code": "None",
+    "silent": True,
+    "store_history": False,
+    "user_expressions": {},
+    "allow_stdin": False,
+}
+_POLL_SECONDS = 0.0005
+#: A kernel that has not answered by then is given to its client as it is.
+_MAX_SECONDS = 2.0
+
+
+def exercise(app: ForkedKernelApp) -> None:
+    """Ask for the kernel's info on both channels, and run a cell that leaves no trace."""
+    app.kernel.start()
+    loop: Any = IOLoop.current()  # tornado's type does not know its asyncio loop
+    loop.asyncio_loop.run_until_complete(_talk(app))
+    app.is_started = True
+    app.kernel.set_parent([], {}, channel="shell")  # output from here on answers nobody
+
+
+async def _talk(app: ForkedKernelApp) -> None:
+    session = app.session.clone()
+    with _connect(app, "iopub", zmq.SUB) as iopub:
+        iopub.subscribe(b"")
+        for channel in ("control", "shell"):
+            with _connect(app, channel, zmq.DEALER) as line:
+                session.send(line, "kernel_info_request", {})
+                await _arrival(line)
+                if channel == "shell":
+                    session.send(line, "execute_request", _SILENT_CELL)
+                    await _arrival(line)
+
+
+def _connect(app: ForkedKernelApp, channel: str, kind: int) -> Any:
+    address, context = app.connection(), cast("zmq.Context[Any]", app.context)
+    separator = ":" if address["transport"] == "tcp" else "-"
+    line = context.socket(kind)
+    line.linger = 0
+    line.connect(f"{address['transport']}://{address['ip']}{separator}{address[f'{channel}_port']}")
+    return line
+
+
+async def _arrival(line: Any) -> None:
+    now = asyncio.get_running_loop().time
+    deadline = now() + _MAX_SECONDS
+    while not line.poll(0) and now() < deadline:  # noqa: ASYNC110  a zmq socket has no event
+        await asyncio.sleep(_POLL_SECONDS)
+    while line.poll(0):
+        line.recv_multipart()

@@ -1,0 +1,189 @@
+"""ipykernel's application in a fork: brought up early, given to a client later, ended cleanly."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ipykernel.kernelapp import IPKernelApp
+from tornado.ioloop import IOLoop
+
+#: How long the end of a kernel waits for its control thread to send the last messages.
+_CONTROL_SECONDS = 1.0
+
+_CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+
+
+class ForkedKernelApp(IPKernelApp):
+    """A kernel that may have to wait for its client before it runs the user's start-up code."""
+
+    #: Up, but without a client so far.
+    waits = False
+    #: Its message handlers are in place already.
+    is_started = False
+    #: Told once clients can connect, before any of the user's code runs.
+    on_bound: Callable[[], None] | None = None
+
+    def init_poller(self) -> None:
+        """Nothing: the fork server watches over the client, and the system over the server."""
+
+    def init_connection_file(self) -> None:
+        """Read the connection file; a waiting kernel makes up its own ports and key."""
+        if not self.waits:
+            super().init_connection_file()  # type: ignore[no-untyped-call]  # of ipykernel
+
+    def write_connection_file(self, **kwargs: Any) -> None:
+        """Write it, the sockets being bound; of a waiting kernel the client writes it."""
+        if not self.waits:
+            super().write_connection_file(**kwargs)
+        if self.on_bound is not None:
+            self.on_bound()
+
+    def init_extensions(self) -> None:
+        """Load IPython extensions, once the environment is the client's."""
+        if not self.waits:
+            super().init_extensions()  # type: ignore[no-untyped-call]  # as above
+
+    def init_code(self) -> None:
+        """Run IPython's start-up files, once the environment is the client's."""
+        if not self.waits:
+            super().init_code()  # type: ignore[no-untyped-call]  # as above
+
+    def start(self) -> None:
+        """Serve until shutdown."""
+        if self.is_started:
+            self.io_loop = IOLoop.current()
+            self.io_loop.start()
+        else:
+            super().start()  # type: ignore[no-untyped-call]  # as above
+
+    def serve_client(self, connection_file: str) -> None:
+        """Stop waiting: what depends on environment and directory is done now."""
+        self.waits = False
+        self.connection_file = connection_file
+        shell: Any = self.shell
+        shell.starting_dir = str(Path.cwd())
+        shell.history_manager.dir_hist[:] = [Path.cwd()]
+        if "JPY_SESSION_NAME" in os.environ:
+            shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
+        self.init_extensions()
+        self.init_code()
+
+    def connection(self) -> Mapping[str, Any]:
+        """How a client reaches this kernel, as in a connection file."""
+        return {
+            "transport": self.transport,
+            "ip": self.ip,
+            "key": self.session.key.decode(),
+            "signature_scheme": self.session.signature_scheme,
+            **{f"{name}_port": getattr(self, f"{name}_port") for name in _CHANNELS},
+        }
+
+    def settle(self) -> None:
+        """Let the control thread finish while there is still an iopub thread to write to.
+
+        ``close`` stops iopub first; a control thread that still flushes its output then waits
+        ten seconds for it (ipykernel 7.4), which one in ten kernels did.
+        """
+        thread = self.control_thread
+        if thread is not None and thread.is_alive():
+            thread.stop()
+            thread.join(_CONTROL_SECONDS)
+
+
+def bring_up(arguments: Sequence[str], transport: str = "ipc", prefix: str = "") -> ForkedKernelApp:
+    """A kernel without a client, reachable at sockets that it bound itself."""
+    app = _new()
+    app.waits = True
+    app.transport = transport
+    if transport == "ipc":
+        app.ip = prefix
+    app.initialize(list(arguments))  # type: ignore[no-untyped-call]  # as above
+    _connect_plots()
+    return app
+
+
+def start(arguments: Sequence[str], on_bound: Callable[[], None]) -> ForkedKernelApp:
+    """A kernel for the connection file that the arguments name."""
+    app = _new()
+    app.on_bound = on_bound
+    app.initialize(list(arguments))  # type: ignore[no-untyped-call]  # as above
+    _connect_plots()
+    return app
+
+
+def _new() -> ForkedKernelApp:
+    app: ForkedKernelApp = ForkedKernelApp.instance()
+    app.parent_handle = 1  # "the parent is process 1": no advice about Ctrl-C on the terminal
+    return app
+
+
+def rehearse(prefix: str) -> None:
+    """Bring a kernel up and use it a little, to have imported what that takes."""
+    app = bring_up(["--HistoryManager.hist_file=:memory:"], prefix=prefix)
+    shell = app.kernel.shell
+    for code in ("1 + 1", "1 / 0", "import os\nos.environ", "%who", "%load_ext storemagic"):
+        shell.run_cell(code, store_history=True)
+    shell.complete("pri")
+    app.kernel.do_inspect("print", 3)
+
+
+def run(app: ForkedKernelApp) -> NoReturn:
+    """Serve the client until shutdown, then end the process as the interpreter would."""
+    status = 0
+    try:
+        app.start()
+    except SystemExit as ending:
+        status = _status(ending.code)
+    except BaseException:  # the process ends here, whatever it was
+        traceback.print_exc()
+        status = 1
+    app.settle()
+    leave(status)
+
+
+def leave(status: int) -> NoReturn:
+    """End the process: wait for the user's threads, run the exit handlers, flush.
+
+    The interpreter would go on to take every module apart, which touches, and so copies, all of
+    the memory shared with the fork server, to give it back a moment later.
+    """
+    endings: tuple[Callable[[], object], ...] = (
+        vars(threading)["_shutdown"],
+        vars(atexit)["_run_exitfuncs"],
+        _flush,
+    )
+    for ending in endings:
+        try:
+            ending()
+        except BaseException:  # an exit handler is user code, and the end must come
+            traceback.print_exc()
+    os._exit(status)
+
+
+def _status(code: object) -> int:
+    if code is None or isinstance(code, int):
+        return code or 0
+    sys.stderr.write(f"{code}\n")
+    return 1
+
+
+def _flush() -> None:
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            with suppress(ValueError, OSError):  # closed by the user
+                stream.flush()
+
+
+def _connect_plots() -> None:
+    """Tell a preloaded inline backend about the shell, which was not there at its import."""
+    backend = sys.modules.get("matplotlib_inline.backend_inline")
+    if backend is not None:
+        vars(backend)["_enable_matplotlib_integration"]()

@@ -1,0 +1,149 @@
+"""Kernels that are up and wait for a client."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import logging
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from . import kernel, wire
+from .exercise import exercise
+from .options import Options
+from .surroundings import Surroundings, take_files
+
+log = logging.getLogger("opspawn_forking")
+
+#: New spares are made a little after one was taken, so that its first cell has the processor to
+#: itself; sooner where none is left.
+_REST_SECONDS = 0.2
+_SHORT_REST_SECONDS = 0.05
+#: After so many spares in a row that did not come up, no more are tried.
+_MAX_FAILURES = 3
+
+#: Forks; the child runs the function given, and never returns from it.
+Fork = Callable[[Callable[[], NoReturn]], int]
+
+
+@dataclass
+class Spare:
+    """One of them."""
+
+    pid: int
+    line: socket.socket
+    prefix: str
+    connection: dict[str, Any] | None = None
+
+
+class Nursery:
+    """Keeps the configured number of spares up."""
+
+    def __init__(
+        self,
+        *,
+        options: Options,
+        prefix: str,
+        selector: selectors.BaseSelector,
+        fork: Fork,
+        surroundings: Surroundings,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._options = options
+        self._prefix = prefix
+        self._selector = selector
+        self._fork = fork
+        self._surroundings = surroundings
+        self._on_change = on_change
+        self._numbers = itertools.count(1)
+        self._spares: dict[int, Spare] = {}
+        self._failures = 0
+        self._not_before = 0.0
+
+    @property
+    def addresses(self) -> dict[int, str]:
+        """All that exist, up or coming up: process and ipc address."""
+        return {spare.pid: spare.prefix for spare in self._spares.values()}
+
+    @property
+    def works(self) -> bool:
+        """Whether spares can be had at all."""
+        return self._options.spares > 0 and self._failures < _MAX_FAILURES
+
+    def seconds_to_work(self, wanted: int) -> float | None:
+        """How long until ``top_up`` has something to do."""
+        if not self.works or len(self._spares) >= max(self._options.spares, wanted):
+            return None
+        return 0.0 if wanted > len(self._spares) else max(0.0, self._not_before - time.monotonic())
+
+    def top_up(self, wanted: int) -> None:
+        """Make spares, at once as many as clients wait for, the rest after a moment."""
+        while self.seconds_to_work(wanted) == 0.0:
+            self._make()
+
+    def take(self) -> Spare | None:
+        """One that is up; it is then the caller's."""
+        for spare in self._spares.values():
+            if spare.connection is not None:
+                self._remove(spare)
+                rest = _REST_SECONDS if self._spares else _SHORT_REST_SECONDS
+                self._not_before = time.monotonic() + rest
+                return spare
+        return None
+
+    def died(self, pid: int) -> bool:
+        """A process has ended; whether it was a spare."""
+        spare = self._spares.get(pid)
+        if spare is not None:
+            self._lose(spare)
+        return spare is not None
+
+    def _remove(self, spare: Spare) -> None:
+        del self._spares[spare.pid]
+        self._selector.unregister(spare.line)
+
+    def _lose(self, spare: Spare) -> None:
+        self._failures += 1
+        log.warning("spare kernel died pid=%s failures=%s", spare.pid, self._failures)
+        self._remove(spare)
+        spare.line.close()
+        self._on_change()  # who waited for it must not wait for ever
+
+    def _make(self) -> None:
+        here, there = wire.pair()
+        prefix = f"{self._prefix}.{next(self._numbers)}"
+        pid = self._fork(lambda: self._live(here, there, prefix))
+        there.close()
+        spare = Spare(pid=pid, line=here, prefix=prefix)
+        self._spares[pid] = spare
+        self._selector.register(here, selectors.EVENT_READ, lambda: self._hear(spare))
+
+    def _hear(self, spare: Spare) -> None:
+        message, _ = wire.receive(spare.line)
+        if message is None:
+            self._lose(spare)
+            return
+        self._failures = 0
+        spare.connection = message
+        self._on_change()
+
+    def _live(self, server: socket.socket, line: socket.socket, prefix: str) -> NoReturn:
+        """In the fork: come up, wait for a client, serve it."""
+        server.close()
+        app = kernel.bring_up(self._options.spare_arguments, self._options.transport, prefix)
+        exercise(app)
+        gc.freeze()
+        wire.send(line, dict(app.connection()))
+        order, files = wire.receive(line)
+        line.close()
+        if order is None:
+            os._exit(0)
+        self._surroundings.adopt(order)
+        take_files(files)
+        app.serve_client(order["connection_file"])
+        kernel.run(app)

@@ -1,0 +1,307 @@
+"""The fork server itself: one thread, one loop, no state but its kernels and spares.
+
+A client's connection is its kernel's leash. The kernel's exit status comes back on it; when the
+connection ends, or the client's process does (a fork of the client may hold the connection open),
+the kernel's process group is killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import ipc_files, kernel, packages, process, safety, wire
+from .client import Client, signal_group
+from .door import Door
+from .nursery import Nursery, Spare
+from .options import Options
+from .surroundings import Surroundings, take_files
+
+log = logging.getLogger("opspawn_forking")
+
+
+class ForkServer:
+    """Forks kernels until its owner ends, it was idle too long, or it is told to stop."""
+
+    def __init__(
+        self, options: Options, door: Door, surroundings: Surroundings, obstacle: str | None
+    ) -> None:
+        self._options = options
+        self._door = door
+        self._surroundings = surroundings
+        self._obstacle = obstacle
+        self._pid = os.getpid()
+        self._packages = packages.snapshot()
+        self._selector = selectors.PollSelector()  # unlike epoll it opens no file
+        self._signals, self._signal_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._clients: dict[int, Client] = {}
+        self._kernels: dict[int, Client] = {}
+        self._stops = False
+        self._busy_at = time.monotonic()
+        self._nursery = Nursery(
+            options=options,
+            prefix=f"{door.prefix}.{self._pid}",
+            selector=self._selector,
+            fork=self._fork,
+            surroundings=surroundings,
+            on_change=self._serve_waiting,
+        )
+
+    def serve(self) -> None:
+        """Until the end."""
+        self._listen()
+        while not self._is_over():
+            if self._obstacle is None:
+                self._nursery.top_up(len(self._waiting()))
+            for key, _ in self._selector.select(self._timeout()):
+                if self._selector.get_map().get(key.fd) is key:  # else closed a moment ago
+                    key.data()
+        self._end()
+
+    # What is listened to
+
+    def _listen(self) -> None:
+        signal.set_wakeup_fd(self._signal_writer, warn_on_full_buffer=False)
+        for signum in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._watch(self._signals, self._on_signal)
+        self._watch(self._door.listener, self._on_client)
+        if self._options.owner:
+            self._watch(os.pidfd_open(self._options.owner), self._stop)
+
+    def _watch(self, file: Any, on_event: Callable[[], None]) -> None:
+        self._selector.register(file, selectors.EVENT_READ, on_event)
+
+    def _on_signal(self) -> None:
+        received = os.read(self._signals, 4096)
+        self._reap()
+        if signal.SIGTERM in received or signal.SIGHUP in received:
+            self._stop()
+
+    def _on_client(self) -> None:
+        line, _ = self._door.listener.accept()
+        pid, user = wire.peer(line)
+        if user != os.getuid():
+            line.close()
+            return
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:  # it has ended already, or lives where we cannot see it
+            line.close()
+            return
+        client = Client(line=line, pidfd=pidfd)
+        self._clients[line.fileno()] = client
+        self._watch(line, lambda: self._on_request(client))
+        self._watch(pidfd, lambda: self._drop(client))
+
+    def _on_request(self, client: Client) -> None:
+        message, files = wire.receive(client.line)
+        if message is None:
+            self._drop(client)
+            return
+        self._busy_at = time.monotonic()
+        client.files.extend(files)
+        operations: dict[str, Callable[[], None]] = {
+            "kernel": lambda: self._launch(client, message),
+            "signal": lambda: self._signal(client, message["signum"]),
+            "status": lambda: self._answer(client, self._status()),
+            "stop": self._stop,
+        }
+        operations[message["op"]]()
+
+    # Requests
+
+    def _launch(self, client: Client, order: dict[str, Any]) -> None:
+        refusal = self._refusal()
+        if refusal is not None:
+            self._refuse(client, refusal)
+        elif order["spare"]:
+            client.order = order
+            self._serve_waiting()
+        else:
+            self._start(client, order)
+
+    def _start(self, client: Client, order: dict[str, Any]) -> None:
+        """A fresh fork; it is announced once clients can connect, or else it has died."""
+        files, client.files = client.files, []
+        bound, writer = os.pipe()
+        pid = self._fork(lambda: self._start_kernel(order, files, (bound, writer)))
+        os.close(writer)
+        client.files = files
+        self._hold(client, pid, order["ipc_prefix"])
+
+        def announce() -> None:
+            self._selector.unregister(bound)
+            os.close(bound)
+            self._answer(client, {"pid": pid, "connection": None})
+
+        self._watch(bound, announce)
+
+    def _refusal(self) -> str | None:
+        obstacle = self._obstacle or safety.hazard()
+        if obstacle is not None:
+            return obstacle
+        if packages.snapshot() != self._packages:
+            self._retire()
+            return wire.RETIRED
+        return None
+
+    def _serve_waiting(self) -> None:
+        """Give spares to those who wait; called whenever there is one more or one less."""
+        for client in self._waiting():
+            spare = self._nursery.take()
+            if spare is not None:
+                self._hand_over(spare, client)
+            elif not self._nursery.works:
+                self._refuse(client, "kernels do not come up")
+
+    def _waiting(self) -> list[Client]:
+        return [client for client in self._clients.values() if client.order is not None]
+
+    def _hand_over(self, spare: Spare, client: Client) -> None:
+        order, client.order = client.order, None
+        wire.send(spare.line, order or {}, client.files)
+        spare.line.close()
+        self._hold(client, spare.pid, spare.prefix)
+        self._answer(client, {"pid": spare.pid, "connection": spare.connection})
+
+    def _hold(self, client: Client, pid: int, ipc_prefix: str | None) -> None:
+        client.kernel_pid, client.ipc_prefix = pid, ipc_prefix
+        self._kernels[pid] = client
+        client.close_files()
+
+    def _refuse(self, client: Client, reason: str) -> None:
+        client.order = None
+        client.close_files()
+        log.warning("launch refused reason=%r", reason)
+        self._answer(client, {"refused": reason})
+
+    def _signal(self, client: Client, signum: int) -> None:
+        if client.kernel_pid in self._kernels:  # not reaped, so the number is still its own
+            signal_group(client.kernel_pid, signum)
+
+    def _status(self) -> wire.Message:
+        return {
+            "pid": self._pid,
+            "interpreter": sys.executable,
+            "kernels": list(self._kernels),
+            "spares": list(self._nursery.addresses),
+            "preload": [name for name in self._options.preload if name in sys.modules],
+            "obstacle": self._obstacle,
+        }
+
+    def _answer(self, client: Client, message: wire.Message) -> None:
+        try:
+            wire.send(client.line, message)
+        except OSError:  # it has gone; its end is noticed in its own place
+            log.info("client gone before its answer")
+
+    # Ends
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            client = self._kernels.pop(pid, None)
+            if client is None:
+                self._nursery.died(pid)
+                continue
+            ipc_files.remove(client.ipc_prefix)
+            self._busy_at = time.monotonic()
+            self._answer(client, {"exit": os.waitstatus_to_exitcode(status)})
+
+    def _drop(self, client: Client) -> None:
+        self._clients.pop(client.line.fileno(), None)
+        self._signal(client, signal.SIGKILL)
+        client.close_files()
+        for file in (client.line, client.pidfd):
+            self._selector.unregister(file)
+        client.line.close()
+        os.close(client.pidfd)
+
+    def _stop(self) -> None:
+        self._stops = True
+
+    def _retire(self) -> None:
+        """Look after the kernels there are, and leave the door to a successor."""
+        log.info("retiring kernels=%s", len(self._kernels))
+        if self._door.is_open:
+            self._selector.unregister(self._door.listener)
+            self._door.close()
+
+    def _is_over(self) -> bool:
+        if self._kernels:
+            return self._stops
+        return self._stops or not self._door.is_open or self._idle_seconds_left() <= 0
+
+    def _idle_seconds_left(self) -> float:
+        return self._busy_at + self._options.idle_seconds - time.monotonic()
+
+    def _timeout(self) -> float | None:
+        idle = None if self._kernels else max(0.0, self._idle_seconds_left())
+        spare = None
+        if self._obstacle is None:
+            spare = self._nursery.seconds_to_work(len(self._waiting()))
+        return min((t for t in (idle, spare) if t is not None), default=None)
+
+    def _end(self) -> None:
+        addresses = {pid: client.ipc_prefix for pid, client in self._kernels.items()}
+        for pid, address in {**addresses, **self._nursery.addresses}.items():
+            signal_group(pid, signal.SIGKILL)
+            ipc_files.remove(address)
+        self._door.close()
+        log.info("ended")
+
+    # Forks
+
+    def _fork(self, live: Callable[[], NoReturn]) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._become_kernel(live)
+        return pid
+
+    def _become_kernel(self, live: Callable[[], NoReturn]) -> NoReturn:
+        try:
+            process.begin(self._pid)
+            for key in list(self._selector.get_map().values()):
+                _close(key.fileobj)
+            for client in self._clients.values():
+                client.close_files()
+            os.close(self._signal_writer)
+            self._door.leave()
+            live()
+        except BaseException:  # a fork must never return into the code of the server
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+
+    def _start_kernel(
+        self, order: dict[str, Any], files: list[int], bound: tuple[int, int]
+    ) -> NoReturn:
+        """In the fork: a kernel for a connection file that the client wrote."""
+        reader, writer = bound
+        os.close(reader)
+        take_files(files)
+        self._surroundings.adopt(order)
+        kernel.run(kernel.start(order["arguments"], lambda: os.close(writer)))
+
+
+def _close(file: Any) -> None:
+    if isinstance(file, int):
+        os.close(file)
+    else:
+        file.close()

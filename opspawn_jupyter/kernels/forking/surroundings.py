@@ -1,0 +1,62 @@
+"""Environment, directory, command line and files of a kernel, put in place after the fork."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class Surroundings:
+    """Remembers the environment that the fork server was started with."""
+
+    def __init__(self) -> None:
+        self._at_start = dict(os.environ)
+        launcher = importlib.util.find_spec("ipykernel_launcher")
+        self._launcher = str(launcher.origin) if launcher else "ipykernel_launcher"
+
+    def adopt(self, order: Mapping[str, Any]) -> None:
+        """Take on the environment, directory and command line of a client's order.
+
+        What imports and the kernel's own start-up have set since then is kept, as it would have
+        been set in a kernel started the ordinary way.
+        """
+        own = {k: v for k, v in os.environ.items() if self._at_start.get(k) != v}
+        _replace_environment({**order["environment"], **own})
+        os.chdir(order["directory"])
+        _forget_cached()
+        sys.argv[:] = [self._launcher, *order["arguments"]]
+        sys.orig_argv[:] = order["command"]
+
+
+def _replace_environment(wanted: Mapping[str, str]) -> None:
+    current = os.environ
+    for name in [name for name in current if name not in wanted]:
+        del current[name]
+    for name, value in wanted.items():
+        if current.get(name) != value:
+            current[name] = value
+    time.tzset()
+
+
+def _forget_cached() -> None:
+    tempfile.tempdir = None  # derived from TMPDIR
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None:
+        # What the child processes of a spawn take for the directory of the main program.
+        vars(processes)["ORIGINAL_DIR"] = os.getcwd()
+
+
+def take_files(files: Sequence[int]) -> None:
+    """Make the client's three files standard input, output and error.
+
+    Where the kernel has its own pipe on 1 and 2 already, the files go behind it.
+    """
+    streams = (None, sys.stdout, sys.stderr)
+    for number, file in enumerate(files):
+        os.dup2(file, getattr(streams[number], "_original_stdstream_copy", None) or number)
+        os.close(file)

@@ -1,0 +1,77 @@
+"""Messages between a fork server and its clients: JSON, one per packet, open files beside it.
+
+The socket is AF_UNIX SOCK_SEQPACKET: packets stay whole, and the end of either side is seen by
+the other at once. Requests of a client:
+
+    {"op": "kernel", "command", "arguments", "environment", "directory", "connection_file",
+     "spare", "ipc_prefix"} and three files: standard input, output, error
+        -> {"pid", "connection"} | {"refused"}, and at the kernel's end {"exit"}
+    {"op": "signal", "signum"}      to the process group of this connection's kernel
+    {"op": "status"}                -> {"pid", "kernels", "spares", …}
+    {"op": "stop"}                  the server and all its kernels end
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+Message = dict[str, Any]
+
+#: A refusal that another fork server, started now, would not give.
+RETIRED = "installed packages have changed"
+
+_MAX_BYTES = 1 << 20
+_MAX_FILES = 8
+
+
+def open_socket() -> socket.socket:
+    """An unconnected socket that takes environments of the usual sizes in one packet."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MAX_BYTES)
+    return sock
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MAX_BYTES)
+    return here, there
+
+
+def send(sock: socket.socket, message: Message, files: Sequence[int] = ()) -> None:
+    """Send one message. Raises ``OSError`` where it is too large or nobody listens."""
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))
+    sock.sendmsg([json.dumps(message).encode()], [rights] if files else [])
+
+
+def receive(sock: socket.socket) -> tuple[Message | None, list[int]]:
+    """The next message and its files, which are then the caller's to close.
+
+    ``None`` where the other side has ended, or sent what is not a message.
+    """
+    try:
+        data, ancillary, flags, _ = sock.recvmsg(
+            _MAX_BYTES, socket.CMSG_SPACE(_MAX_FILES * 4), socket.MSG_CMSG_CLOEXEC
+        )
+    except ConnectionError:
+        return None, []
+    files = array.array("i")
+    for level, kind, rights in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            files.frombytes(rights[: len(rights) // 4 * 4])
+    if not data or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        return None, list(files)
+    return json.loads(data), list(files)
+
+
+def peer(sock: socket.socket) -> tuple[int, int]:
+    """Process and user id at the other end, as the operating system knows them."""
+    size = struct.calcsize("3i")
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    pid, user, _ = struct.unpack("3i", credentials)
+    return int(pid), int(user)

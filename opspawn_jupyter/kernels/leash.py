@@ -1,0 +1,106 @@
+"""A forked kernel, as its client holds it: through the connection to the fork server."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opspawn_jupyter.kernels.forking import wire
+
+_LOST = -int(signal.SIGKILL)
+
+#: Held kernels. A stock kernel outlives the object that started it, until its process ends; a
+#: connection closed by garbage collection would kill this one.
+_held: set[Leash] = set()
+
+
+class Leash:
+    """Says whether the kernel lives, how it ended, and passes signals on.
+
+    It dies with this process. The connection is kept as a bare descriptor on purpose: it has to
+    stay open as long as the process, whatever happens to the objects around it.
+    """
+
+    def __init__(self, line: socket.socket, pid: int) -> None:
+        self.pid = pid
+        self._exit_code: int | None = None
+        os.set_blocking(line.fileno(), False)
+        self._line = line.detach()
+        _held.add(self)
+
+    def poll(self) -> int | None:
+        """Exit code, negative for the signal that ended it; ``None`` while the kernel lives."""
+        while self._exit_code is None:
+            try:
+                data = os.read(self._line, 4096)
+            except BlockingIOError:
+                return None
+            except ConnectionError:
+                data = b""
+            # Without a message the fork server has died, and the kernel with it.
+            self._end(json.loads(data).get("exit", _LOST) if data else _LOST)
+        return self._exit_code
+
+    async def wait(self, timeout_seconds: float | None = None) -> int | None:
+        """Wait for the end; the exit code, or ``None`` when the time is over."""
+        while self.poll() is None:
+            if not await readable(self._line, timeout_seconds):
+                return None
+        return self._exit_code
+
+    def signal(self, signum: int) -> None:
+        """Send a signal to the kernel's process group, if it still lives.
+
+        The fork server sends it: it alone knows that the process number is still the kernel's.
+        """
+        if self.poll() is None:
+            with contextlib.suppress(ConnectionError):  # it has ended in this moment
+                os.write(self._line, json.dumps({"op": "signal", "signum": signum}).encode())
+
+    def _end(self, exit_code: int) -> None:
+        self._exit_code = exit_code
+        _held.discard(self)
+        os.close(self._line)
+
+
+async def request(
+    line: socket.socket, order: Mapping[str, Any], files: Sequence[int], timeout_seconds: float
+) -> Mapping[str, Any]:
+    """The fork server's answer to an order; ``{"refused": why}`` where it gives none."""
+    try:
+        wire.send(line, dict(order), array.array("i", files))
+        if not await readable(line.fileno(), timeout_seconds):
+            return {"refused": "the fork server does not answer"}
+        answer, _ = wire.receive(line)
+    except OSError as error:
+        return {"refused": f"the fork server cannot be reached ({error.strerror})"}
+    return answer or {"refused": "the fork server has ended"}
+
+
+async def readable(descriptor: int, timeout_seconds: float | None) -> bool:
+    """Wait until there is something to read; whether there is."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    own = os.dup(descriptor)  # so that several may wait for the same
+    loop.add_reader(own, _resolve, ready)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await ready
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(own)
+        os.close(own)
+    return True
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

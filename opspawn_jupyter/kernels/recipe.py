@@ -1,0 +1,74 @@
+"""Which fork server a kernel comes from: everything that is fixed before the fork."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from opspawn_jupyter.kernels import inheritance
+from opspawn_jupyter.kernels.command import KernelCommand
+from opspawn_jupyter.kernels.forking.options import Options
+
+#: The program, and what it consists of.
+PROGRAM = Path(__file__).with_name("fork_server.py")
+
+#: Variables that an interpreter, the C library or a numerical library reads once, at its start.
+_READ_AT_START = re.compile(
+    r"(PYTHON|LD_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|BLIS_|VECLIB_|NUMEXPR_|NUMBA_|CUDA_|MALLOC_|GLIBC_"
+    r"|LC_|CONDA_|IPYTHON|XDG_|MPL|PYDEVD_).*"
+    r"|HOME|LANG|LANGUAGE|VIRTUAL_ENV"
+    r"|JUPYTER_(PATH|DATA_DIR|CONFIG_DIR|CONFIG_PATH|RUNTIME_DIR|PLATFORM_DIRS|NO_CONFIG)"
+)
+_NAME_LENGTH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """An interpreter, its start-up environment and the server's options."""
+
+    interpreter: str
+    flags: tuple[str, ...]
+    environment: Mapping[str, str]
+    options: Options
+    #: What the server inherits from whoever starts it.
+    inherited: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Short and equal for equal recipes; holds nothing readable."""
+        text = json.dumps([asdict(self), _program_version()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:_NAME_LENGTH]
+
+
+def for_launch(
+    command: KernelCommand, environment: Mapping[str, str], options: Options
+) -> Recipe | None:
+    """The recipe for a kernel's launch; ``None`` where its interpreter is not found."""
+    interpreter = shutil.which(command.interpreter, path=environment.get("PATH"))
+    if interpreter is None:
+        return None
+    return Recipe(
+        interpreter=interpreter,
+        flags=command.flags,
+        environment=start_up_part(environment),
+        options=options,
+        inherited=inheritance.fingerprint(),
+    )
+
+
+def start_up_part(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of an environment that cannot be changed after the start of a process."""
+    return {k: v for k, v in environment.items() if _READ_AT_START.fullmatch(k)}
+
+
+@cache
+def _program_version() -> list[tuple[str, int]]:
+    """Changes when this project is upgraded: a server speaks the language of its time."""
+    files = sorted([PROGRAM, *PROGRAM.with_name("forking").glob("*.py")])
+    return [(str(file), file.stat().st_mtime_ns) for file in files]

@@ -1,0 +1,308 @@
+"""How long fork servers live, what ends with them, whom they serve, and who serves instead."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from jupyter_client import KernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
+
+from opspawn_jupyter.kernels import servers
+
+FORK = "opspawn-fork"
+CLASS = "opspawn_jupyter.kernels.provisioner:ForkProvisioner"
+HISTORY = "--HistoryManager.hist_file=:memory:"
+DEADLINE_SECONDS = 60.0
+
+
+@pytest.fixture
+def place(monkeypatch) -> Iterator[Path]:
+    """The fork servers of one test; every kernel comes from them where it can."""
+    factory = KernelProvisionerFactory.instance()
+    monkeypatch.setitem(factory.provisioners, FORK, EntryPoint(FORK, CLASS, factory.GROUP_NAME))
+    monkeypatch.setattr(factory, "default_provisioner_name", FORK)
+    with tempfile.TemporaryDirectory(prefix="osk-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        monkeypatch.setenv("OPSPAWN_KERNELS_DIRECTORY", name)
+        monkeypatch.setenv("OPSPAWN_KERNELS_PATIENCE_SECONDS", str(DEADLINE_SECONDS))
+        yield Path(name)
+        servers.stop_all(Path(name))
+
+
+@contextmanager
+def running(
+    name: str = "python3", directory: Path | None = None, **options: Any
+) -> Iterator[tuple[KernelManager, Any]]:
+    """A kernel and a client of it."""
+    manager = KernelManager(kernel_name=name, **options)
+    arguments = [HISTORY] if name == "python3" else []
+    # In a directory of its own a kernel is to see only what is installed in its environment.
+    unwanted = ("PYTEST_CURRENT_TEST", "PYTHONPATH" if directory else "")
+    environment = {k: v for k, v in os.environ.items() if k not in unwanted}
+    manager.start_kernel(extra_arguments=arguments, env=environment, cwd=directory)
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=DEADLINE_SECONDS)
+        yield manager, client
+    finally:
+        client.stop_channels()
+        if manager.has_kernel:
+            manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()
+
+
+def printed(client: Any, code: str) -> str:
+    texts: list[str] = []
+    client.execute_interactive(
+        code, output_hook=lambda m: texts.append(m["content"].get("text", "")), timeout=60
+    )
+    return "".join(texts)
+
+
+def only_server(place: Path) -> dict[str, Any]:
+    (status,) = servers.statuses(place)
+    return status
+
+
+def is_running(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def sockets(place: Path) -> list[str]:
+    return [path.name for path in place.iterdir() if path.is_socket()]
+
+
+def kernelspecs(directory: Path, name: str, argv: list[str], language: str) -> KernelSpecManager:
+    """A manager that knows this one kernelspec."""
+    spec = directory / "kernels" / name
+    spec.mkdir(parents=True)
+    text = json.dumps({"argv": argv, "display_name": name, "language": language})
+    (spec / "kernel.json").write_text(text)
+    return KernelSpecManager(kernel_dirs=[str(directory / "kernels")], ensure_native_kernel=False)
+
+
+def test_all_ends_with_the_owner(place, monkeypatch):
+    """A killed Jupyter server or worker must leave no process and no socket behind."""
+    owner = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    monkeypatch.setenv("OPSPAWN_KERNELS_OWNER", str(owner.pid))
+    with owner, running() as (manager, client):
+        start = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)"
+        child = int(printed(client, start))
+        server = only_server(place)
+        processes = [server["pid"], manager.provisioner.pid, child, *server["spares"]]
+
+        owner.kill()
+
+        wait_until(lambda: not any(map(is_running, processes)))
+        assert sockets(place) == []
+
+
+def test_a_killed_fork_server_takes_its_kernels_along_and_is_replaced(place):
+    """Their clients notice, and the next kernel is forked again."""
+    with running() as (manager, _):
+        server = only_server(place)
+        processes = [manager.provisioner.pid, *server["spares"]]
+
+        os.kill(server["pid"], 9)
+
+        wait_until(lambda: not any(map(is_running, processes)))
+        wait_until(lambda: not manager.is_alive())
+
+    with running() as (manager, _):
+        assert manager.provisioner.tier == "kernel"
+        assert only_server(place)["pid"] != server["pid"]
+        assert not [name for name in sockets(place) if f".{server['pid']}." in name]
+
+
+def test_an_idle_fork_server_ends(place, monkeypatch):
+    """Its memory is somebody else's."""
+    monkeypatch.setenv("OPSPAWN_KERNELS_IDLE_SECONDS", "0.3")
+    with running():
+        server = only_server(place)
+        time_running = time.monotonic() + 0.6
+        wait_until(lambda: time.monotonic() > time_running)
+        assert is_running(server["pid"])
+
+    wait_until(lambda: not is_running(server["pid"]))
+    assert sockets(place) == []
+
+
+def test_no_more_spares_are_kept_than_configured(place, monkeypatch):
+    monkeypatch.setenv("OPSPAWN_KERNELS_SPARES", "1")
+    with running(), running(), running():
+        wait_until(lambda: len(only_server(place)["spares"]) == 1)
+
+        assert len(only_server(place)["kernels"]) == 3
+
+
+def test_without_spares_kernels_are_forked_on_request(place, monkeypatch):
+    monkeypatch.setenv("OPSPAWN_KERNELS_SPARES", "0")
+
+    with running() as (manager, _):
+        assert manager.provisioner.tier == "kernel"
+        assert only_server(place)["spares"] == []
+
+
+def test_while_the_fork_server_starts_kernels_start_as_ever(place, monkeypatch):
+    """The first notebook must not pay for those to come."""
+    monkeypatch.setenv("OPSPAWN_KERNELS_PATIENCE_SECONDS", "0")
+
+    with running() as (manager, _):
+        assert manager.provisioner.tier == "cold"
+        assert manager.provisioner.tier_reason == "the fork server is not up"
+
+    wait_until(lambda: bool(list(servers.statuses(place))))
+    with running() as (manager, _):
+        assert manager.provisioner.tier == "kernel"
+
+
+def test_a_kernel_that_started_cold_can_be_restarted_by_fork(place, monkeypatch):
+    """The client keeps its ports, so the fork takes them over."""
+    monkeypatch.setenv("OPSPAWN_KERNELS_PATIENCE_SECONDS", "0")
+    with running() as (manager, client):
+        assert manager.provisioner.tier == "cold"
+        wait_until(lambda: bool(list(servers.statuses(place))))
+
+        manager.restart_kernel()
+        client.wait_for_ready(timeout=DEADLINE_SECONDS)
+
+        assert manager.provisioner.tier == "kernel"
+        assert printed(client, "print('alive')") == "alive\n"
+
+
+def test_a_preload_that_starts_a_thread_forbids_forking(place, monkeypatch, tmp_path):
+    """A lock that such a thread holds would be held for ever in every kernel."""
+    thread = "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"
+    (tmp_path / "spinner.py").write_text(f"import threading, time\n{thread}\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv("OPSPAWN_KERNELS_PRELOAD", "spinner")
+
+    with running() as (manager, client):
+        assert manager.provisioner.tier == "cold"
+        assert "threads run" in manager.provisioner.tier_reason
+        assert printed(client, "print('alive')") == "alive\n"
+
+
+def test_a_preload_that_cannot_be_imported_is_left_out(place, monkeypatch):
+    monkeypatch.setenv("OPSPAWN_KERNELS_PRELOAD", "no_such_module,colorsys")
+
+    with running() as (manager, _):
+        assert manager.provisioner.tier == "kernel"
+        assert only_server(place)["preload"] == ["colorsys"]
+
+
+def test_an_interpreter_without_ipykernel_is_not_tried_over_and_over(place, tmp_path):
+    """Every launch would start a process that fails."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    argv = [
+        str(tmp_path / "bare/bin/python"),
+        "-m",
+        "ipykernel_launcher",
+        "-f",
+        "{connection_file}",
+    ]
+    specs = kernelspecs(tmp_path, "bare", argv, "python")
+    for _ in range(2):
+        manager = KernelManager(kernel_name="bare", kernel_spec_manager=specs)
+        manager.start_kernel(stderr=subprocess.DEVNULL, env={"HOME": str(tmp_path)})
+
+        assert manager.provisioner.tier == "cold"
+
+        wait_until(lambda manager=manager: not manager.is_alive())
+        manager.cleanup_resources()
+    assert sockets(place) == []
+
+
+def test_other_languages_start_as_ever(place, tmp_path):
+    argv = [sys.executable, "-m", "bash_kernel", "-f", "{connection_file}"]
+    specs = kernelspecs(tmp_path, "bash", argv, "bash")
+
+    with running("bash", kernel_spec_manager=specs) as (manager, client):
+        assert manager.provisioner.tier == "cold"
+        assert manager.provisioner.tier_reason == "not an ordinary ipykernel"
+        assert printed(client, "echo hello").strip() == "hello"
+
+
+@pytest.mark.slow
+def test_an_environment_of_its_own_is_served_until_its_packages_change(place, tmp_path):
+    """It has ipykernel and nothing of ours: the fork server runs there by path."""
+    python = tmp_path / "other/bin/python"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "other"], check=True)
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "ipykernel"]
+    if subprocess.run(install, capture_output=True, check=False).returncode:
+        pytest.skip("pip cannot install ipykernel here")
+    argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    specs = kernelspecs(tmp_path, "other", argv, "python")
+    ask = "import importlib.util as u, sys; print(sys.prefix, u.find_spec('opspawn_jupyter'))"
+    with running("other", tmp_path, kernel_spec_manager=specs) as (manager, client):
+        assert manager.provisioner.tier == "kernel"
+        assert printed(client, ask) == f"{tmp_path / 'other'} None\n"
+        first = only_server(place)
+
+        (packages,) = tmp_path.glob("other/lib/python*/site-packages")
+        (packages / "added.py").write_text("")
+
+        with running("other", tmp_path, kernel_spec_manager=specs) as (newer, _):
+            assert newer.provisioner.tier == "kernel"
+            assert only_server(place)["pid"] != first["pid"]
+            assert manager.is_alive()  # an old kernel ends when its client wants it to
+            assert printed(client, "print('alive')") == "alive\n"
+
+    wait_until(lambda: not is_running(first["pid"]))
+
+
+def test_papermill_needs_nothing_but_the_environment_variable(place, tmp_path):
+    """Any Jupyter client can have fast kernels without a change to it or to a kernelspec."""
+    notebook = nbformat.v4.new_notebook()
+    code = "import os\nprint(open(f'/proc/{os.getppid()}/cmdline').read())"
+    notebook.cells = [nbformat.v4.new_code_cell(code)]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+
+    subprocess.run(
+        [sys.executable, "-m", "papermill", "--no-progress-bar", "in.ipynb", "out.ipynb"],
+        cwd=tmp_path,
+        env=os.environ | {"JUPYTER_DEFAULT_PROVISIONER_NAME": FORK} | registered(tmp_path),
+        check=True,
+        capture_output=True,
+    )
+
+    (output,) = nbformat.read(tmp_path / "out.ipynb", 4).cells[0].outputs
+    assert "fork_server.py" in output.text
+
+
+def registered(directory: Path) -> dict[str, str]:
+    """What a process needs to find the provisioner, where it is not installed yet."""
+    if entry_points(group="jupyter_client.kernel_provisioners", name=FORK):
+        return {}
+    info = directory / "made" / "made-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: made\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(
+        f"[jupyter_client.kernel_provisioners]\n{FORK} = {CLASS}\n"
+    )
+    return {"PYTHONPATH": f"{directory / 'made'}:{os.environ.get('PYTHONPATH', '')}"}
