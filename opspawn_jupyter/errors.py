@@ -15,7 +15,8 @@
     ├── NotFound                  the thing named does not exist
     │   ├── NotebookNotFound
     │   ├── TaskNotFound
-    │   └── ArtifactNotFound
+    │   ├── ArtifactNotFound
+    │   └── FilesPruned
     ├── Conflict                  it exists, but its state forbids this
     │   ├── IllegalTransition
     │   ├── TaskNotFinished
@@ -167,6 +168,12 @@ class ArtifactNotFound(NotFound):
     """The task has no such file."""
 
     code = "artifact_not_found"
+
+
+class FilesPruned(NotFound):
+    """The task's files were removed to save room; what its history says of it is still there."""
+
+    code = "files_pruned"
 
 
 class Conflict(OpspawnError):

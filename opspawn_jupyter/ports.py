@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from opspawn_jupyter.model.diagnosis import StoreStatus
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.table import Table
@@ -60,34 +61,59 @@ class Store(Protocol):
         """Seq of the last durable event; 0 in an empty store."""
 
     async def sql(self, query: str) -> Table:
-        """Answer one read-only query over the views ``tasks``, ``cells`` and ``events``.
+        """Answer one read-only query over the views of the history.
 
         Raises ``QueryInvalid`` for anything that writes, touches files or the network, does not
         parse, or runs too long.
         """
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps events or history from being written, and what to do; None while nothing
+        does. Called for each health request, so it only remembers."""
+
+    def status(self) -> StoreStatus:
+        """How much is kept and how it stands. Called for a diagnosis, in a thread."""
 
     async def close(self) -> None:
         """Write out everything and release the files. Called once, at the end."""
 
 
 class Queue(Protocol):
-    """Tasks on their way to workers. Keeps nothing of its own: the store can refill it."""
+    """Tasks on their way to workers, and how many may run at once. Keeps nothing of its own: the
+    store can refill it.
+
+    A task is *waiting* from ``put`` on, then *placed*: handed to a worker, started, and in its
+    place until ``remove``. Limits count placed tasks: of all, of one kind, of one concurrency key.
+    """
 
     async def put(self, task: Task) -> None:
-        """Offer a queued task. Called after the event that queued it is durable."""
+        """Offer a queued task for its next attempt. Called after the event that queued it is
+        durable."""
 
     async def take(self, worker: str, free_slots: int, held: Mapping[str, int]) -> tuple[str, ...]:
         """Ids of up to ``free_slots`` tasks for this worker, without waiting.
 
-        A task that was handed to this worker before and is not in ``held`` got lost on the way
-        and is handed out again.
+        Higher priority first, then in order of arrival. A task whose kind or key is at its limit
+        is passed over, those behind it are not. ``held`` says which attempt of which tasks the
+        worker has: a task that was handed to it before and is not among them got lost on the way
+        and is handed out again; one that it has, though nobody remembers handing it out, is taken
+        as handed.
         """
 
+    async def started(self, task_id: str) -> None:
+        """Its worker has begun: nobody else may be given it, and it keeps its place."""
+
     async def remove(self, task_id: str) -> None:
-        """The task has started or ended: nobody else may be given it."""
+        """Its attempt has ended, or there will be none: forget the task. What waited for its
+        place may go."""
 
     async def release(self, worker: str) -> None:
         """The worker is gone: what it was handed and did not start is offered again."""
+
+    def limit_kind(self, kind: str, most: int | None) -> None:
+        """Let at most so many tasks of the kind run, fewer than the settings say: 0 holds it.
+        None ends that. Called by the circuit breaker."""
 
     def notify(self) -> None:
         """Wake all who wait in ``changed``: there is something to tell the workers."""

@@ -7,7 +7,8 @@ configuration file, environment (``OPSPAWN_MAX_RUNNING_TASKS=8``), default.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -35,3 +36,35 @@ class Settings:
     sql_max_rows: int = 10_000
     #: Largest notebook that is accepted.
     max_notebook_bytes: int = 256 * 1024 * 1024
+    #: What is kept of one cell's output; what is beyond is left out, and the notebook says so.
+    max_cell_output_bytes: int = 10 * 1024 * 1024
+    #: What is kept of the outputs of all cells of a run.
+    max_notebook_output_bytes: int = 100 * 1024 * 1024
+    #: How many outputs of one cell are kept.
+    max_cell_outputs: int = 2_000
+    #: How many kernels of failed runs stay open, where that was asked for; the newest.
+    kept_kernels: int = 2
+    #: How long each of them stays.
+    kept_kernel_seconds: float = 1_800.0
+    #: How many tasks of a kind run at once, by kind; no limit for the others.
+    kind_limits: Mapping[str, int] = field(default_factory=dict)
+    #: How many tasks with the same concurrency key run at once, by key; one for the others.
+    key_limits: Mapping[str, int] = field(default_factory=dict)
+    #: So many bad ends of a kind's tasks in a row hold the kind; 0 never does.
+    breaker_failures: int = 0
+    #: All of them within this time.
+    breaker_window_seconds: float = 300.0
+    #: How long the kind is held before one task is tried.
+    breaker_cooldown_seconds: float = 60.0
+    #: Signs what is sent to webhooks; without one nothing is signed.
+    webhook_secret: str = field(default="", repr=False)
+    #: Addresses of notification services, as Apprise takes them, by the name that submissions use.
+    notifiers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: How long the run directory of a finished task is kept; 0: for ever.
+    retention_days: float = 0.0
+    #: How many finished tasks keep their run directory, the newest; 0: all.
+    retention_max_tasks: int = 0
+    #: How much run directories of finished tasks may hold together; 0: without limit.
+    retention_max_bytes: int = 0
+    #: Other limits by label (``name:value``): any of ``days``, ``max_tasks``, ``max_bytes``.
+    retention_by_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from opspawn_jupyter.errors import IllegalTransition
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.states import (
+    FINAL,
     INTERRUPTED_CELL,
     TRANSITIONS,
     CellState,
     EventType,
     State,
 )
-from opspawn_jupyter.model.task import Cell, Problem, Progress, Task
+from opspawn_jupyter.model.task import Cell, KeptKernel, Problem, Progress, Task
 
 
 def advance(task: Task | None, event: Draft) -> Task:
@@ -34,6 +36,8 @@ def advance(task: Task | None, event: Draft) -> Task:
         return _submitted(task, event)
     if task is None:
         raise IllegalTransition(event.type.value, hint=f"there is no task {event.task_id}")
+    if event.type is EventType.PRUNED:
+        return _pruned(task, event)
     moved = _move(task, event)
     change = _CHANGES.get(event.type)
     return change(moved, event) if change else moved
@@ -46,6 +50,14 @@ def _submitted(task: Task | None, event: Draft) -> Task:
     return wire.decode(Task, {**event.data, **identity})
 
 
+def _pruned(task: Task, event: Draft) -> Task:
+    """The only thing that can still happen to a task that has ended, and only once."""
+    _require(task, event, FINAL)
+    if task.pruned_at is not None:
+        raise IllegalTransition(event.type.value, hint=f"task {task.id} was pruned before")
+    return replace(task, pruned_at=event.at)
+
+
 def _move(task: Task, event: Draft) -> Task:
     if event.number:
         task = _reported(task, event)
@@ -54,6 +66,8 @@ def _move(task: Task, event: Draft) -> Task:
         _require(task, event, frozenset({State.RUNNING}))
         return task
     _require(task, event, transition.sources)
+    if transition.target is State.RETRYING and task.cancel_requested:
+        raise IllegalTransition(event.type.value, hint=f"task {task.id} is to be cancelled")
     moved = replace(task, state=transition.target)
     return _finished(moved, event) if transition.target.is_final else moved
 
@@ -79,19 +93,28 @@ def _require(task: Task, event: Draft, sources: frozenset[State]) -> None:
 
 
 def _finished(task: Task, event: Draft) -> Task:
+    ended = _settled(task, task.state, event)
+    return replace(ended, finished_at=event.at, retry_at=None)
+
+
+def _settled(task: Task, outcome: State, event: Draft) -> Task:
     """An outcome also settles the cell that it caught at work."""
-    verdict = INTERRUPTED_CELL[task.state]
+    verdict = INTERRUPTED_CELL[outcome]
     cells = tuple(
         replace(cell, state=verdict) if cell.state is CellState.RUNNING else cell
         for cell in task.cells
     )
     problem = event.data.get("error")
-    return replace(
-        task,
-        finished_at=event.at,
-        cells=cells,
-        error=wire.decode(Problem, problem) if problem else None,
-    )
+    return replace(task, cells=cells, error=wire.decode(Problem, problem) if problem else None)
+
+
+def _retrying(task: Task, event: Draft) -> Task:
+    retry_at = datetime.fromisoformat(event.data["retry_at"])
+    return replace(_settled(task, State(event.data["outcome"]), event), retry_at=retry_at)
+
+
+def _queued(task: Task, _event: Draft) -> Task:
+    return replace(task, retry_at=None)
 
 
 def _started(task: Task, event: Draft) -> Task:
@@ -104,6 +127,8 @@ def _started(task: Task, event: Draft) -> Task:
         cells=(),
         outputs={},
         progress=None,
+        error=None,
+        kept_kernel=None,
     )
 
 
@@ -134,6 +159,10 @@ def _with_cell(task: Task, event: Draft, changes: Mapping[str, Any]) -> Task:
     return replace(task, cells=cells)
 
 
+def _kernel_kept(task: Task, event: Draft) -> Task:
+    return replace(task, kept_kernel=wire.decode(KeptKernel, event.data))
+
+
 def _step_output(task: Task, event: Draft) -> Task:
     return replace(task, outputs={**task.outputs, event.data["name"]: event.data["value"]})
 
@@ -143,8 +172,11 @@ def _step_progress(task: Task, event: Draft) -> Task:
 
 
 _CHANGES: Mapping[EventType, Callable[[Task, Draft], Task]] = {
+    EventType.QUEUED: _queued,
+    EventType.RETRYING: _retrying,
     EventType.STARTED: _started,
     EventType.CANCEL_REQUESTED: _cancel_requested,
+    EventType.KERNEL_KEPT: _kernel_kept,
     EventType.CELLS_PLANNED: _cells_planned,
     EventType.CELL_STARTED: _cell_started,
     EventType.CELL_FINISHED: _cell_finished,

@@ -12,5 +12,6 @@ class Health:
     #: "ok", or "degraded" while tasks cannot be accepted.
     status: str
     version: str
-    #: What is wrong and what to do about it, where something is.
+    #: What is wrong and what to do about it, where something is; with status "ok" something that
+    #: does not keep tasks from being run, a lost history for one.
     problem: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from opspawn_jupyter.model.task import STRICT
+from opspawn_jupyter.model.policy import STRICT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class NotebookRequest:
     #: Where the kernel starts: absolute, or relative to the root. The notebook's directory
     #: where it is left out.
     working_directory: str | None = None
+    #: Whether the kernel stays for a while if a cell raises, with all its variables.
+    keep_on_failure: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ class NotebookSpec:
     working_directory: str
     #: Digest of the pinned notebook's bytes.
     source_sha256: str
+    keep_on_failure: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

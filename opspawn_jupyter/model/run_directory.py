@@ -27,6 +27,11 @@ class RunDirectory:
     path: Path
 
     @property
+    def task(self) -> Path:
+        """What was submitted, from which `opspawn store rebuild` restores the history."""
+        return self.path / "task.json"
+
+    @property
     def input(self) -> Path:
         """The notebook as it was when the task was submitted; never changed."""
         return self.path / "input.ipynb"

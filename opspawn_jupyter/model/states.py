@@ -13,12 +13,17 @@ from enum import StrEnum
 class State(StrEnum):
     """Where a task stands."""
 
-    #: Accepted, not yet in the queue. Enters by submission; leaves to the queue.
+    #: Accepted, not yet in the queue: its time has not come. Enters by submission; leaves to the
+    #: queue, or by cancellation.
     PENDING = "pending"
-    #: Waits for a free worker. Enters from pending; leaves when a worker starts it.
+    #: Waits for a free worker. Enters from pending and retrying; leaves when a worker starts it,
+    #: or by cancellation.
     QUEUED = "queued"
-    #: A worker holds it. Enters from queued; leaves with an outcome.
+    #: A worker holds it. Enters from queued; leaves with an outcome, or to retrying.
     RUNNING = "running"
+    #: The attempt did not succeed and the policy allows another, whose time has not come. Enters
+    #: from running; leaves to the queue, or by cancellation.
+    RETRYING = "retrying"
     #: Every cell that had to run did. Final.
     SUCCESS = "success"
     #: The user's code raised. Final.
@@ -57,6 +62,7 @@ class EventType(StrEnum):
     SUBMITTED = "task.submitted"
     QUEUED = "task.queued"
     STARTED = "task.started"
+    RETRYING = "task.retrying"
     CANCEL_REQUESTED = "task.cancel_requested"
     SUCCEEDED = "task.succeeded"
     FAILED = "task.failed"
@@ -64,7 +70,11 @@ class EventType(StrEnum):
     CRASHED = "task.crashed"
     CANCELLED = "task.cancelled"
     WITHDRAWN = "task.withdrawn"
+    #: Its run directory was removed; the task stays in the history.
+    PRUNED = "task.pruned"
     KERNEL_STARTED = "kernel.started"
+    #: The kernel of a run that failed stays for a while, to be looked into.
+    KERNEL_KEPT = "kernel.kept"
     CELLS_PLANNED = "cells.planned"
     CELL_STARTED = "cell.started"
     CELL_OUTPUT = "cell.output"
@@ -93,15 +103,18 @@ def _from(*sources: State, to: State) -> Transition:
 
 
 TRANSITIONS: Mapping[EventType, Transition] = {
-    EventType.QUEUED: _from(State.PENDING, to=State.QUEUED),
+    EventType.QUEUED: _from(State.PENDING, State.RETRYING, to=State.QUEUED),
     EventType.STARTED: _from(State.QUEUED, to=State.RUNNING),
+    # What a worker reports as an outcome is stored as this where the task goes on, so that an
+    # outcome's event always means the end of the task. It says in ``data`` which outcome it was.
+    EventType.RETRYING: _from(State.RUNNING, to=State.RETRYING),
     EventType.SUCCEEDED: _from(State.RUNNING, to=State.SUCCESS),
     EventType.FAILED: _from(State.RUNNING, to=State.FAILED),
     EventType.TIMED_OUT: _from(State.RUNNING, to=State.TIMED_OUT),
     EventType.CRASHED: _from(State.RUNNING, to=State.CRASHED),
     EventType.CANCELLED: _from(State.RUNNING, to=State.CANCELLED),
     # Its own event, so that the server can never end a task that a worker has just started.
-    EventType.WITHDRAWN: _from(State.PENDING, State.QUEUED, to=State.CANCELLED),
+    EventType.WITHDRAWN: _from(State.PENDING, State.QUEUED, State.RETRYING, to=State.CANCELLED),
 }
 
 #: The event by which a worker reports each outcome.

@@ -7,22 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
+from opspawn_jupyter.model.policy import STRICT, Policy
 from opspawn_jupyter.model.states import CellState, State
-
-#: pydantic reads this at the edges: a misspelt field is refused, not ignored.
-STRICT: dict[str, Any] = {"extra": "forbid"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """How long a task may take."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
-
-    #: Limit for the whole run, from start to end.
-    timeout_seconds: float | None = None
-    #: Limit for each cell.
-    cell_timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +25,11 @@ class Submission:
     labels: Mapping[str, str] = field(default_factory=dict)
     #: A second submission with the same key gives the first one's task.
     idempotency_key: str | None = None
+    #: Who is told when the task succeeds: addresses of webhooks, and names of notifiers that the
+    #: server's settings know.
+    on_success: tuple[str, ...] = ()
+    #: Likewise when it ends without success, after the last retry.
+    on_failure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +72,19 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptKernel:
+    """The kernel of a failed run, left as the failure left it."""
+
+    #: Under this id the Jupyter server lists it.
+    id: str
+    #: Absolute path, for clients on the worker's machine: ``jupyter console --existing FILE``.
+    connection_file: str
+    #: When it ends; earlier where somebody shuts it down, where newer ones take its place, and
+    #: with its worker.
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A task as it stands after ``seq``."""
 
@@ -95,6 +99,13 @@ class Task:
     run_directory: str
     submitted_by: str = ""
     idempotency_key: str | None = None
+    #: As in the submission.
+    on_success: tuple[str, ...] = ()
+    on_failure: tuple[str, ...] = ()
+    #: Names of the files in the run directory that were pinned at submission.
+    pinned: tuple[str, ...] = ()
+    #: The task that somebody wanted to be tried again, as this one.
+    retry_of: str | None = None
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -108,7 +119,14 @@ class Task:
     #: Values that the notebook gave with ``step.output``, by name.
     outputs: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress | None = None
+    #: Why it did not succeed; while it is retrying or queued again, why the last attempt did not.
     error: Problem | None = None
+    #: Where ``keep_on_failure`` was asked for and the run failed.
+    kept_kernel: KeptKernel | None = None
+    #: When the next attempt is due; only of a task that is retrying.
+    retry_at: datetime | None = None
+    #: When its run directory was removed, of a task that has none any more.
+    pruned_at: datetime | None = None
     #: Sequence number of the last event about this task.
     seq: int = 0
 
@@ -118,6 +136,13 @@ class Task:
         if self.started_at is None or self.finished_at is None:
             return None
         return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it goes into the queue; None for a task that waits for no time."""
+        if self.state is State.PENDING:
+            return self.policy.not_before
+        return self.retry_at if self.state is State.RETRYING else None
 
     @property
     def running_cell(self) -> Cell | None:
@@ -140,6 +165,11 @@ class TaskQuery:
     #: Tasks whose name begins so.
     name: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: Only dead letters: tasks that had retries, ended without success all the same, and were
+    #: not tried again by hand.
+    is_dead: bool = False
+    #: Only tasks whose run directory was removed, or only those whose was not.
+    pruned: bool | None = None
     #: One of ``SORT_FIELDS``, with ``-`` before it for descending order.
     sort: str = "-created_at"
     limit: int = 50

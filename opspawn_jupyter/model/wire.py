@@ -19,11 +19,17 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+#: Most values are of these; the whole history passes through here, so that counts.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
 
 def encode(value: Any) -> Any:
     """The value as JSON: records become objects, times ISO 8601 strings, enums their values."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+    cls: Any = type(value)  # mypy holds that a class cannot be hashed
+    if cls in _PLAIN:
+        return value
+    if names := _names(cls):
+        return {name: encode(getattr(value, name)) for name in names}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -60,6 +66,12 @@ def decode(cls: type[T], value: Mapping[str, Any]) -> T:
     hints = _hints(record)
     known = {name: _read(hints[name], value[name]) for name in hints if name in value}
     return cls(**known)
+
+
+@cache
+def _names(cls: Any) -> tuple[str, ...]:
+    """Names of a record's fields; none where the class is no record."""
+    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else ()
 
 
 @cache

@@ -11,8 +11,33 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.model.task import Policy
+
+#: Environment variable of all that a worker starts: its id.
+WORKER_VARIABLE = "OPSPAWN_WORKER_ID"
+#: Environment variable of a task's kernel, and of all that its cells start: the task's id.
+TASK_VARIABLE = "OPSPAWN_TASK_ID"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputLimits:
+    """What of the cells' outputs is kept; the rest is left out, and the notebook says so."""
+
+    #: Of one cell.
+    cell_bytes: int = 10 << 20
+    #: Of all cells together.
+    notebook_bytes: int = 100 << 20
+    #: How many outputs one cell may have: a browser suffers from their number as well.
+    cell_outputs: int = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """How many kernels of failed runs stay, where that is asked for, and how long."""
+
+    kernels: int = 2
+    seconds: float = 1_800.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +54,8 @@ class Assignment:
     run_directory: str
     #: Absolute path that the spec's relative paths start from.
     root_directory: str
+    output_limits: OutputLimits = field(default_factory=OutputLimits)
+    keeping: Keeping = field(default_factory=Keeping)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from opspawn_jupyter.errors import IllegalTransition
-from opspawn_jupyter.model import wire
+from opspawn_jupyter.model import summary, wire
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Problem, Task
 from opspawn_jupyter.orchestrator.context import Orchestration
@@ -35,11 +37,24 @@ async def cancel(o: Orchestration, reference: str, by: str) -> Task:
 
 
 async def _withdraw(o: Orchestration, task: Task, by: str) -> None:
-    problem = Problem(name="Cancelled", message=f"cancelled by {by} before it started")
+    when = "while it waited for its next attempt" if task.attempt else "before it started"
+    problem = Problem(name="Cancelled", message=f"cancelled by {by} {when}")
     error = {"error": wire.encode(problem)}
     await o.record(Draft(task_id=task.id, type=EventType.WITHDRAWN, data=error))
     await o.queue.remove(task.id)
     o.queue.notify()  # a worker that was just handed it must be told
+    if task.attempt:
+        await _summarise(o, task)
+
+
+async def _summarise(o: Orchestration, task: Task) -> None:
+    """Its last attempt's worker has written another end."""
+    ended = await o.store.task(task.id)
+    directory = RunDirectory(o.settings.root_directory / task.run_directory)
+    try:
+        await asyncio.to_thread(summary.write, directory, ended or task)
+    except OSError:
+        logger.exception("summary cannot be written task_id=%s", task.id)
 
 
 async def _interrupt(o: Orchestration, task: Task, by: str) -> None:

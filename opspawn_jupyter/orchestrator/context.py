@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
 
 from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.orchestrator.alarm import Alarm
+from opspawn_jupyter.orchestrator.breaker import Breakers, Rule
 from opspawn_jupyter.ports import Bus, Kind, Queue, Store
 from opspawn_jupyter.settings import Settings
 
@@ -22,6 +26,20 @@ class Orchestration:
     settings: Settings
     #: Held while a submission with an idempotency key is looked up and stored.
     key_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: Held while run directories are removed.
+    prune_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: When tasks that wait for their time are due.
+    alarm: Alarm = field(default_factory=Alarm)
+
+    @cached_property
+    def breakers(self) -> Breakers:
+        """The circuit breakers of the kinds."""
+        rule = Rule(
+            failures=self.settings.breaker_failures,
+            window=timedelta(seconds=self.settings.breaker_window_seconds),
+            cooldown=timedelta(seconds=self.settings.breaker_cooldown_seconds),
+        )
+        return Breakers(self.queue, rule)
 
     async def record(self, *drafts: Draft) -> tuple[Event, ...]:
         """Make the events durable, then tell them."""

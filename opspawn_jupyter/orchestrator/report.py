@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+from opspawn_jupyter import faults
 from opspawn_jupyter.errors import IllegalTransition
 from opspawn_jupyter.model.event import Draft, Event
-from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, TRANSITIONS, EventType, State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.work import Report, ReportAnswer, ReportedEvent, ReportRequest
 from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.retry import settled
 
 logger = logging.getLogger(__name__)
+
+_OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 
 
 async def report(o: Orchestration, worker: str, request: ReportRequest) -> ReportAnswer:
@@ -39,19 +44,28 @@ async def take_in(o: Orchestration, task: Task, report: Report) -> None:
     fresh = _fresh(task, report)
     if not fresh:
         return
+    drafts = [settled(task, draft) for draft in _drafts(report, fresh)]
     try:
-        stored = await o.store.append(_drafts(report, fresh))
+        faults.reach("server.before_report")
+        stored = await o.store.append(drafts)
+        faults.reach("server.after_report")
     except IllegalTransition as refusal:
-        # The same report on two connections, or a task that ended meanwhile: what is still new
-        # after a second look is stored, the rest is late and has no say.
+        # The same report on two connections, or a task that was cancelled or ended meanwhile:
+        # what is new after a second look is stored, the rest is late and has no say.
         current = await o.store.task(task.id)
-        if current is None or _fresh(current, report) == fresh:
+        if current is None or current == task:
             logger.warning("late report dropped task_id=%s reason=%s", task.id, refusal)
             return
         await take_in(o, current, report)
         return
     o.bus.tell(_in_order(report, fresh, stored, await o.store.last_seq()))
-    await _follow_up(o, task.id, fresh)
+    await _follow_up(o, task, stored)
+
+
+async def conclude(o: Orchestration, task: Task, outcome: Draft) -> None:
+    """Store and tell an outcome that the server finds itself."""
+    stored = await o.record(settled(task, outcome))
+    await _follow_up(o, task, stored)
 
 
 def _fresh(task: Task, report: Report) -> tuple[ReportedEvent, ...]:
@@ -95,10 +109,33 @@ def _in_order(
     return told
 
 
-async def _follow_up(o: Orchestration, task_id: str, events: Iterable[ReportedEvent]) -> None:
-    types = {event.type for event in events}
-    if EventType.STARTED in types:
-        await o.queue.remove(task_id)
-        logger.info("task started task_id=%s", task_id)
-    if outcome := types & set(OUTCOME_EVENTS.values()):
-        logger.info("task ended task_id=%s event=%s", task_id, *outcome)
+async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> None:
+    """Nothing here waits, so that the queue hears of things in the order of the store."""
+    for event in events:
+        if event.type is EventType.STARTED:
+            await _has_started(o, event)
+        elif event.type is EventType.RETRYING:
+            await _goes_on(o, task, event)
+        elif event.type in _OUTCOMES:
+            await o.queue.remove(task.id)
+            o.breakers.note(task.kind, TRANSITIONS[event.type].target, event.at)
+            logger.info("task ended task_id=%s event=%s", task.id, event.type)
+
+
+async def _has_started(o: Orchestration, event: Event) -> None:
+    await o.queue.started(event.task_id)
+    if event.attempt > 1:
+        o.queue.notify()  # a worker that still holds an earlier attempt must be told
+    logger.info("task started task_id=%s attempt=%s", event.task_id, event.attempt)
+
+
+async def _goes_on(o: Orchestration, task: Task, event: Event) -> None:
+    await o.queue.remove(task.id)
+    o.breakers.note(task.kind, State(event.data["outcome"]), event.at)
+    o.alarm.set(task.id, datetime.fromisoformat(event.data["retry_at"]))
+    logger.info(
+        "task retrying task_id=%s outcome=%s retry_at=%s",
+        task.id,
+        event.data["outcome"],
+        event.data["retry_at"],
+    )

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from opspawn_jupyter.model import wire
+from opspawn_jupyter.errors import IllegalTransition
+from opspawn_jupyter.model import clock, executed_notebook, summary, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Problem, Task
 from opspawn_jupyter.model.work import Report, ReportedEvent
+from opspawn_jupyter.orchestrator.accept import await_turn
 from opspawn_jupyter.orchestrator.context import Orchestration
-from opspawn_jupyter.orchestrator.report import take_in
+from opspawn_jupyter.orchestrator.report import conclude, take_in
 
 logger = logging.getLogger(__name__)
 
@@ -23,38 +25,105 @@ logger = logging.getLogger(__name__)
 async def recover(o: Orchestration, live_workers: Collection[str]) -> None:
     """Bring every unfinished task to where it belongs. Called once, when the server starts.
 
-    Waiting tasks go back into the queue. Running ones whose worker still lives are left to it;
-    the others are settled from what their worker wrote down before it died.
+    Waiting tasks go back into the queue, or wait on for their time. Running ones whose worker
+    still lives are left to it; the others are settled from what their worker wrote down before
+    it died.
     """
+    await _take_in_starts(o, lambda _worker: True)
     for task in await o.store.unfinished():
-        if task.state is State.PENDING:
+        if task.state is State.PENDING and task.due_at is None:
             await o.record(Draft(task_id=task.id, type=EventType.QUEUED))
-        if task.state in (State.PENDING, State.QUEUED):
             await o.queue.put(task)
-        elif task.worker not in live_workers:
+        elif task.state is not State.RUNNING:
+            await await_turn(o, task)
+        elif task.worker in live_workers:
+            await o.queue.put(task)
+            await o.queue.started(task.id)
+        else:
             await _settle(o, task)
 
 
 async def worker_lost(o: Orchestration, worker: str) -> None:
     """The worker is dead: settle what it ran, offer what it had not started to others."""
-    await o.queue.release(worker)
+    await _take_in_starts(o, lambda starter: starter == worker)
     for task in await o.store.unfinished():
         if task.state is State.RUNNING and task.worker == worker:
             await _settle(o, task)
+    await o.queue.release(worker)
+
+
+async def _take_in_starts(o: Orchestration, is_meant: Callable[[str], bool]) -> None:
+    """Attempts that these workers began, and of which the server has not heard: given out again,
+    they would run twice. A worker that lives repeats its report, without harm."""
+    queued = [task for task in await o.store.unfinished() if task.state is State.QUEUED]
+    begun = await asyncio.to_thread(_begun, o.settings.root_directory, queued)
+    for task, events in begun:
+        if is_meant(str(events[0].data.get("worker"))):
+            await _believe(o, task, _report(task, task.attempt + 1, events))
+
+
+async def _believe(o: Orchestration, task: Task, report: Report) -> None:
+    """Take in what a journal says, unless that makes no sense: cells can write that file."""
+    try:
+        await take_in(o, task, report)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        logger.exception("journal of a run makes no sense task_id=%s", task.id)
+
+
+def _begun(root: Path, tasks: Sequence[Task]) -> list[tuple[Task, tuple[ReportedEvent, ...]]]:
+    """Those whose next attempt has a beginning in the run directory's journal."""
+    journals = [(task, RunDirectory(root / task.run_directory).events) for task in tasks]
+    found = [
+        (task, _journalled(journal, task.attempt + 1))
+        for task, journal in journals
+        if journal.exists()
+    ]
+    return [(task, events) for task, events in found if events]
+
+
+def _report(task: Task, attempt: int, events: tuple[ReportedEvent, ...]) -> Report:
+    return Report(task_id=task.id, attempt=attempt, events=events)
 
 
 async def _settle(o: Orchestration, task: Task) -> None:
     """First what the worker could not report any more; then, without an outcome, a crash."""
     directory = RunDirectory(o.settings.root_directory / task.run_directory)
     events = await asyncio.to_thread(_journalled, directory.events, task.attempt)
-    await take_in(o, task, Report(task_id=task.id, attempt=task.attempt, events=events))
+    await _believe(o, task, _report(task, task.attempt, events))
     current = await o.store.task(task.id)
-    if current is None or current.state.is_final:
+    if current is None:
         return
+    if current.state is State.RUNNING and current.attempt == task.attempt:
+        await _conclude(o, current)
+    elif current.state.is_final:
+        await asyncio.to_thread(_settle_files, directory, current, current.state)
+
+
+async def _conclude(o: Orchestration, task: Task) -> None:
     problem = Problem(name="WorkerDied", message="the worker process that ran it died")
     error = {"error": wire.encode(problem)}
-    await o.record(Draft(task_id=task.id, type=EventType.CRASHED, attempt=task.attempt, data=error))
+    try:
+        await conclude(
+            o,
+            task,
+            Draft(task_id=task.id, type=EventType.CRASHED, attempt=task.attempt, data=error),
+        )
+    except IllegalTransition:  # a late report or a cancellation came between
+        await _settle(o, task)
+        return
+    directory = RunDirectory(o.settings.root_directory / task.run_directory)
+    ended = await o.store.task(task.id)
+    await asyncio.to_thread(_settle_files, directory, ended or task, State.CRASHED)
     logger.warning("task crashed with its worker task_id=%s worker=%s", task.id, task.worker)
+
+
+def _settle_files(directory: RunDirectory, task: Task, outcome: State) -> None:
+    """What the runner and the worker would have written, had they lived."""
+    try:
+        executed_notebook.settle_file(directory.output, task, outcome, clock.now())
+        summary.write(directory, task)
+    except (OSError, ValueError):
+        logger.exception("files of a run cannot be settled task_id=%s", task.id)
 
 
 def _journalled(path: Path, attempt: int) -> tuple[ReportedEvent, ...]:
@@ -69,8 +138,10 @@ def _journalled(path: Path, attempt: int) -> tuple[ReportedEvent, ...]:
 
 def _readable(lines: list[bytes], attempt: int) -> Iterator[ReportedEvent]:
     for line in lines:
-        if not line.endswith(b"\n"):
-            return  # the worker died while it wrote this one
-        record = json.loads(line)
-        if record.get("attempt") == attempt:
-            yield wire.decode(ReportedEvent, record)
+        try:
+            record = json.loads(line)
+            if record["attempt"] == attempt:
+                yield wire.decode(ReportedEvent, record)
+        except (ValueError, KeyError, TypeError):
+            # The worker died while it wrote this one; or a cell has been at the file.
+            logger.warning("journal of a run has an unreadable line attempt=%s", attempt)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from opspawn_jupyter import faults
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
-from opspawn_jupyter.model.work import Assignment, TakeAnswer, TakeRequest
+from opspawn_jupyter.model.work import Assignment, Keeping, OutputLimits, TakeAnswer, TakeRequest
 from opspawn_jupyter.orchestrator.context import Orchestration
 
 
@@ -32,11 +33,14 @@ async def _look(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnsw
             assignments.append(_assignment(o, task))
         else:
             await o.queue.remove(task_id)  # it was cancelled while it waited
+    if assignments:
+        faults.reach("server.before_assign")
     return TakeAnswer(assignments=tuple(assignments), cancel=await _to_cancel(o, request))
 
 
 def _assignment(o: Orchestration, task: Task) -> Assignment:
-    root = o.settings.root_directory
+    settings = o.settings
+    root = settings.root_directory
     return Assignment(
         task_id=task.id,
         attempt=task.attempt + 1,
@@ -46,15 +50,27 @@ def _assignment(o: Orchestration, task: Task) -> Assignment:
         policy=task.policy,
         run_directory=str(root / Path(task.run_directory)),
         root_directory=str(root),
+        output_limits=OutputLimits(
+            cell_bytes=settings.max_cell_output_bytes,
+            notebook_bytes=settings.max_notebook_output_bytes,
+            cell_outputs=settings.max_cell_outputs,
+        ),
+        keeping=Keeping(kernels=settings.kept_kernels, seconds=settings.kept_kernel_seconds),
     )
 
 
 async def _to_cancel(o: Orchestration, request: TakeRequest) -> tuple[str, ...]:
     """Held tasks that somebody cancelled, and those that have ended without this worker."""
-    held = [task_id for task_id in request.held if task_id not in request.cancelling]
-    tasks = [(task_id, await o.store.task(task_id)) for task_id in held]
+    tasks = [
+        (attempt, task_id, await o.store.task(task_id))
+        for task_id, attempt in request.held.items()
+        if task_id not in request.cancelling
+    ]
     return tuple(
         task_id
-        for task_id, task in tasks
-        if task is None or task.cancel_requested or task.state.is_final
+        for attempt, task_id, task in tasks
+        if task is None
+        or task.cancel_requested
+        or task.state.is_final
+        or task.attempt > attempt  # it was given up, and another worker goes on
     )

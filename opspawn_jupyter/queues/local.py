@@ -1,4 +1,8 @@
-"""Tasks in the order they came, for workers that ask this server.
+"""Tasks in order of priority and arrival, for workers that ask this server.
+
+Waiting tasks stand in lanes, one for each kind and concurrency key: whether its first may go says
+it for the whole lane, so a limited task never blocks others, however many there are. A lane is a
+heap; who leaves a lane otherwise than as its first leaves his ticket in it, to be passed over.
 
 Nothing is kept on disk: the store knows every queued task, and the queue is filled from it at
 start. Used from the server's event loop only.
@@ -7,48 +11,108 @@ start. Used from the server's event loop only.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import heapq
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.queues.limits import Lane, Limits, Places
+
+
+@dataclass(frozen=True, order=True)
+class _Ticket:
+    """A task's place in the order: the lower the sooner."""
+
+    rank: int
+    arrival: int
+    task_id: str = field(compare=False)
+    attempt: int = field(compare=False)
+    lane: Lane = field(compare=False)
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A task that was handed out."""
+
+    ticket: _Ticket
+    worker: str
+    has_started: bool = False
 
 
 class LocalQueue:
-    """First come, first served."""
+    """Highest priority first; first come, first served within one."""
 
-    def __init__(self) -> None:
-        #: Task ids in order of arrival (a dict, for its order and quick removal).
-        self._waiting: dict[str, None] = {}
-        #: Worker by task id, of tasks that were handed out and have not started.
-        self._handed: dict[str, str] = {}
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._places = Places(limits or Limits())
+        self._waiting: dict[str, _Ticket] = {}
+        self._placed: dict[str, _Placed] = {}
+        self._lanes: dict[Lane, list[_Ticket]] = {}
+        self._arrivals = count()
         self._version = 0
         self._change = asyncio.Event()
 
     async def put(self, task: Task) -> None:
-        """Append the task, unless it is waiting already."""
-        self._waiting[task.id] = None
+        """Let the task wait, unless it is here already."""
+        if task.id in self._waiting or task.id in self._placed:
+            return
+        lane = Lane(task.kind, task.policy.concurrency_key)
+        rank, attempt = -task.policy.priority, task.attempt + 1
+        self._wait(_Ticket(rank, next(self._arrivals), task.id, attempt, lane))
         self.notify()
 
     async def take(self, worker: str, free_slots: int, held: Mapping[str, int]) -> tuple[str, ...]:
-        """The oldest tasks first; what got lost on the way to this worker before all."""
-        lost = [id for id, to in self._handed.items() if to == worker and id not in held]
-        taken = (*lost, *self._waiting)[: max(free_slots, 0)]
-        for task_id in taken:
-            self._waiting.pop(task_id, None)
-            self._handed[task_id] = worker
-        return taken
+        """What got lost on the way to this worker before all, then the first of those that may
+        go."""
+        self._recall(worker, held)
+        lost = [
+            task_id
+            for task_id, placed in self._placed.items()
+            if placed.worker == worker
+            and not placed.has_started
+            and held.get(task_id, 0) < placed.ticket.attempt
+        ]
+        taken = lost[: max(free_slots, 0)]
+        while len(taken) < free_slots and (ticket := self._first()):
+            self._place(ticket, worker)
+            taken.append(ticket.task_id)
+        return tuple(taken)
+
+    async def started(self, task_id: str) -> None:
+        """Keep the task in its place until it is removed."""
+        ticket = self._waiting.get(task_id)
+        if ticket is not None:
+            self._place(ticket, worker="")
+        placed = self._placed.get(task_id)
+        if placed is not None:
+            self._placed[task_id] = replace(placed, has_started=True)
 
     async def remove(self, task_id: str) -> None:
-        """Forget the task."""
+        """Forget the task; others may have waited for its place."""
         self._waiting.pop(task_id, None)
-        self._handed.pop(task_id, None)
+        placed = self._placed.pop(task_id, None)
+        if placed is not None:
+            self._places.free(placed.ticket.lane)
+            if self._waiting:
+                self.notify()
 
     async def release(self, worker: str) -> None:
-        """Put the worker's unstarted tasks back, before the others."""
-        back = [task_id for task_id, to in self._handed.items() if to == worker]
-        for task_id in back:
-            del self._handed[task_id]
-        self._waiting = dict.fromkeys([*back, *self._waiting])
+        """Put the worker's unstarted tasks back to where they stood."""
+        back = [
+            placed.ticket
+            for placed in self._placed.values()
+            if placed.worker == worker and not placed.has_started
+        ]
+        for ticket in back:
+            del self._placed[ticket.task_id]
+            self._places.free(ticket.lane)
+            self._wait(ticket)
+        self.notify()
+
+    def limit_kind(self, kind: str, most: int | None) -> None:
+        """Hold the kind, let some of it through, or let it go."""
+        self._places.limit_kind(kind, most)
         self.notify()
 
     def notify(self) -> None:
@@ -68,3 +132,40 @@ class LocalQueue:
             return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._change.wait(), timeout_seconds)
+
+    def _wait(self, ticket: _Ticket) -> None:
+        self._waiting[ticket.task_id] = ticket
+        heapq.heappush(self._lanes.setdefault(ticket.lane, []), ticket)
+
+    def _place(self, ticket: _Ticket, worker: str) -> None:
+        del self._waiting[ticket.task_id]
+        self._placed[ticket.task_id] = _Placed(ticket, worker)
+        self._places.fill(ticket.lane)
+
+    def _recall(self, worker: str, held: Mapping[str, int]) -> None:
+        """The worker was handed these by an earlier server, and has not told of their start."""
+        for task_id, attempt in held.items():
+            ticket = self._waiting.get(task_id)
+            if ticket is not None and ticket.attempt == attempt:
+                self._place(ticket, worker)
+
+    def _first(self) -> _Ticket | None:
+        """The first of the tasks that may go."""
+        return min(self._heads(), default=None)
+
+    def _heads(self) -> Iterator[_Ticket]:
+        """The first of each lane that has a place free."""
+        if not self._places.any_free:
+            return
+        for lane in list(self._lanes):
+            if self._places.is_free(lane) and (ticket := self._head(lane)):
+                yield ticket
+
+    def _head(self, lane: Lane) -> _Ticket | None:
+        heap = self._lanes[lane]
+        while heap and self._waiting.get(heap[0].task_id) is not heap[0]:
+            heapq.heappop(heap)
+        if heap:
+            return heap[0]
+        del self._lanes[lane]
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_every_pair_of_state_and_event_is_legal_or_refused_as_the_table_says() -
     for state in State:
         for type, transition in TRANSITIONS.items():
             task = replace(running(), state=state, attempt=0)
-            event = draft(type)
+            event = draft(type, outcome="failed", retry_at="2030-01-01T00:00:00+00:00")
 
             if state in transition.sources and type is not EventType.STARTED:
                 assert advance(task, event).state is transition.target
@@ -109,6 +110,35 @@ def test_an_outcome_settles_the_running_cell_and_no_other(outcome: State) -> Non
     assert task.state is outcome
     assert [cell.state for cell in task.cells] == [CellState.NOT_RUN, CellState(outcome.value)]
     assert task.finished_at is not None
+
+
+def retrying(task: Task) -> Task:
+    data = {"outcome": "failed", "retry_at": "2030-01-01T00:00:00+00:00"}
+    error = {"name": "E", "message": "m"}
+    return advance(task, draft(EventType.RETRYING, number=4, attempt=1, error=error, **data))
+
+
+def test_a_retrying_task_tells_of_its_last_attempt_until_the_next_one() -> None:
+    """While it waits, people want to know why, and until when."""
+    task = retrying(with_cells(running()))
+
+    assert task.due_at == task.retry_at == datetime(2030, 1, 1, tzinfo=UTC)
+    assert task.error is not None
+    assert [cell.state for cell in task.cells] == [CellState.NOT_RUN, CellState.FAILED]
+    assert task.finished_at is None
+
+    queued = advance(task, draft(EventType.QUEUED))
+    again = advance(queued, draft(EventType.STARTED, number=1, attempt=2, worker="v"))
+    assert (again.state, again.attempt, again.report_number) == (State.RUNNING, 2, 1)
+    assert (queued.due_at, again.error, again.cells) == (None, None, ())
+
+
+def test_a_task_that_is_to_be_cancelled_is_not_retried() -> None:
+    """Who cancels wants no more of it."""
+    task = advance(running(), draft(EventType.CANCEL_REQUESTED, attempt=1))
+
+    with pytest.raises(IllegalTransition):
+        retrying(with_cells(task))
 
 
 def test_a_cell_event_of_a_task_that_does_not_run_is_refused() -> None:

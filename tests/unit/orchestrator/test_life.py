@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from opspawn_jupyter import errors
-from opspawn_jupyter.model import clock, wire
-from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import CellState, EventType, State
-from opspawn_jupyter.model.task import Policy, Submission, Task
-from opspawn_jupyter.model.work import Report, ReportedEvent, ReportRequest, TakeRequest
+from opspawn_jupyter.model.task import Submission
+from opspawn_jupyter.model.work import TakeRequest
 from opspawn_jupyter.orchestrator import rescue
 from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.context import Orchestration
@@ -26,88 +24,17 @@ from opspawn_jupyter.orchestrator.find import find
 from opspawn_jupyter.orchestrator.report import report
 from opspawn_jupyter.orchestrator.submit import submit
 from opspawn_jupyter.orchestrator.take import take
-from opspawn_jupyter.ports import Prepared
-from opspawn_jupyter.queues.local import LocalQueue
-from opspawn_jupyter.settings import Settings
-from opspawn_jupyter.stores.duckdb import DuckDBStore
-
-Scenario = Callable[[Orchestration], Awaitable[None]]
-
-
-class NoteKind:
-    """A kind that takes any text and pins it."""
-
-    def prepare(self, spec: Mapping[str, Any]) -> Prepared:
-        if "text" not in spec:
-            raise errors.InvalidRequest(hint="a note needs a text")
-        return Prepared(name="note", spec=dict(spec), files={"note.txt": spec["text"].encode()})
-
-
-class RecordingBus:
-    """Keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.told: list[Event] = []
-
-    def tell(self, events: Sequence[Event]) -> None:
-        self.told.extend(events)
-
-
-@asynccontextmanager
-async def orchestration(root: Path) -> AsyncIterator[Orchestration]:
-    state = root / ".opspawn"
-    store = await DuckDBStore.open(state, sql_timeout_seconds=5, sql_max_rows=100)
-    try:
-        yield Orchestration(
-            store=store,
-            queue=LocalQueue(),
-            bus=RecordingBus(),
-            kinds={"note": NoteKind()},
-            settings=Settings(
-                root_directory=root, state_directory=state, runs_directory=root / "runs"
-            ),
-        )
-    finally:
-        await store.close()
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Callable[[Scenario], None]:
-    """Run a scenario against a fresh orchestration; again against what the last one left."""
-
-    def run(scenario: Scenario) -> None:
-        async def main() -> None:
-            async with orchestration(tmp_path) as o:
-                await asyncio.wait_for(scenario(o), 30)
-
-        asyncio.run(main())
-
-    return run
-
-
-def note(text: str = "hello", **given: Any) -> Submission:
-    return Submission(kind="note", spec={"text": text}, **given)
-
-
-def reported(type: EventType, number: int = 0, **data: Any) -> ReportedEvent:
-    return ReportedEvent(type=type, at=clock.now(), data=data, number=number)
-
-
-def of(task: Task, *events: ReportedEvent, attempt: int = 1) -> ReportRequest:
-    return ReportRequest(reports=(Report(task_id=task.id, attempt=attempt, events=events),))
-
-
-STARTED = reported(EventType.STARTED, 1, worker="w")
-PLANNED = reported(EventType.CELLS_PLANNED, 2, cells=[{"index": 0}])
-CELL = reported(EventType.CELL_STARTED, 3, index=0)
-SUCCEEDED = reported(EventType.SUCCEEDED, 4)
-
-
-async def started(o: Orchestration) -> Task:
-    task, _ = await submit(o, note(), "ada")
-    await take(o, "w", TakeRequest(free_slots=1, wait_seconds=0))
-    await report(o, "w", of(task, STARTED, PLANNED, CELL))
-    return await find(o, task.id)
+from tests.unit.orchestrator.stage import (
+    CELL,
+    PLANNED,
+    STARTED,
+    SUCCEEDED,
+    Scenario,
+    note,
+    of,
+    reported,
+    started,
+)
 
 
 def files(root: Path) -> list[str]:
@@ -318,6 +245,70 @@ def test_a_dead_workers_task_ends_with_what_it_wrote_down(
         await rescue.worker_lost(o, "w")
 
         assert (await find(o, task.id)).state is State.SUCCESS
+
+    play(scenario)
+
+
+def test_a_start_that_was_never_reported_is_not_repeated(
+    play: Callable[[Scenario], None],
+) -> None:
+    """A worker was given a task, ran it, and died while there was no server to tell: given out
+    again, the cells would run twice."""
+
+    async def scenario(o: Orchestration) -> None:
+        begun, _ = await submit(o, note(), "ada")
+        unborn, _ = await submit(o, note(), "ada")
+        await take(o, "w", TakeRequest(free_slots=2))
+        journal = RunDirectory(o.settings.root_directory / begun.run_directory).events
+        lost = [{**wire.encode(event), "attempt": 1} for event in (STARTED, PLANNED)]
+        journal.write_text("".join(json.dumps(record) + "\n" for record in lost))
+
+        await rescue.worker_lost(o, "w")
+
+        assert (await find(o, begun.id)).state is State.CRASHED
+        answer = await take(o, "new", TakeRequest(free_slots=5))
+        assert [assignment.task_id for assignment in answer.assignments] == [unborn.id]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"attempt": 1}', '{"attempt": 1, "type": "x"}'])
+def test_a_journal_that_makes_no_sense_stops_nobody(
+    play: Callable[[Scenario], None], line: str
+) -> None:
+    """It lies where cells can write; a server that does not start for it would be held hostage."""
+
+    async def scenario(o: Orchestration) -> None:
+        task = await started(o)
+        journal = RunDirectory(o.settings.root_directory / task.run_directory).events
+        nonsense = {**wire.encode(reported(EventType.CELL_STARTED, 9)), "attempt": 1}
+        journal.write_text(f"{line}\n{json.dumps(nonsense)}\n")
+
+        await rescue.recover(o, live_workers=())
+
+        assert (await find(o, task.id)).state is State.CRASHED
+
+    play(scenario)
+
+
+def test_what_runner_and_worker_could_not_write_is_settled(
+    play: Callable[[Scenario], None],
+) -> None:
+    """Executed notebook and summary say what the history says, also where nobody lived to do it."""
+
+    async def scenario(o: Orchestration) -> None:
+        task = await started(o)
+        directory = RunDirectory(o.settings.root_directory / task.run_directory)
+        running = {"opspawn": {"state": "running", "duration_seconds": None}}
+        cell = {"cell_type": "code", "source": "1", "metadata": running, "outputs": []}
+        directory.output.write_text(json.dumps({"cells": [cell], "metadata": {}}))
+
+        await rescue.worker_lost(o, "w")
+
+        crashed = await find(o, task.id)
+        (written,) = json.loads(directory.output.read_text())["cells"]
+        assert written["metadata"]["opspawn"]["state"] == crashed.cells[0].state == "crashed"
+        assert json.loads(directory.summary.read_text())["state"] == "crashed"
 
     play(scenario)
 

@@ -1,0 +1,22 @@
+"""``summary.json``: what became of a task, for programs."""
+
+from __future__ import annotations
+
+from opspawn_jupyter import files
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.task import Task
+
+#: What of a task its summary tells.
+_SUMMARISED = (
+    "id", "name", "kind", "state", "attempt", "started_at", "finished_at", "cells", "outputs",
+    "error",
+)  # fmt: skip
+
+
+def write(directory: RunDirectory, task: Task) -> None:
+    """Put the task down as it stands now. Raises ``OSError``."""
+    whole = wire.encode(task)
+    summary = {name: whole[name] for name in _SUMMARISED}
+    text = wire.to_json({**summary, "duration_seconds": task.duration_seconds})
+    files.write_atomic(directory.summary, text.encode() + b"\n")

@@ -1,0 +1,114 @@
+"""Take a task in: pin its files, store it, and let it wait for its turn. All or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC
+from pathlib import Path
+
+from opspawn_jupyter import faults
+from opspawn_jupyter.errors import StoreUnavailable
+from opspawn_jupyter.files import write_atomic
+from opspawn_jupyter.model import clock, wire
+from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.ids import new_id
+from opspawn_jupyter.model.policy import Policy
+from opspawn_jupyter.model.run_directory import RunDirectory, directory_name
+from opspawn_jupyter.model.states import EventType, State
+from opspawn_jupyter.model.task import Submission, Task
+from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.find import find
+from opspawn_jupyter.ports import Prepared
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """A submission that was found good, on its way into the store."""
+
+    submission: Submission
+    prepared: Prepared
+    submitted_by: str
+    #: The task that is tried again, where it is.
+    retry_of: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.submission.name or self.prepared.name
+
+
+async def accept(o: Orchestration, accepted: Accepted) -> Task:
+    """The task as it is stored: queued, or pending where its time has not come."""
+    task_id, created_at = new_id(), clock.now()
+    directory = o.settings.runs_directory / directory_name(accepted.name, task_id, created_at)
+    data = _submitted_data(o, accepted, directory)
+    identity = {"id": task_id, "created_at": created_at.isoformat()}
+    await asyncio.to_thread(_pin, directory, accepted.prepared.files, {**identity, **data})
+    drafts = [Draft(task_id=task_id, type=EventType.SUBMITTED, at=created_at, data=data)]
+    due_at = accepted.submission.policy.not_before
+    if due_at is None or due_at <= created_at:
+        drafts.append(Draft(task_id=task_id, type=EventType.QUEUED, at=created_at))
+    try:
+        faults.reach("server.before_submit")
+        await o.record(*drafts)
+    except Exception:  # not a cancellation of the caller: the store may have the task all the same
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        raise
+    faults.reach("server.after_submit")
+    task = await find(o, task_id)
+    await await_turn(o, task)
+    logger.info("task submitted task_id=%s kind=%s name=%s", task.id, task.kind, task.name)
+    return task
+
+
+async def await_turn(o: Orchestration, task: Task) -> None:
+    """Have the task wait for a worker, or for its time."""
+    if task.due_at is not None:
+        o.alarm.set(task.id, task.due_at)
+    elif task.state is State.QUEUED:
+        await o.queue.put(task)
+
+
+def _submitted_data(o: Orchestration, accepted: Accepted, directory: Path) -> Mapping[str, object]:
+    submission = accepted.submission
+    return {
+        "kind": submission.kind,
+        "name": accepted.name,
+        "spec": dict(accepted.prepared.spec),
+        "policy": wire.encode(_in_utc(submission.policy)),
+        "labels": dict(submission.labels),
+        "run_directory": directory.relative_to(o.settings.root_directory).as_posix(),
+        "submitted_by": accepted.submitted_by,
+        "idempotency_key": submission.idempotency_key,
+        "on_success": list(submission.on_success),
+        "on_failure": list(submission.on_failure),
+        "pinned": sorted(accepted.prepared.files),
+        "retry_of": accepted.retry_of,
+    }
+
+
+def _in_utc(policy: Policy) -> Policy:
+    if policy.not_before is None:
+        return policy
+    return replace(policy, not_before=policy.not_before.astimezone(UTC))
+
+
+def _pin(directory: Path, files: Mapping[str, bytes], submitted: Mapping[str, object]) -> None:
+    """Make the run directory with all that the task is given. Raises ``StoreUnavailable``."""
+    run = RunDirectory(directory)
+    try:
+        directory.mkdir(parents=True)
+        run.artifacts.mkdir()
+        for name, content in files.items():
+            write_atomic(directory / name, content)
+        write_atomic(run.task, f"{wire.to_json(submitted)}\n".encode())
+    except OSError as failure:
+        shutil.rmtree(directory, ignore_errors=True)
+        hint = f"{failure.strerror}: the server must be able to make and write files there"
+        raise StoreUnavailable(str(directory), hint=hint) from failure

@@ -1,0 +1,45 @@
+"""What is to happen at a given time, kept in memory: the store knows it too, for the next start."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from contextlib import suppress
+from datetime import datetime
+
+from opspawn_jupyter.model import clock
+
+#: The system's clock can be set, and stands still for asyncio while a laptop sleeps: so it is
+#: looked at again after this time, though only while something is due at all.
+_LONGEST_TRUST_SECONDS = 60.0
+
+
+class Alarm:
+    """Tasks by the time at which they are due. Used from the server's event loop only."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[datetime, str]] = []
+        self._change = asyncio.Event()
+
+    def set(self, task_id: str, due_at: datetime) -> None:
+        """Have it wake the task then. What comes of a task that has moved on meanwhile is for the
+        waker to see."""
+        heapq.heappush(self._due, (due_at, task_id))
+        self._change.set()
+
+    def pop_due(self, now: datetime, most: int) -> list[str]:
+        """Up to so many tasks whose time has come, the longest due first."""
+        due: list[str] = []
+        while self._due and self._due[0][0] <= now and len(due) < most:
+            due.append(heapq.heappop(self._due)[1])
+        return due
+
+    async def wait(self) -> None:
+        """Return when something is due, or may be."""
+        self._change.clear()
+        timeout_seconds = None
+        if self._due:
+            remaining_seconds = (self._due[0][0] - clock.now()).total_seconds()
+            timeout_seconds = min(max(remaining_seconds, 0.0), _LONGEST_TRUST_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._change.wait(), timeout_seconds)
