@@ -18,6 +18,9 @@ from typing import Any
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Draft, Event
 
+#: Made once: that takes longer than to encode an event.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 def link(draft: Draft, seq: int, previous: str) -> tuple[Event, bytes]:
     """The draft in its place in the chain, and its JSON as the journal keeps it.
@@ -68,7 +71,7 @@ def _body(event: Event) -> bytes:
 
 def compact(value: Any) -> str:
     """JSON without spaces. Raises ``ValueError`` for NaN and infinity."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _mended(value: Any) -> Any:

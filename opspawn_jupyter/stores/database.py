@@ -18,7 +18,7 @@ import duckdb
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.task import Task
-from opspawn_jupyter.stores import rows
+from opspawn_jupyter.stores import open_file, rows
 from opspawn_jupyter.stores.queries import migrations, queries
 
 FILE_NAME = "opspawn.duckdb"
@@ -46,30 +46,27 @@ class Database:
 
         Raises ``StoreUnavailable``.
         """
+        self._path = path
         self._cursor_lock = Lock()
-        self._connection = _connect(path)
-        try:
-            self._prepare()
-        except duckdb.Error as failure:
-            self._connection.close()
-            raise _unusable(path, failure) from failure
-        except StoreUnavailable:
-            self._connection.close()
-            raise
-        #: For cursors only, so that they never wait for the writing thread.
-        self._root = self._connection.cursor()
+        #: DuckDB has invalidated what is open; ``reopen`` helps.
+        self.is_given_up = False
+        self._rescue: open_file.Rescue | None = None
+        self._open()
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for one reader. Raises ``StoreUnavailable`` for what goes wrong with it."""
-        with self._cursor_lock:
-            cursor = self._root.cursor()
         try:
-            yield cursor
+            with self._cursor_lock:
+                cursor = self._root.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
         except duckdb.Error as failure:
+            if isinstance(failure, duckdb.FatalException):
+                self.is_given_up = True
             raise StoreUnavailable(hint=f"DuckDB says: {first_line(failure)}") from failure
-        finally:
-            cursor.close()
 
     def rows(self, name: str, **parameters: Any) -> list[Any]:
         """All rows that a named query gives."""
@@ -84,6 +81,9 @@ class Database:
     def begin(self, events: Sequence[Event], finished: Sequence[Task]) -> None:
         """Start the transaction that writes these; ``commit`` or ``abandon`` it."""
         self._connection.begin()
+        rewritten = [task.id for task in finished if task.pruned_at is not None]
+        if rewritten:
+            self._connection.execute(queries()["forget_finished"], {"ids": rewritten})
         for table, lines in (
             ("events", [rows.event_row(event) for event in events]),
             ("finished_tasks", [rows.task_row(task) for task in finished]),
@@ -103,18 +103,97 @@ class Database:
         except duckdb.Error:
             return  # a commit that fails has rolled back already
 
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The database and its write-ahead log, which need not exist."""
+        return self._path, self._path.with_name(f"{self._path.name}.wal")
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the open file is the one that its path names."""
+        return open_file.is_at(self._identity, self._path)
+
+    @property
+    def is_being_rescued(self) -> bool:
+        """It was put back, and nobody has said yet that it is whole."""
+        return self._rescue is not None
+
+    def put_back(self) -> None:
+        """Give the open file, which somebody has deleted, its name again. ``reopen`` must follow,
+        then ``rescued`` where it is whole, or the same again.
+
+        Raises ``StoreUnavailable`` where another file has its place or the system cannot do it,
+        ``OSError`` where it cannot be written.
+        """
+        if self._rescue is None:
+            self._rescue = open_file.Rescue(self._path, self._identity)
+        # Before the copy is made: in closing, DuckDB writes the file whole and removes its log,
+        # by name.
+        self.shut()
+        self._rescue.put_back()
+
+    def rescued(self) -> None:
+        """What was put back is whole."""
+        if self._rescue is not None:
+            self._rescue.close()
+            self._rescue = None
+
+    def reopen(self) -> None:
+        """Begin anew, after DuckDB has given the file up or it was put back.
+
+        Raises ``StoreUnavailable`` where it cannot be opened or a reader still holds what was
+        open before; then this is to be called again.
+        """
+        with self._cursor_lock:
+            self._release()
+            self._open()
+            self.is_given_up = False
+
     def close(self) -> None:
         """Write the file whole and release it."""
         try:
             self._connection.execute("CHECKPOINT")
         finally:
-            self._root.close()
+            self._release()
+
+    def _open(self) -> None:
+        self._connection = _connect(self._path)
+        try:
+            self._prepare()
+            self._identity = open_file.identity(self._path)
+        except duckdb.Error as failure:
             self._connection.close()
+            raise _unusable(self._path, failure) from failure
+        except (StoreUnavailable, OSError):
+            self._connection.close()
+            raise
+        #: For cursors only, so that they never wait for the writing thread.
+        self._root = self._connection.cursor()
+
+    def shut(self) -> None:
+        """Refuse every reader until ``reopen``."""
+        with self._cursor_lock:
+            self._release()
+
+    def _release(self) -> None:
+        self._root.close()
+        self._connection.close()
 
     def _prepare(self) -> None:
         self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
         self._connection.execute("SET lock_configuration = true")
         _migrate(self._connection, migrations())
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The file, open to be read only; no version is brought up to date. Raises
+    ``StoreUnavailable``."""
+    try:
+        with duckdb.connect(path, read_only=True, config=_CONFIGURATION) as connection:
+            yield connection
+    except duckdb.Error as failure:
+        raise _unusable(path, failure) from failure
 
 
 def fetch(cursor: duckdb.DuckDBPyConnection, name: str, **parameters: Any) -> list[Any]:
@@ -145,13 +224,17 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
 def _unusable(path: Path, failure: duckdb.Error) -> StoreUnavailable:
     message = first_line(failure)
     holder = _HOLDER.search(message)
+    detail = {"holder_pid": int(holder[1])} if holder else {}
     if holder:
         hint = f"process {holder[1]} has it open; stop that server, or give one another root"
     elif "not a valid DuckDB database" in message:
-        hint = f"the file is damaged; restore it, or move {path.parent} away to begin anew"
+        hint = (
+            "the file is damaged; restore it, or stop the server and run `opspawn store rebuild`, "
+            "which restores the history from the run directories"
+        )
     else:
-        hint = f"DuckDB says: {message}"
-    return StoreUnavailable(str(path), hint=hint)
+        hint = f"DuckDB says: {message}; the server must be able to read and write this file"
+    return StoreUnavailable(str(path), hint=hint, detail=detail)
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, scripts: Mapping[int, str]) -> None:

@@ -16,18 +16,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event as Flag
-from threading import Lock, Thread
 from typing import ParamSpec, TypeVar
 
 import duckdb
 
 from opspawn_jupyter.errors import StoreUnavailable
+from opspawn_jupyter.model.diagnosis import StoreStatus
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Task, TaskPage, TaskQuery
 from opspawn_jupyter.stores import listing, recovery, rows
 from opspawn_jupyter.stores.database import fetch
+from opspawn_jupyter.stores.flusher import Flusher
+from opspawn_jupyter.stores.journal import segments, total_bytes
 from opspawn_jupyter.stores.memory import Held
 from opspawn_jupyter.stores.recovery import Recovered
 from opspawn_jupyter.stores.user_sql import UserQuery
@@ -38,7 +39,6 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_FLUSH_SECONDS = 0.25
 _FLUSH_EVENTS = 20_000
 _MOST_MATCHES = 5
 
@@ -54,19 +54,13 @@ class DuckDBStore:
         self._journal = recovered.journal
         self._sql_timeout_seconds = sql_timeout_seconds
         self._sql_max_rows = sql_max_rows
-        self._newest_finished_id = self._database.value("newest_finished_id") or ""
-        #: Held while what memory holds and what DuckDB shows change together.
-        self._handover = Lock()
         #: Connections of users' queries under way, to be stopped at the end.
         self._asking: set[duckdb.DuckDBPyConnection] = set()
         self._is_closed = False
-        self._is_flushing = True
-        self._due = Flag()
         self._readers = ThreadPoolExecutor(4, "opspawn-read")
         self._queries = ThreadPoolExecutor(2, "opspawn-sql")
+        self._flusher = Flusher(self._database, self._memory, self._journal)
         self._writer = Writer(self._memory, self._journal, self._find_finished, self._written)
-        self._flusher = Thread(target=self._flush_often, name="opspawn-flush", daemon=True)
-        self._flusher.start()
 
     @classmethod
     async def open(
@@ -144,6 +138,23 @@ class DuckDBStore:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._queries, self._sql, query)
 
+    @property
+    def problem(self) -> str | None:
+        """See ``Store.problem``."""
+        return self._writer.problem or self._flusher.problem
+
+    def status(self) -> StoreStatus:
+        """See ``Store.status``."""
+        return StoreStatus(
+            problem=self.problem,
+            last_seq=self._memory.seq,
+            waiting_events=self._memory.event_count,
+            written_at=self._flusher.written_at,
+            journal_segments=len(segments(self._journal.directory)),
+            journal_bytes=total_bytes(segments(self._journal.directory)),
+            database_bytes=total_bytes(self._database.files),
+        )
+
     async def close(self) -> None:
         """See ``Store.close``."""
         if not self._is_closed:
@@ -160,7 +171,7 @@ class DuckDBStore:
             raise StoreUnavailable(hint="it was closed, because the server is stopping")
 
     def _find_finished(self, task_id: str) -> Task | None:
-        if task_id > self._newest_finished_id:
+        if task_id > self._flusher.newest_finished_id:
             return None  # spares each submission a look into the file
         record = self._database.value("finished_task", id=task_id)
         return rows.task(record) if record else None
@@ -192,7 +203,7 @@ class DuckDBStore:
     def _snapshot(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Held]]:
         """The file as of some seq, and everything that came after it: together the whole."""
         with self._database.cursor() as cursor:
-            with self._handover:
+            with self._flusher.handover:
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
                 fetch(cursor, "meta", key="applied")  # the first look fixes what is seen
                 held = self._memory.held()
@@ -200,41 +211,7 @@ class DuckDBStore:
 
     def _written(self) -> None:
         if self._memory.event_count >= _FLUSH_EVENTS:
-            self._due.set()
-
-    def _flush_often(self) -> None:
-        while not self._is_closed:
-            self._due.wait(_FLUSH_SECONDS)
-            self._due.clear()
-            self._try_flush()
-
-    def _try_flush(self) -> None:
-        """Flush; where it fails all stays in memory and journal for the next time."""
-        try:
-            self._flush()
-        except Exception:  # the thread must outlive whatever one batch meets
-            self._database.abandon()
-            if self._is_flushing:
-                logger.exception("history write failed")
-            self._is_flushing = False
-        else:
-            if not self._is_flushing:
-                logger.info("history write works again")
-            self._is_flushing = True
-
-    def _flush(self) -> None:
-        held = self._memory.held()
-        if not held.events:
-            return
-        applied = held.events[-1].seq
-        newest = max((task.id for task in held.finished), default="")
-        self._database.begin(held.events, held.finished)
-        with self._handover:
-            self._database.commit()
-            # Before memory lets go: whoever misses a task there must look into the file.
-            self._newest_finished_id = max(self._newest_finished_id, newest)
-            self._memory.forget(applied)
-        self._journal.prune(applied)
+            self._flusher.hurry()
 
     def _close(self) -> None:
         for cursor in tuple(self._asking):
@@ -242,9 +219,7 @@ class DuckDBStore:
         self._queries.shutdown(cancel_futures=True)
         self._readers.shutdown()
         self._writer.stop()
-        self._due.set()
-        self._flusher.join()
-        self._try_flush()
+        self._flusher.stop()
         try:
             self._database.close()
         except duckdb.Error:

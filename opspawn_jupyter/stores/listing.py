@@ -10,14 +10,16 @@ from __future__ import annotations
 import base64
 import heapq
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import gt, lt
 from typing import Any, NamedTuple
 
 import duckdb
 
 from opspawn_jupyter.errors import InvalidRequest
+from opspawn_jupyter.model.policy import RETRYABLE
 from opspawn_jupyter.model.task import SORT_FIELDS, Task, TaskPage, TaskQuery
 from opspawn_jupyter.stores import rows
 from opspawn_jupyter.stores.chain import compact
@@ -53,13 +55,25 @@ class Order:
         zone = (value is None) ^ self.is_descending
         return Position(int(zone), _key(value), task.id)
 
-    def sorted(self, tasks: Iterable[Task]) -> list[Task]:
-        """The tasks in this order."""
-        return sorted(tasks, key=self.position, reverse=self.is_descending)
+    def first(self, tasks: Iterable[Task], count: int, last: Position | None) -> list[Task]:
+        """The first tasks in this order that come after the last position."""
+        if last is not None:
+            limit = self._rank_of(last)
+            is_beyond = lt if self.is_descending else gt
+            tasks = (task for task in tasks if is_beyond(self._rank(task), limit))
+        pick = heapq.nlargest if self.is_descending else heapq.nsmallest
+        return pick(count, tasks, key=self._rank)
 
-    def is_beyond(self, position: Position, last: Position) -> bool:
-        """Whether the position comes after the last one."""
-        return position < last if self.is_descending else position > last
+    def _rank(self, task: Task) -> tuple[bool, Any, str]:
+        """Orders tasks as their positions do, and takes a tenth of the time to make."""
+        value = getattr(task, self.field)
+        return ((value is None) ^ self.is_descending, "" if value is None else value, task.id)
+
+    def _rank_of(self, position: Position) -> tuple[bool, Any, str]:
+        value: Any = position.key
+        if value and self.field.endswith("_at"):
+            value = datetime.fromisoformat(value).replace(tzinfo=UTC)
+        return (bool(position.zone), value, position.id)
 
     def is_past_values(self, last: Position) -> bool:
         """Whether only tasks without a value follow; the database has none of these."""
@@ -73,13 +87,14 @@ def page(cursor: duckdb.DuckDBPyConnection, held: Sequence[Task], query: TaskQue
     """
     order = Order.parse(query.sort)
     last = _last(query)
-    candidates = [task for task in held if fits(task, query)]
-    if last is not None:
-        candidates = [task for task in candidates if order.is_beyond(order.position(task), last)]
-    found = _found(cursor, query, order, last)
-    merged = heapq.merge(
-        order.sorted(candidates), found, key=order.position, reverse=order.is_descending
-    )
+    retried = _retried(cursor, held) if query.is_dead else frozenset()
+    # Held tasks come oldest first; the heap has least to do where most of the first come early.
+    tasks_held = reversed(held) if order.is_descending else held
+    candidates = (task for task in tasks_held if fits(task, query) and task.id not in retried)
+    first = order.first(candidates, query.limit + 1, last)
+    rewritten = [task.id for task in held if task.pruned_at is not None]
+    found = _found(cursor, query, order, last, {"rewritten": rewritten, "retried": [*retried]})
+    merged = heapq.merge(first, found, key=order.position, reverse=order.is_descending)
     tasks = [task for task, _ in zip(merged, range(query.limit + 1), strict=False)]
     return _page(tasks, query, order)
 
@@ -91,7 +106,20 @@ def fits(task: Task, query: TaskQuery) -> bool:
         and (query.kind is None or task.kind == query.kind)
         and (query.name is None or task.name.startswith(query.name))
         and query.labels.items() <= task.labels.items()
+        and (not query.is_dead or is_dead(task))
+        and query.pruned in (None, task.pruned_at is not None)
     )
+
+
+def is_dead(task: Task) -> bool:
+    """Whether its retries did not help."""
+    return task.state in RETRYABLE and task.policy.max_retries > 0
+
+
+def _retried(cursor: duckdb.DuckDBPyConnection, held: Sequence[Task]) -> frozenset[str]:
+    """Tasks that were tried again by hand."""
+    found = cursor.execute(queries()["retried_ids"]).fetchall()
+    return frozenset(id for (id,) in found) | {task.retry_of for task in held if task.retry_of}
 
 
 def _page(tasks: Sequence[Task], query: TaskQuery, order: Order) -> TaskPage:
@@ -104,7 +132,11 @@ def _page(tasks: Sequence[Task], query: TaskQuery, order: Order) -> TaskPage:
 
 
 def _found(
-    cursor: duckdb.DuckDBPyConnection, query: TaskQuery, order: Order, last: Position | None
+    cursor: duckdb.DuckDBPyConnection,
+    query: TaskQuery,
+    order: Order,
+    last: Position | None,
+    left_out: Mapping[str, list[str]],
 ) -> list[Task]:
     if last is not None and order.is_past_values(last):
         return []
@@ -114,7 +146,7 @@ def _found(
         beyond="<" if order.is_descending else ">",
         direction="DESC" if order.is_descending else "ASC",
     )
-    found = cursor.execute(statement, _parameters(query, last)).fetchall()
+    found = cursor.execute(statement, {**_parameters(query, last), **left_out}).fetchall()
     return [rows.task(record) for (record,) in found]
 
 
@@ -123,6 +155,8 @@ def _parameters(query: TaskQuery, last: Position | None) -> dict[str, Any]:
         "states": [state.value for state in query.states],
         "kind": query.kind,
         "name": query.name,
+        "pruned": query.pruned,
+        "dead": query.is_dead,
         "labels": compact(dict(query.labels)),
         "key": last.key if last else None,
         "id": last.id if last else None,

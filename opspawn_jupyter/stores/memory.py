@@ -8,6 +8,7 @@ from threading import Lock
 
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.stores import chain
 
@@ -21,8 +22,13 @@ class Held:
 
     @property
     def finished(self) -> tuple[Task, ...]:
-        """Tasks that have ended and are not in the database."""
+        """Tasks that have ended and are not in the database as they are."""
         return tuple(task for task in self.tasks if task.state.is_final)
+
+    @property
+    def rewritten(self) -> tuple[str, ...]:
+        """Ids of tasks that the database may have as they were before."""
+        return tuple(task.id for task in self.tasks if task.pruned_at is not None)
 
 
 class Memory:
@@ -56,12 +62,26 @@ class Memory:
         """How many events the database lacks."""
         return len(self._events)
 
-    def load(self, stored: Iterable[Event], fresh: Iterable[Event]) -> None:
+    @property
+    def floor(self) -> int:
+        """Seq of the last event that only the database has."""
+        with self._lock:
+            return self._events[0].seq - 1 if self._events else self.seq
+
+    def load(
+        self,
+        stored: Iterable[Event],
+        fresh: Iterable[Event],
+        find_finished: Callable[[str], Task | None],
+    ) -> None:
         """Replay the events of unfinished tasks that the database has, then all that it lacks."""
         for event in stored:
-            self._replay(event)
+            self._replay(event, self._tasks.get(event.task_id))
         for event in fresh:
-            self._replay(event)
+            task = self._tasks.get(event.task_id)
+            if task is None and event.type is not EventType.SUBMITTED:
+                task = find_finished(event.task_id)
+            self._replay(event, task)
             self._events.append(event)
             self.seq, self.hash = event.seq, event.hash
 
@@ -81,9 +101,8 @@ class Memory:
                     del self._tasks[task.id]
                     self._ids_by_key.pop(task.idempotency_key or "", None)
 
-    def _replay(self, event: Event) -> None:
-        task = advance(self._tasks.get(event.task_id), event)
-        self._keep([replace(task, seq=event.seq)])
+    def _replay(self, event: Event, task: Task | None) -> None:
+        self._keep([replace(advance(task, event), seq=event.seq)])
 
     def _keep(self, tasks: Iterable[Task]) -> None:
         for task in tasks:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.stores import chain, journal, rows
 from opspawn_jupyter.stores.database import FILE_NAME, Database
 from opspawn_jupyter.stores.journal import Journal
@@ -56,7 +57,12 @@ def _recover(database: Database, directory: Path) -> Recovered:
     applied = int(database.value("meta", key="applied"))
     memory = Memory(applied, database.value("hash_of_event", seq=applied) or "")
     stored = map(rows.event, database.rows("events_of_unfinished_tasks"))
-    memory.load(stored, _fresh(database, directory, applied))
+
+    def find_finished(task_id: str) -> Task | None:
+        record = database.value("finished_task", id=task_id)
+        return rows.task(record) if record else None
+
+    memory.load(stored, _fresh(database, directory, applied), find_finished)
     if memory.event_count:
         logger.info("journal replayed events=%d", memory.event_count)
     return Recovered(database=database, memory=memory, journal=Journal(directory, memory.seq + 1))
@@ -73,13 +79,15 @@ def _fresh(database: Database, directory: Path, applied: int) -> Iterator[Event]
         if event.seq != seq:
             raise StoreUnavailable(
                 str(directory),
-                hint=f"event {seq} is missing; restore journal and database from one backup",
+                hint=f"event {seq} is missing; restore journal and database from one backup, or "
+                "stop the server and run `opspawn store rebuild`",
             )
         if not chain.is_linked(event, digest):
             raise StoreUnavailable(
                 str(directory),
                 hint=f"event {seq} was changed or does not follow the one before it; "
-                "restore journal and database from one backup",
+                "restore journal and database from one backup, or stop the server and run "
+                "`opspawn store rebuild`",
             )
         digest = event.hash
         if seq > applied:

@@ -44,8 +44,16 @@ def event(row: Sequence[Any]) -> Event:
 
 
 def task_row(task: Task) -> tuple[Any, ...]:
-    """A row of ``finished_tasks``; for users' queries also of an unfinished one."""
-    record = wire.encode(task)
+    """A row of ``finished_tasks``."""
+    return _row(task, record=compact(wire.encode(task)))
+
+
+def held_row(task: Task) -> tuple[Any, ...]:
+    """A row of the same shape for users' queries, which do not see the record."""
+    return _row(task, record="null")
+
+
+def _row(task: Task, record: str) -> tuple[Any, ...]:
     return (
         task.id,
         task.kind,
@@ -59,14 +67,17 @@ def task_row(task: Task) -> tuple[Any, ...]:
         task.submitted_by,
         task.idempotency_key,
         task.run_directory,
-        compact(record["labels"]),
-        compact(record["spec"]),
-        compact(record["outputs"]),
+        compact(task.labels),
+        compact(task.spec),
+        compact(task.outputs),
         task.error.name if task.error else None,
         task.error.message if task.error else None,
-        compact(record["cells"]),
+        compact(wire.encode(task.cells)),
         task.seq,
-        compact(record),
+        record,
+        timestamp(task.pruned_at),
+        task.policy.max_retries,
+        task.retry_of,
     )
 
 

@@ -93,7 +93,7 @@ def _check(statements: Sequence[duckdb.Statement]) -> None:
 
 def _make_views(cursor: duckdb.DuckDBPyConnection, held: Held) -> None:
     cursor.execute(views())
-    insert(cursor, "held_tasks", [rows.task_row(task) for task in held.tasks])
+    insert(cursor, "held_tasks", [rows.held_row(task) for task in held.tasks])
     insert(cursor, "held_events", [rows.event_row(event) for event in held.events])
 
 

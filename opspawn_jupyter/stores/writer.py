@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Most requests of one batch: its latency is everybody's.
 _BATCH = 1_000
+#: How often a journal that could not be written is tried again, though nobody asks for it.
+_PROBE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,8 @@ class Writer:
         self._find_finished = find_finished
         self._on_write = on_write
         self._waiting: SimpleQueue[_Request | None] = SimpleQueue()
-        self._is_writable = True
+        #: What keeps events from being written, and what to do; None while nothing does.
+        self.problem: str | None = None
         self._thread = Thread(target=self._run, name="opspawn-journal", daemon=True)
         self._thread.start()
 
@@ -80,17 +83,22 @@ class Writer:
         self._journal.close()
 
     def _run(self) -> None:
-        while batch := self._next_batch():
+        while True:
+            batch = self._next_batch()
             requests = [request for request in batch if request is not None]
             if requests:
                 _deliver(self._write(requests))
                 self._on_write()
+            elif not batch:
+                self._probe()
             if len(requests) < len(batch):
                 return
 
     def _next_batch(self) -> list[_Request | None]:
-        batch = [self._waiting.get()]
+        """What waits; nothing after a while in which writing was not possible."""
+        batch: list[_Request | None] = []
         with suppress(Empty):
+            batch.append(self._waiting.get(timeout=_PROBE_SECONDS if self.problem else None))
             while batch[-1] is not None and len(batch) < _BATCH:
                 batch.append(self._waiting.get_nowait())
         return batch
@@ -109,13 +117,21 @@ class Writer:
         self._memory.apply(stage)
         return verdicts
 
+    def _probe(self) -> None:
+        try:
+            self._journal.probe()
+        except StoreUnavailable as failure:
+            self._note(failure)
+        else:
+            self._note(None)
+
     def _note(self, failure: StoreUnavailable | None) -> None:
         """Log when writing stops and when it works again, not each time."""
-        if failure and self._is_writable:
+        if failure and self.problem is None:
             logger.error("journal unwritable reason=%s", failure)
-        elif not failure and not self._is_writable:
+        elif not failure and self.problem is not None:
             logger.info("journal writable again")
-        self._is_writable = failure is None
+        self.problem = failure.message if failure else None
 
 
 def _decide(stage: Stage, request: _Request) -> _Verdict:

@@ -56,3 +56,9 @@ def life(**changes: Any) -> list[Draft]:
     """All of it, of a new task."""
     task_id = new_id()
     return [*queued(task_id, **changes), *run(task_id)]
+
+
+def pruned(task_id: str) -> Draft:
+    """Its run directory is removed."""
+    data = {"reason": "old", "by": "ada", "size_bytes": 5, "files": {}}
+    return Draft(task_id=task_id, type=EventType.PRUNED, data=data)

@@ -20,7 +20,7 @@ from opspawn_jupyter.model.states import CellState, EventType, State
 from opspawn_jupyter.model.task import SORT_FIELDS, Task, TaskQuery
 from opspawn_jupyter.ports import Store
 from opspawn_jupyter.stores.duckdb import DuckDBStore
-from tests.contract.store_steps import life, queued, report, run, submission
+from tests.contract.store_steps import life, pruned, queued, report, run, submission
 
 Open = Callable[..., Awaitable[Store]]
 
@@ -258,6 +258,78 @@ def test_the_history_of_every_transition_is_kept(stores: Stores) -> None:
 
     in_store(stores, fill)
     in_store(stores, compare)
+
+
+def test_a_pruned_task_stays_and_is_listed_once(stores: Stores) -> None:
+    """Its files are gone; what it came to is still to be found, at once and after a restart."""
+
+    async def prune(store: Store) -> None:
+        old, fresh = life(), life()
+        await store.append(old)
+        await until_written(store)
+        await store.append([*fresh, pruned(fresh[0].task_id)])
+        await store.append([pruned(old[0].task_id)])
+        await look(store)
+        await until_written(store)
+        await look(store)
+
+    async def look(store: Store) -> None:
+        tasks = await pages(store, TaskQuery(limit=1))
+        assert len(tasks) == len({task.id for task in tasks}) == 2
+        for task in tasks:
+            assert task == await store.task(task.id)
+            assert (task.state, task.outputs) == (State.SUCCESS, {"rows": 42})
+            assert task.pruned_at is not None
+            with pytest.raises(IllegalTransition, match="pruned before"):
+                await store.append([pruned(task.id)])
+        assert (await store.tasks(TaskQuery(pruned=False))).tasks == ()
+        assert len((await store.tasks(TaskQuery(pruned=True))).tasks) == 2
+        counted = await store.sql(
+            "select count(*), count(pruned_at), count(distinct id) from tasks"
+        )
+        assert counted.rows == ((2, 2, 2),)
+
+    in_store(stores, prune)
+    in_store(stores, look)
+
+
+def test_only_a_finished_task_can_be_pruned(stores: Stores) -> None:
+    """Its worker may be writing into the directory."""
+
+    async def use(store: Store) -> None:
+        task_id = new_id()
+        await store.append(queued(task_id))
+
+        with pytest.raises(IllegalTransition):
+            await store.append([pruned(task_id)])
+        with pytest.raises(IllegalTransition):
+            await store.append([pruned(new_id())])
+
+    in_store(stores, use)
+
+
+def test_a_store_tells_how_it_is(stores: Stores) -> None:
+    """Health and doctor ask."""
+
+    async def use(store: Store) -> None:
+        await store.append(life())
+        await until_written(store)
+
+        status = store.status()
+
+        assert (store.problem, status.problem) == (None, None)
+        assert (status.last_seq, status.waiting_events) == (8, 0)
+        assert status.database_bytes > 0
+        assert status.written_at is not None
+
+    in_store(stores, use)
+
+
+async def until_written(store: Store) -> None:
+    """Wait until the history has everything."""
+    async with asyncio.timeout(10):
+        while store.status().waiting_events:  # noqa: ASYNC110 (a store promises no event)
+            await asyncio.sleep(0.01)
 
 
 def test_a_listener_resumes_where_it_stopped(stores: Stores) -> None:

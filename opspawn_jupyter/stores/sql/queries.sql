@@ -44,6 +44,14 @@ SELECT seq, happened_at, task_id, attempt, number, type, data, hash FROM events
 WHERE seq > $after AND ($task_id IS NULL OR task_id = $task_id)
 ORDER BY seq LIMIT $limit;
 
+-- name: retried_ids
+-- Finished tasks that were tried again by hand, as far as that try has ended too.
+SELECT retry_of FROM finished_tasks WHERE retry_of IS NOT NULL;
+
+-- name: forget_finished
+-- Takes out finished tasks that are about to be written anew.
+DELETE FROM finished_tasks WHERE list_contains($ids, id);
+
 -- name: finished_page
 -- Finished tasks that fit the filters, beyond the cursor, in the order asked for. {field},
 -- {type}, {beyond} and {direction} are filled in from a closed list.
@@ -52,6 +60,10 @@ WHERE (len($states) = 0 OR list_contains($states, state))
   AND ($kind IS NULL OR kind = $kind)
   AND ($name IS NULL OR starts_with(name, $name))
   AND json_contains(labels, $labels)
+  AND ($pruned IS NULL OR (pruned_at IS NOT NULL) = $pruned)
+  AND NOT list_contains($rewritten, id)
+  AND (NOT $dead OR (state IN ('failed', 'timed_out', 'crashed') AND max_retries > 0
+                     AND NOT list_contains($retried, id)))
   AND ($id IS NULL OR {field} {beyond} CAST($key AS {type})
        OR ({field} = CAST($key AS {type}) AND id {beyond} $id))
 ORDER BY {field} {direction}, id {direction} LIMIT $limit;

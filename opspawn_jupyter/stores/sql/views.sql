@@ -8,7 +8,16 @@ CREATE TEMP TABLE held_events AS FROM opspawn.main.events LIMIT 0;
 -- One row for each task, as it stands.
 CREATE TEMP VIEW tasks AS
 SELECT * EXCLUDE (record)
-FROM (FROM opspawn.main.finished_tasks UNION ALL FROM held_tasks);
+FROM (
+    FROM opspawn.main.finished_tasks ANTI JOIN held_tasks USING (id)
+    UNION ALL FROM held_tasks
+);
+
+-- Tasks that had retries, ended without success all the same, and were not tried again by hand.
+CREATE TEMP VIEW dead_letters AS
+FROM tasks
+WHERE state IN ('failed', 'timed_out', 'crashed') AND max_retries > 0
+  AND id NOT IN (SELECT retry_of FROM tasks WHERE retry_of IS NOT NULL);
 
 -- One row for each code cell of each task.
 CREATE TEMP VIEW cells AS
@@ -24,3 +33,28 @@ FROM (SELECT id, unnest(CAST(cells AS JSON[])) AS cell FROM tasks);
 -- One row for each event.
 CREATE TEMP VIEW events AS
 FROM opspawn.main.events UNION ALL FROM held_events;
+
+-- One row for each attempt of each task, with what became of it.
+CREATE TEMP VIEW attempts AS
+SELECT
+    task_id,
+    attempt,
+    min(happened_at) FILTER (type = 'task.started') AS started_at,
+    max(happened_at) FILTER (is_end) AS finished_at,
+    max(outcome) FILTER (is_end) AS outcome,
+    max(data -> 'error' ->> 'name') FILTER (is_end) AS error_name,
+    max(data -> 'error' ->> 'message') FILTER (is_end) AS error_message
+FROM (
+    SELECT
+        *,
+        type IN ('task.retrying', 'task.succeeded', 'task.failed', 'task.timed_out',
+                 'task.crashed', 'task.cancelled') AS is_end,
+        CASE type
+            WHEN 'task.retrying' THEN data ->> 'outcome'
+            WHEN 'task.succeeded' THEN 'success'
+            ELSE replace(type, 'task.', '')
+        END AS outcome
+    FROM events
+    WHERE attempt > 0
+)
+GROUP BY task_id, attempt;

@@ -6,9 +6,13 @@ It prints the id of each task once its end is acknowledged.
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import duckdb
 
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.stores.duckdb import DuckDBStore
@@ -66,5 +70,64 @@ async def fill(directory: Path) -> None:
     await store.close()
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for it, not for ever."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 (the store's threads set no asyncio event)
+            await asyncio.sleep(0.02)
+
+
+def set_limit(size_bytes: int) -> None:
+    """Let no file grow beyond this; -1 lifts it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard if size_bytes < 0 else size_bytes, hard))
+
+
+async def full_and_idle(directory: Path) -> None:
+    """Meet a full disk, then ask for nothing until it is over."""
+    store = await DuckDBStore.open(directory)
+    await store.append(life())
+    set_limit(0)
+    try:
+        await store.append(life())
+    except StoreUnavailable:
+        say(f"problem: {store.problem}")
+    set_limit(-1)
+    await until(lambda: store.problem is None)
+    say("over")
+    await store.close()
+
+
+async def checkpoint_on_full_disk(directory: Path) -> None:
+    """Have DuckDB give its instance up, and go on."""
+    store = await DuckDBStore.open(directory)
+    for _ in range(20):
+        await store.append(life())
+    await until(lambda: not store.status().waiting_events)
+    set_limit(20_000)
+    try:
+        store._database._connection.execute("CHECKPOINT")
+    except duckdb.FatalException:
+        say("given up")
+    set_limit(-1)
+    for _ in range(10):
+        await store.append(life())
+    await until(lambda: store.problem is None and not store.status().waiting_events)
+    say(f"whole {(await store.sql('select count(*) from tasks')).rows[0][0]}")
+    await store.close()
+
+
+async def as_nobody(directory: Path) -> None:
+    """Open the store under another account."""
+    os.setuid(65534)
+    try:
+        await DuckDBStore.open(directory)
+    except StoreUnavailable as failure:
+        say(f"StoreUnavailable {failure}")
+
+
+VERBS = (write, hold, fill, full_and_idle, checkpoint_on_full_disk, as_nobody)
+
 if __name__ == "__main__":
-    asyncio.run({"write": write, "hold": hold, "fill": fill}[sys.argv[1]](Path(sys.argv[2])))
+    verbs = {verb.__name__: verb for verb in VERBS}
+    asyncio.run(verbs[sys.argv[1]](Path(sys.argv[2])))

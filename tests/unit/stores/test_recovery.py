@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import zlib
@@ -20,6 +21,7 @@ from opspawn_jupyter.model.states import State
 from opspawn_jupyter.stores import chain, journal
 from opspawn_jupyter.stores.database import FILE_NAME, Database
 from opspawn_jupyter.stores.duckdb import DuckDBStore
+from opspawn_jupyter.stores.inspection import Inspected, inspect
 from opspawn_jupyter.stores.queries import migrations
 from tests.contract.store_steps import life, queued
 
@@ -139,6 +141,133 @@ def test_a_full_disk_of_the_database_delays_only_the_history(
     assert len(failed) == 1
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for it, not for ever."""
+    async with asyncio.timeout(15):
+        while not condition():  # noqa: ASYNC110 (the store's threads set no asyncio event)
+            await asyncio.sleep(0.02)
+
+
+def test_a_full_disk_shows_and_is_over_without_anybody_asking(tmp_path: Path) -> None:
+    """Health must not say that all is well, nor go on to complain when there is room again."""
+    with process("full_and_idle", tmp_path / "state") as filler:
+        assert filler.stdout is not None
+        said = filler.stdout.read().splitlines()
+        assert filler.wait() == 0
+
+    assert said[0].startswith("problem: ")
+    assert "make room" in said[0]
+    assert said[1] == "over"
+    assert_whole(tmp_path / "state", [])
+
+
+def test_a_database_that_duckdb_gave_up_is_opened_anew(tmp_path: Path) -> None:
+    """A full disk at a checkpoint ends DuckDB's instance; the server must not need a restart."""
+    with process("checkpoint_on_full_disk", tmp_path / "state") as filler:
+        assert filler.stdout is not None
+        said = filler.stdout.read().splitlines()
+        assert filler.wait() == 0, said
+
+    assert said == ["given up", "whole 30"]
+    assert_whole(tmp_path / "state", [])
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux's /proc")
+def test_a_state_directory_that_is_deleted_under_the_server_comes_back(tmp_path: Path) -> None:
+    """`rm -rf .opspawn` in the wrong window: what is open is not lost yet."""
+    state = tmp_path / "state"
+
+    async def use(store: DuckDBStore) -> None:
+        await write_lives(store)
+        await until(lambda: not store.status().waiting_events)
+        shutil.rmtree(state)
+        await write_lives(store)
+        await until(lambda: (state / FILE_NAME).exists() and not store.status().waiting_events)
+        await until(lambda: store.problem is None)
+        assert len(await all_events(store)) == 160
+
+    with_store(state, use)
+
+    assert_whole(state, [])
+
+
+def test_a_database_that_was_replaced_is_not_overwritten(tmp_path: Path) -> None:
+    """Somebody restored a backup under a running server: he must be told to stop it first."""
+
+    async def use(store: DuckDBStore) -> None:
+        await write_lives(store)
+        await until(lambda: not store.status().waiting_events)
+        (tmp_path / FILE_NAME).rename(tmp_path / "mine")
+        (tmp_path / FILE_NAME).write_bytes(b"backup")
+
+        await until(lambda: store.problem is not None)
+
+        assert "another file has taken its place" in (store.problem or "")
+        await write_lives(store)  # the journal takes it all the same
+        (tmp_path / "mine").rename(tmp_path / FILE_NAME)
+        await until(lambda: store.problem is None and not store.status().waiting_events)
+
+    with_store(tmp_path, use)
+
+    assert_whole(tmp_path, [])
+
+
+def test_an_inspection_tells_whole_from_damaged(tmp_path: Path) -> None:
+    """The doctor looks at the files of a stopped server, and changes nothing."""
+    with_store(tmp_path, write_lives)
+    assert inspect(tmp_path) == Inspected(version=max(migrations()), applied=80, waiting=0)
+    with duckdb.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("update events set data = '{}' where seq = 7")
+
+    with pytest.raises(StoreUnavailable, match="event 7"):
+        inspect(tmp_path)
+
+
+def test_an_inspection_counts_what_only_the_journal_has(tmp_path: Path) -> None:
+    """After a kill that is the rule, and no damage; nor is the torn end of the last line."""
+    with process("write", tmp_path / "state") as writer:
+        assert writer.stdout is not None
+        for _ in range(300):
+            next(writer.stdout)
+        writer.kill()
+        writer.stdout.read()
+    last = journal.segments(tmp_path / "state" / "journal")[-1]
+    with last.open("ab") as file:
+        file.write(b"torn")
+
+    found = inspect(tmp_path / "state")
+
+    with_store(tmp_path / "state", _nothing)
+    after = inspect(tmp_path / "state")
+    assert (after.applied, after.waiting) == (found.applied + found.waiting, 0)
+    assert after.applied >= 300 * 8
+
+
+async def _nothing(_: DuckDBStore) -> None:
+    """To open and to close is enough."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as somebody else")
+@pytest.mark.parametrize("closed", ["", FILE_NAME, "journal"])
+def test_files_of_another_account_are_named(tmp_path: Path, closed: str) -> None:
+    """A server that was once started with sudo leaves them."""
+    state = tmp_path / "state"
+    with_store(state, write_lives)
+    for path in (state, *state.rglob("*")):
+        os.chown(path, 65534, 65534)
+    for path in (state / closed, *(state / closed).rglob("*")):
+        os.chown(path, 0, 0)
+    for path in (tmp_path, *list(tmp_path.parents)[:3]):
+        path.chmod(path.stat().st_mode | 0o755)
+
+    with process("as_nobody", state) as nobody:
+        assert nobody.stdout is not None
+        said = nobody.stdout.read()
+
+    assert "StoreUnavailable" in said
+    assert "must be able to" in said
+
+
 def test_a_second_process_is_told_who_has_the_store(tmp_path: Path) -> None:
     """Two servers in one directory: the second one says what to do."""
     with process("hold", tmp_path / "state") as holder:
@@ -157,6 +286,18 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StoreUnavailable, match="make and write files there"):
         asyncio.run(DuckDBStore.open(tmp_path / "file" / "state"))
+
+
+@pytest.mark.parametrize("place", [FILE_NAME, "journal"])
+def test_what_stands_in_the_way_is_named(tmp_path: Path, place: str) -> None:
+    """A directory where a file should be, or a file where a directory should be."""
+    if place == "journal":
+        (tmp_path / place).write_text("")
+    else:
+        (tmp_path / place).mkdir()
+
+    with pytest.raises(StoreUnavailable, match="must be able to"):
+        asyncio.run(DuckDBStore.open(tmp_path))
 
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
