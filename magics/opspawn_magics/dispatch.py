@@ -17,15 +17,18 @@ from opspawn_jupyter.client.commands import (
     answer,
     submission_of,
 )
+from opspawn_jupyter.client.doctor import examine
 from opspawn_jupyter.client.grammar import Options, Surface
 from opspawn_jupyter.client.handle import TaskHandle
-from opspawn_jupyter.client.render import as_json
+from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.errors import UsageError
+from opspawn_jupyter.model.diagnosis import Report
+from opspawn_jupyter.model.retention import Pruned
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
 from opspawn_magics.cell import cell_submission
-from opspawn_magics.display import ParameterList, TaskList, rows_of
+from opspawn_magics.display import Checks, ParameterList, TaskList, rows_of
 from opspawn_magics.ipython import display
 from opspawn_magics.waiting import watch
 
@@ -37,10 +40,16 @@ def perform(words: Sequence[str], cell: str | None) -> Any:
         return None
     if cell is not None and not cell.strip():
         raise UsageError(hint="the cell below %%opspawn is empty")
+    if options.command == "doctor":
+        return _given(examine(options.server), options)
     client = connect(options.server)
     given = answer(client, options) if cell is None else _answer_to_cell(client, options, cell)
     if isinstance(given, TaskHandle) and options.command == "run" and options.wait:
         _wait(given)
+    return _given(given, options)
+
+
+def _given(given: Answer, options: Options) -> Any:
     if options.json:
         sys.stdout.write(f"{as_json(given)}\n")
         return None
@@ -86,4 +95,6 @@ _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     Outputs: lambda outputs: dict(outputs.values),
     Saved: lambda saved: saved.path,
     Log: _print_log,
+    Pruned: lambda pruned: sys.stdout.write(f"{as_text(pruned)}\n") and None,
+    Report: Checks,
 }

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any, TypeVar, overload
 
 from opspawn_jupyter.client import html, text
+from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Task
@@ -45,6 +46,16 @@ class ParameterList(_Listing[Parameter]):
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/plain": text.parameter_list(self), "text/html": html.parameter_list(self)}
+
+
+class Checks:
+    """What the doctor found, shown as a table."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": text.report(self.report), "text/html": html.report(self.report)}
 
 
 class Rows:

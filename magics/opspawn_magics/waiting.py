@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.text import due_line
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.states import EventType
@@ -22,6 +23,8 @@ def watch(handle: TaskHandle) -> None:
     try:
         for event in handle.follow():
             screen.show(event)
+            if event.type is EventType.RETRYING:
+                _write(sys.stderr, f"{due_line(handle.task)}\n")
     except KeyboardInterrupt:
         message = f"no longer waiting; task {short(handle.id)} goes on"
         raise KeyboardInterrupt(message) from None

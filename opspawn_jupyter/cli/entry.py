@@ -62,8 +62,7 @@ def _main(arguments: Sequence[str]) -> int:
     # The client takes 50 ms to import; --help, --version and bad usage do without.
     from opspawn_jupyter.cli.shell import perform
 
-    perform(options)
-    return SUCCESS
+    return perform(options)
 
 
 def _interrupt(*_: Any) -> None:

@@ -24,16 +24,21 @@ from opspawn_jupyter.model.states import State
 _CANCEL_TIMEOUT_SECONDS = 20.0
 
 
-def perform(options: Options) -> None:
-    """Carry out one command and print what it gives.
+def perform(options: Options) -> int:
+    """Carry out one command and print what it gives; the exit code.
 
     Raises ``OpspawnError``; a ``TaskError`` where a task was waited for and did not succeed.
     """
+    if options.command in ("doctor", "store"):
+        from opspawn_jupyter.cli import upkeep  # imports DuckDB, which others do without
+
+        return {"doctor": upkeep.doctor, "store": upkeep.store}[options.command](options)
     if options.command == "run":
         _run(options)
     else:
         client = Client(AsyncClient(discovery.find(options.server)))
         _print(answer(client, options), as_record=options.json)
+    return 0
 
 
 def _run(options: Options) -> None:

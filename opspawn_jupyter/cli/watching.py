@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from opspawn_jupyter.client.handle import TaskHandle
-from opspawn_jupyter.client.text import without_colour
+from opspawn_jupyter.client.text import due_line, without_colour
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import EventType
@@ -79,6 +79,8 @@ def _show(screen: Screen, event: Event, task: Task) -> None:
             screen.write(_printed(event.data))
         case EventType.STEP_LOG:
             screen.write(f"{event.data['text']}\n")
+        case EventType.RETRYING:
+            screen.write(f"{due_line(task)}\n")
         case EventType.CELL_STARTED | EventType.CELL_FINISHED | EventType.STEP_PROGRESS:
             screen.at(task)
 

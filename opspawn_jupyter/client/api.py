@@ -17,9 +17,11 @@ from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.paths import sent_path
 from opspawn_jupyter.client.transport import Transport
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage, TaskQuery
 
@@ -27,6 +29,7 @@ from opspawn_jupyter.model.task import Submission, Task, TaskPage, TaskQuery
 _REFERENCE = re.compile(r"[0-9a-fA-F-]{1,36}")
 _LOG_POLL_SECONDS = 0.3
 _SQL_TIMEOUT_SECONDS = 600.0
+_PRUNE_TIMEOUT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,7 @@ class Api:
             "kind": query.kind,
             "name": query.name,
             "label": [f"{name}:{value}" for name, value in query.labels.items()] or None,
+            "dead": "true" if query.is_dead else None,
             "sort": query.sort,
             "limit": query.limit,
             "cursor": query.cursor,
@@ -84,6 +88,12 @@ class Api:
     async def cancel(self, reference: str) -> Task:
         """The task, asked to end. Raises ``IllegalTransition`` where it has ended already."""
         answer = await self._connected().call("POST", f"{_task_path(reference)}/cancel")
+        return wire.decode(Task, answer)
+
+    async def retry(self, reference: str) -> Task:
+        """A new task that does the same as one that ended without success. Raises
+        ``IllegalTransition`` where it has not ended or has succeeded."""
+        answer = await self._connected().call("POST", f"{_task_path(reference)}/retry")
         return wire.decode(Task, answer)
 
     async def logs(self, reference: str, *, tail: int | None = None) -> str:
@@ -133,7 +143,7 @@ class Api:
         return await self._connected().download(f"{_task_path(reference)}/artifacts/{quote(path)}")
 
     async def sql(self, query: str) -> Table:
-        """The answer to a read-only query over the views ``tasks``, ``cells`` and ``events``."""
+        """The answer to a read-only query over the views of the history."""
         answer = await self._connected().call(
             "POST", "sql", body={"query": query}, timeout_seconds=_SQL_TIMEOUT_SECONDS
         )
@@ -147,6 +157,18 @@ class Api:
     async def health(self) -> Health:
         """Whether the server accepts tasks."""
         return wire.decode(Health, await self._get("health"))
+
+    async def diagnosis(self) -> Diagnosis:
+        """What the server knows of its store, workers, kernels and disks."""
+        return wire.decode(Diagnosis, await self._get("diagnosis"))
+
+    async def prune(self, request: PruneRequest) -> Pruned:
+        """Run directories that went; with ``dry_run`` those that would go. Without any limit in
+        the request the server's settings hold. Raises ``InvalidRequest`` where there are none."""
+        answer = await self._connected().call(
+            "POST", "prune", body=wire.encode(request), timeout_seconds=_PRUNE_TIMEOUT_SECONDS
+        )
+        return wire.decode(Pruned, answer)
 
     async def messages(self, task_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
         """Messages of the event stream about one task, as they come, while it holds.

@@ -105,6 +105,7 @@ class Client(Blocking[AsyncClient]):
     task = blocking(AsyncClient.task)
     tasks = blocking(AsyncClient.tasks)
     cancel = blocking(AsyncClient.cancel)
+    retry = blocking(AsyncClient.retry)
     result = blocking(AsyncClient.result)
     wait = blocking(AsyncClient.wait)
     logs = blocking(AsyncClient.logs)
@@ -117,6 +118,8 @@ class Client(Blocking[AsyncClient]):
     sql = blocking(AsyncClient.sql)
     parameters = blocking(AsyncClient.parameters)
     health = blocking(AsyncClient.health)
+    diagnosis = blocking(AsyncClient.diagnosis)
+    prune = blocking(AsyncClient.prune)
     close = blocking(AsyncClient.close)
 
 

@@ -11,9 +11,12 @@ from opspawn_jupyter.client import outcome
 from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.policy_options import policy_of
 from opspawn_jupyter.client.submission import notebook_submission
+from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, TaskPage, TaskQuery
@@ -47,7 +50,7 @@ class Saved:
     path: Path
 
 
-Answer = TaskHandle | TaskPage | Table | Log | Outputs | Parameters | Saved
+Answer = TaskHandle | TaskPage | Table | Log | Outputs | Parameters | Saved | Pruned | Report
 
 
 def answer(client: Client, options: Options) -> Answer:
@@ -62,10 +65,12 @@ def submission_of(options: Options, **changes: Any) -> Submission:
         "parameters_text": options.parameters,
         "kernel": options.kernel,
         "working_directory": options.cwd,
+        "keep_on_failure": options.keep_on_failure,
         "name": options.name,
         "labels": options.labels,
-        "timeout_seconds": options.timeout,
-        "cell_timeout_seconds": options.cell_timeout,
+        "policy": policy_of(options),
+        "on_success": options.on_success,
+        "on_failure": options.on_failure,
         "idempotency_key": options.key,
     }
     return notebook_submission(**{**asked, **changes})
@@ -85,6 +90,7 @@ def _tasks(client: Client, options: Options) -> TaskPage:
         name=options.name,
         kind=options.kind,
         labels=options.labels,
+        is_dead=options.dead,
         sort=options.sort,
         limit=options.limit,
     )
@@ -105,6 +111,10 @@ def _cancel(client: Client, options: Options) -> TaskHandle:
     return client.attach(client.cancel(options.task))
 
 
+def _retry(client: Client, options: Options) -> TaskHandle:
+    return client.attach(client.retry(options.task))
+
+
 def _sql(client: Client, options: Options) -> Table:
     return client.sql(" ".join(options.query))
 
@@ -119,6 +129,17 @@ def _notebook(client: Client, options: Options) -> Saved:
     return Saved(path.absolute())
 
 
+def _prune(client: Client, options: Options) -> Pruned:
+    request = PruneRequest(
+        dry_run=options.dry_run,
+        older_than_days=options.older_than,
+        keep=options.keep,
+        max_bytes=options.max_bytes,
+        labels=options.labels,
+    )
+    return client.prune(request)
+
+
 def _params(client: Client, options: Options) -> Parameters:
     return Parameters(client.parameters(options.notebook))
 
@@ -130,7 +151,9 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "logs": _logs,
     "result": _result,
     "cancel": _cancel,
+    "retry": _retry,
     "sql": _sql,
     "notebook": _notebook,
     "params": _params,
+    "prune": _prune,
 }

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn
 
+from opspawn_jupyter.client.policy_options import add_policy_options
+from opspawn_jupyter.client.upkeep_options import add_prune_options, add_store_options
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import SORT_FIELDS
@@ -38,7 +40,9 @@ def parse(words: Sequence[str], surface: Surface) -> Options | None:
 
 def command_names(surface: Surface) -> tuple[str, ...]:
     """The commands, for completion."""
-    return tuple(_COMMANDS) if surface is not Surface.CELL else _CELL_COMMANDS
+    if surface is Surface.CELL:
+        return _CELL_COMMANDS
+    return tuple(n for n in _COMMANDS if surface is Surface.SHELL or n not in _SHELL_COMMANDS)
 
 
 def option_names(command: str, surface: Surface) -> tuple[str, ...]:
@@ -127,11 +131,13 @@ def _run(parser: _Parser, surface: Surface) -> None:
     parser.add_argument("--name", help="name for people")
     parser.add_argument("--kernel", help="kernel to run in, instead of the notebook's own")
     _assignments(parser, "--label", None, "labels", "a label to find the task by")
-    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="limit for the run")
-    parser.add_argument(
-        "--cell-timeout", type=_seconds, metavar="SECONDS", help="limit for each cell"
-    )
+    add_policy_options(parser)
     parser.add_argument("--cwd", metavar="DIR", help="where the kernel starts")
+    parser.add_argument(
+        "--keep-on-failure",
+        action="store_true",
+        help="if a cell raises, keep the kernel for a while, to be opened with all its variables",
+    )
     parser.add_argument("--key", help="submit only once: the same key gives the same task")
     if surface is Surface.SHELL:
         parser.add_argument(
@@ -158,6 +164,8 @@ def _tasks(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike ev
     parser.add_argument("--name", help="tasks whose name begins so")
     parser.add_argument("--kind")
     _assignments(parser, "--label", None, "labels", "tasks that carry the label")
+    dead_help = "only tasks that had retries and ended without success all the same"
+    parser.add_argument("--dead", action="store_true", help=dead_help)
     parser.add_argument("--limit", type=_count, default=20)
     sorts = [f"{sign}{field}" for field in SORT_FIELDS for sign in ("", "-")]
     help_text = "one of %(choices)s (write --sort=-name)"
@@ -188,6 +196,21 @@ def _params(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike e
     parser.add_argument("notebook", metavar="NOTEBOOK")
 
 
+def _doctor(parser: _Parser, surface: Surface) -> None:
+    """It has no options of its own."""
+
+
+def _prune(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    parser.usage = "%(prog)s [--older-than TIME] [--keep N] [--max-bytes SIZE] [options]"
+    add_prune_options(parser)
+    _assignments(parser, "--label", None, "labels", "only tasks that carry the label")
+
+
+def _store(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (only for shells)
+    parser.usage = "%(prog)s rebuild [--root DIR] [options]"
+    add_store_options(parser)
+
+
 _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "run": ("Run a notebook in the background.", _run),
     "status": ("Show how a task stands.", _task),
@@ -195,18 +218,16 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "logs": ("Show a task's log.", _logs),
     "result": ("Show the outputs of a task that succeeded.", _task),
     "cancel": ("End a task.", _task),
+    "retry": ("Try a task again that ended without success, as a new task.", _task),
     "sql": ("Ask the history of tasks, cells and events in SQL.", _sql),
     "notebook": ("Save a task's executed notebook.", _notebook),
     "params": ("Show the parameters that a notebook declares.", _params),
+    "doctor": ("Find out what is wrong, and what to do about it.", _doctor),
+    "prune": ("Remove run directories of finished tasks; the history stays.", _prune),
+    "store": ("Repair the history of a stopped server.", _store),
 }
 _CELL_COMMANDS = ("run", "sql")
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise ValueError
-    return seconds
+_SHELL_COMMANDS = ("store",)
 
 
 def _count(text: str) -> int:
@@ -216,5 +237,4 @@ def _count(text: str) -> int:
     return count
 
 
-_seconds.__name__ = "number of seconds"  # argparse names the type in its message
-_count.__name__ = "number from 1 on"
+_count.__name__ = "number from 1 on"  # argparse names the type in its message

@@ -132,6 +132,11 @@ class AsyncTaskHandle(TaskFacts):
         self._task = await self._api.cancel(self.id)
         return self
 
+    async def retry(self) -> AsyncTaskHandle:
+        """A new task that does the same. Raises ``IllegalTransition`` where this one has not
+        ended, or has succeeded."""
+        return AsyncTaskHandle(self._api, await self._api.retry(self.id))
+
     async def logs(self, tail: int | None = None) -> str:
         """The readable log so far, or its last ``tail`` lines."""
         return await self._api.logs(self.id, tail=tail)
@@ -177,6 +182,11 @@ class TaskHandle(Blocking[AsyncTaskHandle], TaskFacts):
     logs = blocking(AsyncTaskHandle.logs)
     follow = iterating(AsyncTaskHandle.follow)
     picture = blocking(AsyncTaskHandle.picture)
+
+    def retry(self) -> TaskHandle:
+        """A new task that does the same. Raises ``IllegalTransition`` where this one has not
+        ended, or has succeeded."""
+        return TaskHandle(blocking(AsyncTaskHandle.retry)(self))
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         task = self.picture()

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from opspawn_jupyter.client import text
 from opspawn_jupyter.client.discovery import Server
+from opspawn_jupyter.model.diagnosis import Report, Verdict
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.table import Table
@@ -25,6 +26,7 @@ _COLOURS: Mapping[str, str] = {
     "pending": _GREY,
     "queued": _GREY,
     "running": "#0550ae",
+    "retrying": "#7d4e00",
     "success": "#116329",
     "failed": "#a40e26",
     "timed_out": "#7d4e00",
@@ -50,6 +52,7 @@ def task_card(task: Task, server: Server, notebook: str) -> str:
         _heading(task),
         _bar(task),
         *(_line(f"{name} = {text.brief(value)}", _MONO) for name, value in task.outputs.items()),
+        _line(text.due_line(task)) if task.due_at else "",
         _line(f"error: {text.problem_line(task)}") if task.error else "",
         _links(task, server, notebook),
     ]
@@ -81,6 +84,33 @@ def parameter_list(parameters: Sequence[Parameter]) -> str:
         return "<div>the notebook declares no parameters</div>"
     rows = ([escape(v) for v in (p.name, p.type, p.default, p.help)] for p in parameters)
     return _table(("parameter", "type", "default", "meaning"), rows)
+
+
+_VERDICT_COLOURS: Mapping[str, str] = {
+    "ok": "#116329",
+    "warning": "#7d4e00",
+    "problem": "#a40e26",
+}
+
+
+def _verdict_pill(verdict: Verdict) -> str:
+    word = f"{text.VERDICT_GLYPHS[verdict]} {verdict}"
+    return f'<span style="background:{_VERDICT_COLOURS[verdict]};{_PILL}">{word}</span>'
+
+
+def report(given: Report) -> str:
+    """The checks as a table, with what to do."""
+    rows = (
+        [
+            _verdict_pill(finding.verdict),
+            escape(finding.check),
+            escape(finding.message),
+            escape(finding.advice),
+        ]
+        for finding in given.findings
+    )
+    table = _table(("", "check", "found", "what to do"), rows)
+    return f"{table}<div>{escape(text.report_sum(given))}</div>"
 
 
 def _heading(task: Task) -> str:

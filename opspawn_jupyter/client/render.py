@@ -9,6 +9,8 @@ from opspawn_jupyter.client import text
 from opspawn_jupyter.client.commands import Answer, Log, Outputs, Parameters, Saved
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.diagnosis import Report
+from opspawn_jupyter.model.retention import Pruned
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
 
@@ -36,12 +38,16 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     Outputs: lambda outputs: text.outputs_text(outputs.values),
     Saved: lambda saved: str(saved.path),
     Log: lambda log: "".join(log.pieces),
+    Pruned: text.pruned_text,
+    Report: text.report,
 }
 
 _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     TaskHandle: lambda handle: wire.encode(handle.task),
     TaskPage: wire.encode,
     Table: wire.encode,
+    Pruned: wire.encode,
+    Report: lambda report: {**wire.encode(report), "verdict": report.verdict.value},
     Parameters: lambda declared: {"parameters": wire.encode(declared.parameters)},
     Outputs: lambda outputs: wire.encode(outputs.values),
     Saved: lambda saved: {"path": str(saved.path)},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -11,7 +12,8 @@ from opspawn_jupyter.client.paths import sent_path
 from opspawn_jupyter.client.values import plain
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookRequest
-from opspawn_jupyter.model.task import Policy, Submission
+from opspawn_jupyter.model.policy import Policy
+from opspawn_jupyter.model.task import Submission
 
 
 def notebook_submission(
@@ -26,13 +28,18 @@ def notebook_submission(
     labels: Mapping[str, str] | None = None,
     timeout_seconds: float | None = None,
     cell_timeout_seconds: float | None = None,
+    policy: Policy | None = None,
+    on_success: Iterable[str] = (),
+    on_failure: Iterable[str] = (),
+    keep_on_failure: bool = False,
     idempotency_key: str | None = None,
 ) -> Submission:
     """The submission of one notebook: of a file, or of ``content`` where there is none.
 
     ``parameters`` are values, ``parameters_text`` what a person typed, which the server reads by
-    the type that the notebook declares. Raises ``ParameterInvalid`` for a value that JSON cannot
-    hold.
+    the type that the notebook declares. The two time limits, where given, go before the policy's.
+    ``on_success`` and ``on_failure`` are addresses of webhooks and names of notifiers. Raises
+    ``ParameterInvalid`` for a value that JSON cannot hold.
     """
     request = NotebookRequest(
         notebook=None if notebook is None else sent_path(notebook),
@@ -41,13 +48,20 @@ def notebook_submission(
         parameters_text=parameters_text or {},
         kernel=kernel,
         working_directory=None if working_directory is None else sent_path(working_directory),
+        keep_on_failure=keep_on_failure,
     )
-    policy = Policy(timeout_seconds=timeout_seconds, cell_timeout_seconds=cell_timeout_seconds)
+    policy = policy or Policy()
+    if timeout_seconds is not None:
+        policy = replace(policy, timeout_seconds=timeout_seconds)
+    if cell_timeout_seconds is not None:
+        policy = replace(policy, cell_timeout_seconds=cell_timeout_seconds)
     return Submission(
         spec=wire.encode(request),
         name=name,
         policy=policy,
         labels=labels or {},
+        on_success=tuple(on_success),
+        on_failure=tuple(on_failure),
         idempotency_key=idempotency_key,
     )
 

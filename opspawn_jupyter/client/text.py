@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.diagnosis import Report, Verdict
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.retention import Pruned
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Cell, Task
@@ -19,6 +22,7 @@ GLYPHS: Mapping[str, str] = {
     "pending": "◌",
     "queued": "◔",
     "running": "▶",
+    "retrying": "↻",
     "not_run": "·",
     "success": "✓",
     "failed": "✗",
@@ -28,6 +32,7 @@ GLYPHS: Mapping[str, str] = {
 }
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LONGEST_VALUE = 60
+_SIZES = ("B", "kB", "MB", "GB", "TB")
 
 
 def state_word(state: str) -> str:
@@ -61,6 +66,29 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def due_line(task: Task) -> str:
+    """When a waiting task's time comes; empty where it waits for no time."""
+    if task.due_at is None:
+        return ""
+    at = f"{task.due_at:%Y-%m-%d %H:%M:%S} UTC"
+    if task.state is State.RETRYING:
+        tries = task.policy.max_retries + 1
+        return f"attempt {task.attempt} of {tries} {_outcome(task)}; next try at {at}"
+    return f"starts at {at}"
+
+
+def _outcome(task: Task) -> str:
+    return f"did not succeed ({task.error.name})" if task.error else "did not succeed"
+
+
+def size(size_bytes: int) -> str:
+    """``512 B``, ``3.2 MB``, in powers of 1000."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    power = min((len(str(size_bytes)) - 1) // 3, len(_SIZES) - 1)
+    return f"{size_bytes / 1000**power:.1f} {_SIZES[power]}"
+
+
 def problem_line(task: Task) -> str:
     """Why it did not succeed, on one line; empty where there is nothing to say."""
     if task.error is None:
@@ -88,7 +116,9 @@ def task_card(task: Task, directory: str = "") -> str:
 
 
 def _now_line(task: Task) -> str:
-    """What a running task is at."""
+    """What a running task is at, or until when another waits."""
+    if task.due_at is not None:
+        return due_line(task)
     if task.state is not State.RUNNING:
         return "cancelling" if task.cancel_requested and not task.state.is_final else ""
     cell = task.running_cell
@@ -156,6 +186,48 @@ def _parameter_line(parameter: Parameter) -> str:
 def outputs_text(values: Mapping[str, Any]) -> str:
     """Outputs, one a line, uncut."""
     return json.dumps(values, indent=2, ensure_ascii=False)
+
+
+VERDICT_GLYPHS: Mapping[str, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
+
+
+def report(given: Report) -> str:
+    """A line for each check, with what to do below it, and the sum of it all."""
+    width = max((len(finding.check) for finding in given.findings), default=0)
+    lines = []
+    for finding in given.findings:
+        glyph = VERDICT_GLYPHS[finding.verdict]
+        lines.append(f"{glyph} {finding.verdict:<7}  {finding.check:<{width}}  {finding.message}")
+        if finding.advice:
+            lines.append(f"{'':{width + 11}}  → {finding.advice}")
+    return "\n".join([*lines, report_sum(given)])
+
+
+def report_sum(given: Report) -> str:
+    """``12 checks: 1 warning, 2 problems``."""
+    counts = Counter(finding.verdict for finding in given.findings)
+    bad = [
+        f"{counts[verdict]} {verdict}{'s' if counts[verdict] > 1 else ''}"
+        for verdict in (Verdict.PROBLEM, Verdict.WARNING)
+        if counts[verdict]
+    ]
+    return f"{len(given.findings)} checks: {', '.join(bad) or 'all is well'}"
+
+
+def pruned_text(pruned: Pruned) -> str:
+    """What went or would go, and how much room that makes."""
+    if not pruned.removals:
+        return "nothing to remove"
+    rows = [
+        (short(one.task_id), one.name, f"{one.finished_at:%Y-%m-%d %H:%M}", size(one.size_bytes),
+         one.problem or one.reason)
+        for one in pruned.removals
+    ]  # fmt: skip
+    table = columns(("id", "name", "ended (UTC)", "size", "why"), rows)
+    kept = sum(one.problem is not None for one in pruned.removals)
+    word = "would be removed" if pruned.dry_run else "removed"
+    gone = f"{len(pruned.removals) - kept} run directories {word}, {size(pruned.size_bytes)}"
+    return f"{table}\n{gone}" + (f"; {kept} could not be" if kept else "")
 
 
 def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

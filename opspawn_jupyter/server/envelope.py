@@ -16,6 +16,7 @@ STATUS: Mapping[type[errors.OpspawnError], HTTPStatus] = {
     errors.OpspawnError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.FilesPruned: HTTPStatus.GONE,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.NotAuthorized: HTTPStatus.FORBIDDEN,

@@ -11,11 +11,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Float, Int, TraitError, TraitType, Unicode
+from traitlets import Dict, Float, Int, TraitError, TraitType, Unicode
 from traitlets.config import Config
 
 from opspawn_jupyter.errors import SettingInvalid
+from opspawn_jupyter.orchestrator.prune import settings_retention
 from opspawn_jupyter.server import openapi, routes
+from opspawn_jupyter.server.activity import show_activity
+from opspawn_jupyter.server.kept_kernels import Managers
 from opspawn_jupyter.server.service import Running, Service
 from opspawn_jupyter.server.system import System
 from opspawn_jupyter.settings import Settings
@@ -70,6 +73,85 @@ class OpspawnExtension(ExtensionApp):
     max_notebook_bytes = Int(
         Settings.max_notebook_bytes, min=1, help="Largest notebook that is accepted."
     ).tag(config=True)
+    max_cell_output_bytes = Int(
+        Settings.max_cell_output_bytes,
+        min=1024,
+        help="What is kept of one cell's output; the executed notebook says what was left out.",
+    ).tag(config=True)
+    max_notebook_output_bytes = Int(
+        Settings.max_notebook_output_bytes,
+        min=1024,
+        help="What is kept of the outputs of all cells of a run.",
+    ).tag(config=True)
+    max_cell_outputs = Int(
+        Settings.max_cell_outputs, min=1, help="How many outputs of one cell are kept."
+    ).tag(config=True)
+    kept_kernels = Int(
+        Settings.kept_kernels,
+        min=0,
+        help="How many kernels of failed runs stay open, where that was asked for; the newest.",
+    ).tag(config=True)
+    kept_kernel_seconds = Float(
+        Settings.kept_kernel_seconds, min=0, help="How long the kernel of a failed run stays open."
+    ).tag(config=True)
+    kind_limits = Dict(
+        value_trait=Int(min=1),
+        key_trait=Unicode(),
+        help="How many tasks of a kind run at once, as {'notebook': 4}; no limit for the others.",
+    ).tag(config=True)
+    key_limits = Dict(
+        value_trait=Int(min=1),
+        key_trait=Unicode(),
+        help="How many tasks with a concurrency key run at once, as {'gpu': 2}; one for the "
+        "others.",
+    ).tag(config=True)
+    breaker_failures = Int(
+        Settings.breaker_failures,
+        min=0,
+        help="So many attempts of one kind that end badly in a row hold the kind for a while; "
+        "0 never does.",
+    ).tag(config=True)
+    breaker_window_seconds = Float(
+        Settings.breaker_window_seconds, min=0, help="Time within which they all must end."
+    ).tag(config=True)
+    breaker_cooldown_seconds = Float(
+        Settings.breaker_cooldown_seconds,
+        min=0,
+        help="How long a kind is held before one of its tasks is tried.",
+    ).tag(config=True)
+    webhook_secret = Unicode(
+        Settings.webhook_secret,
+        help="Signs what webhooks are sent; without one nothing is signed. Better given in the "
+        "environment than on a command line, which others can read.",
+    ).tag(config=True)
+    notifiers = Dict(
+        value_trait=Unicode(),
+        key_trait=Unicode(),
+        help="Notification services by name, with addresses as Apprise takes them, as "
+        "{'team': 'slack://…'}; tasks name them in on_success and on_failure.",
+    ).tag(config=True)
+
+    retention_days = Float(
+        Settings.retention_days,
+        min=0,
+        help="For how many days after its end a task keeps its run directory; 0 for ever.",
+    ).tag(config=True)
+    retention_max_tasks = Int(
+        Settings.retention_max_tasks,
+        min=0,
+        help="How many finished tasks keep their run directory, the newest ones; 0 all.",
+    ).tag(config=True)
+    retention_max_bytes = Int(
+        Settings.retention_max_bytes,
+        min=0,
+        help="How many bytes the run directories of finished tasks may hold; 0 any number.",
+    ).tag(config=True)
+    retention_by_label = Dict(
+        value_trait=Dict(),
+        key_trait=Unicode(),
+        help="Other limits for tasks with a label, as {'project:audit': {'days': 3650}}; any of "
+        "days, max_tasks and max_bytes. {} keeps them for ever.",
+    ).tag(config=True)
 
     service: Service
 
@@ -90,6 +172,8 @@ class OpspawnExtension(ExtensionApp):
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:  # noqa: ARG002
         """Called by Jupyter when its event loop runs."""
         self.service.start()
+        activity = show_activity(self.service.unfinished_count, self._server.web_app.settings)
+        self.service.background.start(activity, "activity")
 
     async def stop_extension(self) -> None:
         """Called by Jupyter when the server stops."""
@@ -119,7 +203,10 @@ class OpspawnExtension(ExtensionApp):
         if self._environment_problem is not None:
             raise self._environment_problem
         kernel_specs = self.settings["kernel_spec_manager"].get_all_specs
-        return await System.open(self._read_settings(), kernel_specs, self._url())
+        managers = Managers(
+            kernels=self.settings["kernel_manager"], sessions=self.settings["session_manager"]
+        )
+        return await System.open(self._read_settings(), kernel_specs, self._url(), managers)
 
     def _read_settings(self) -> Settings:
         root = Path(self._server.root_dir).resolve()
@@ -128,7 +215,7 @@ class OpspawnExtension(ExtensionApp):
             raise SettingInvalid(
                 self.runs_directory, hint="runs_directory must lie in the server's root directory"
             )
-        return Settings(
+        settings = Settings(
             root_directory=root,
             state_directory=(root / Path(self.state_directory).expanduser()).resolve(),
             runs_directory=runs_directory,
@@ -139,7 +226,25 @@ class OpspawnExtension(ExtensionApp):
             sql_timeout_seconds=self.sql_timeout_seconds,
             sql_max_rows=self.sql_max_rows,
             max_notebook_bytes=self.max_notebook_bytes,
+            max_cell_output_bytes=self.max_cell_output_bytes,
+            max_notebook_output_bytes=self.max_notebook_output_bytes,
+            max_cell_outputs=self.max_cell_outputs,
+            kept_kernels=self.kept_kernels,
+            kept_kernel_seconds=self.kept_kernel_seconds,
+            kind_limits=self.kind_limits,
+            key_limits=self.key_limits,
+            breaker_failures=self.breaker_failures,
+            breaker_window_seconds=self.breaker_window_seconds,
+            breaker_cooldown_seconds=self.breaker_cooldown_seconds,
+            webhook_secret=self.webhook_secret,
+            notifiers=self.notifiers,
+            retention_days=self.retention_days,
+            retention_max_tasks=self.retention_max_tasks,
+            retention_max_bytes=self.retention_max_bytes,
+            retention_by_label=self.retention_by_label,
         )
+        settings_retention(settings)  # says what is wrong with it, now and not at the first round
+        return settings
 
     def _url(self) -> str:
         """Where processes of this machine reach the server."""

@@ -8,15 +8,19 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
+from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.health import Health
+from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage
 from opspawn_jupyter.model.work import ReportAnswer, ReportRequest, TakeAnswer, TakeRequest
 from opspawn_jupyter.server import schemas
 from opspawn_jupyter.server.handlers.base import EnvelopeMixin, UnknownRouteHandler
+from opspawn_jupyter.server.handlers.diagnosis import DiagnosisHandler
 from opspawn_jupyter.server.handlers.event import EventStreamHandler
 from opspawn_jupyter.server.handlers.health import HealthHandler, OpenApiHandler
 from opspawn_jupyter.server.handlers.notebook import ParametersHandler
+from opspawn_jupyter.server.handlers.prune import PruneHandler
 from opspawn_jupyter.server.handlers.sql import SqlHandler
 from opspawn_jupyter.server.handlers.task import (
     TaskArtifactHandler,
@@ -27,6 +31,7 @@ from opspawn_jupyter.server.handlers.task import (
     TaskLogsHandler,
     TaskNotebookHandler,
     TaskResultHandler,
+    TaskRetryHandler,
     TasksHandler,
 )
 from opspawn_jupyter.server.handlers.worker import ReportHandler, TakeHandler
@@ -105,6 +110,18 @@ ROUTES = (
         Area.SERVER,
         _get("Whether tasks can be submitted", Health, is_open=True),
     ),
+    _route(
+        "diagnosis",
+        DiagnosisHandler,
+        Area.SERVER,
+        _get("What the server knows of itself", Diagnosis),
+    ),
+    _route(
+        "prune",
+        PruneHandler,
+        Area.TASKS,
+        _post("Remove run directories of finished tasks", PruneRequest, Pruned),
+    ),
     _route("openapi.json", OpenApiHandler, Area.SERVER, _get("This description", Content.DOCUMENT)),
     _route(
         "tasks",
@@ -119,6 +136,17 @@ ROUTES = (
         TaskCancelHandler,
         Area.TASKS,
         _post("Cancel a task", None, Task, status=HTTPStatus.ACCEPTED),
+    ),
+    _route(
+        "tasks/{reference}/retry",
+        TaskRetryHandler,
+        Area.TASKS,
+        _post(
+            "Try a task again that ended without success, as a new task",
+            None,
+            Task,
+            status=HTTPStatus.CREATED,
+        ),
     ),
     _route(
         "tasks/{reference}/result",

@@ -16,8 +16,9 @@ from annotated_types import Ge, Le
 from opspawn_jupyter.errors import InvalidRequest
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.policy import STRICT
 from opspawn_jupyter.model.states import State
-from opspawn_jupyter.model.task import STRICT, Problem, TaskQuery
+from opspawn_jupyter.model.task import Problem, TaskQuery
 
 T = TypeVar("T")
 
@@ -35,6 +36,8 @@ class TaskListQuery:
     kind: str | None = None
     name: str | None = None
     label: tuple[str, ...] = ()
+    #: Only dead letters; see ``TaskQuery.is_dead``.
+    dead: bool = False
     sort: str = "-created_at"
     limit: Annotated[int, Ge(1), Le(500)] = 50
     cursor: str | None = None
@@ -46,6 +49,7 @@ class TaskListQuery:
             kind=self.kind,
             name=self.name,
             labels=dict(_label(text) for text in self.label),
+            is_dead=self.dead,
             sort=self.sort,
             limit=self.limit,
             cursor=self.cursor,
@@ -110,7 +114,7 @@ class PathQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class SqlRequest:
-    """One read-only query over the views ``tasks``, ``cells`` and ``events``."""
+    """One read-only query over the views of the history."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 

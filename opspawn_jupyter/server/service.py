@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from opspawn_jupyter.buses.websocket import WebsocketBus
 from opspawn_jupyter.errors import SettingInvalid, StoreUnavailable, Unavailable
+from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.model.ids import new_id
 from opspawn_jupyter.orchestrator.context import Orchestration
@@ -47,8 +48,15 @@ class Running(Protocol):
         """What is wrong, and what to do about it, though tasks are accepted."""
 
     @property
+    def notice(self) -> str | None:
+        """What somebody should know and perhaps do, though nothing keeps tasks from running."""
+
+    @property
     def unfinished_count(self) -> int:
         """How many tasks are not final."""
+
+    async def diagnose(self, health: Health) -> Diagnosis:
+        """What is known of all of it, for somebody who looks for a fault."""
 
     async def close(self) -> None:
         """Let go of everything."""
@@ -109,8 +117,11 @@ class Service:
     def health(self) -> Health:
         """What anybody may know."""
         problem = self._running.problem if self._running else self._problem.message
+        notice = self._running.notice if self._running else None
         return Health(
-            status="ok" if problem is None else "degraded", version=__version__, problem=problem
+            status="ok" if problem is None else "degraded",
+            version=__version__,
+            problem=problem or notice,
         )
 
     def unfinished_count(self) -> int:

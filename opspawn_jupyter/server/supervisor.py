@@ -23,8 +23,10 @@ from opspawn_jupyter.server.background import Background
 from opspawn_jupyter.server.worker_process import (
     POLL_SECONDS,
     WorkerProcess,
+    end_family,
     forget,
     living_workers,
+    recorded_workers,
 )
 
 logger = logging.getLogger(__name__)
@@ -60,17 +62,20 @@ class Supervisor:
     async def start(self, o: Orchestration) -> None:
         """Adopt living workers, settle what dead ones left, and begin to supervise."""
         self._tasks = {task.id: task.state for task in await o.store.unfinished()}
+        recorded = await asyncio.to_thread(recorded_workers, o.settings.state_directory)
         living = await asyncio.to_thread(living_workers, o.settings.state_directory)
         self._workers = {worker.worker_id: worker for worker in living}
         for worker in living:
             logger.info("worker adopted worker=%s pid=%s", worker.worker_id, worker.pid)
+        await self._end_families(o, recorded)
         await recover(o, self._workers.keys())
         self._background.start(self._supervise(o), "supervise")
 
-    async def close(self, grace_seconds: float) -> None:
-        """Stop supervising; end idle workers, leave the others at work."""
+    async def close(self, grace_seconds: float, *, keeps_kernels: bool = False) -> None:
+        """Stop supervising; end idle workers, leave the others at work, and those that keep
+        kernels of failed runs."""
         await self._background.close()
-        if State.RUNNING in self._tasks.values():
+        if keeps_kernels or State.RUNNING in self._tasks.values():
             logger.info("worker left at work workers=%s", ",".join(self._workers))
             return
         await asyncio.gather(*(worker.end(grace_seconds) for worker in self._workers.values()))
@@ -79,6 +84,11 @@ class Supervisor:
     def unfinished_count(self) -> int:
         """How many tasks are not final."""
         return len(self._tasks)
+
+    @property
+    def workers(self) -> tuple[WorkerProcess, ...]:
+        """The worker processes, of which some may just have died."""
+        return tuple(self._workers.values())
 
     @property
     def problem(self) -> str | None:
@@ -100,7 +110,7 @@ class Supervisor:
 
     @property
     def _is_wanted(self) -> bool:
-        return not self._workers and bool(set(self._tasks.values()) - {State.RUNNING})
+        return not self._workers and State.QUEUED in self._tasks.values()
 
     async def _supervise(self, o: Orchestration) -> None:
         while True:
@@ -131,6 +141,7 @@ class Supervisor:
     async def _bury(self, o: Orchestration) -> None:
         dead = [worker for worker in self._workers.values() if not worker.is_alive()]
         for worker in dead:
+            await asyncio.to_thread(end_family, worker.worker_id)
             try:
                 await worker_lost(o, worker.worker_id)
             except Unavailable:
@@ -138,6 +149,13 @@ class Supervisor:
                 return  # it stays on the list until they can
             await asyncio.to_thread(forget, o.settings.state_directory, worker.worker_id)
             self._mourn(worker.worker_id)
+
+    async def _end_families(self, o: Orchestration, recorded: frozenset[str]) -> None:
+        """End what workers that died while there was no server have left running."""
+        unfinished = await o.store.unfinished()
+        named = {task.worker for task in unfinished if task.state is State.RUNNING and task.worker}
+        for worker_id in (named | recorded) - self._workers.keys():
+            await asyncio.to_thread(end_family, worker_id)
 
     def _mourn(self, worker_id: str) -> None:
         del self._workers[worker_id]

@@ -7,19 +7,30 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Self
 
 from opspawn_jupyter.buses.fanout import FanoutBus
+from opspawn_jupyter.buses.hooks import HookBus
+from opspawn_jupyter.buses.notifications import Notifications
+from opspawn_jupyter.buses.webhook import Webhook
 from opspawn_jupyter.buses.websocket import WebsocketBus
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.files import write_json
 from opspawn_jupyter.model import clock
+from opspawn_jupyter.model.diagnosis import Diagnosis
+from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.wake import keep_waking
 from opspawn_jupyter.ports import Kind, Store
+from opspawn_jupyter.queues.limits import Limits
 from opspawn_jupyter.queues.local import LocalQueue
+from opspawn_jupyter.server.background import Background
+from opspawn_jupyter.server.diagnosis import diagnose
+from opspawn_jupyter.server.kept_kernels import KeptKernels, Managers, are_there_any
+from opspawn_jupyter.server.maintenance import maintain
 from opspawn_jupyter.server.supervisor import Supervisor
 from opspawn_jupyter.settings import Settings
 
@@ -35,19 +46,30 @@ class System:
 
     orchestration: Orchestration
     bus: WebsocketBus
+    hooks: HookBus
     supervisor: Supervisor
     worker_token: str
+    kernel_specs: KernelSpecs
+    notice: str | None = None
+    background: Background = field(default_factory=Background)
 
     @classmethod
-    async def open(cls, settings: Settings, kernel_specs: KernelSpecs, url: str) -> Self:
-        """The system, ready to take tasks. Raises ``StoreUnavailable``.
+    async def open(
+        cls,
+        settings: Settings,
+        kernel_specs: KernelSpecs,
+        url: str,
+        managers: Managers | None = None,
+    ) -> Self:
+        """The system, ready to take tasks. Raises ``StoreUnavailable`` or ``SettingInvalid``.
 
-        ``url`` is where workers of this machine reach the server.
+        ``url`` is where workers of this machine reach the server. ``managers`` are shown the
+        kernels of failed runs.
         """
         await asyncio.to_thread(_make_private, settings.state_directory)
         store = await _open_store(settings)
         try:
-            return await cls._assemble(settings, kernel_specs, url, store)
+            return await cls._assemble(settings, kernel_specs, url, store, managers)
         except BaseException:
             _announcement(settings).unlink(missing_ok=True)
             await store.close()
@@ -55,41 +77,67 @@ class System:
 
     @classmethod
     async def _assemble(
-        cls, settings: Settings, kernel_specs: KernelSpecs, url: str, store: Store
+        cls,
+        settings: Settings,
+        kernel_specs: KernelSpecs,
+        url: str,
+        store: Store,
+        managers: Managers | None,
     ) -> Self:
         bus, supervisor = WebsocketBus(), Supervisor()
+        kept = KeptKernels(settings.root_directory, _kept_directory(settings), managers)
+        hooks = await asyncio.to_thread(_hooks, settings, store)
         system = cls(
             orchestration=Orchestration(
                 store=store,
-                queue=LocalQueue(),
-                bus=FanoutBus(bus, supervisor),
+                queue=LocalQueue(_limits(settings)),
+                bus=FanoutBus(bus, supervisor, hooks, kept),
                 kinds=await asyncio.to_thread(_load_kinds, settings, kernel_specs),
                 settings=settings,
             ),
             bus=bus,
+            hooks=hooks,
             supervisor=supervisor,
             worker_token=secrets.token_urlsafe(32),
+            kernel_specs=kernel_specs,
+            notice=await _missing_history(settings, store),
         )
         await asyncio.to_thread(system._announce, url)
+        await hooks.start()
         await supervisor.start(system.orchestration)
+        if managers is not None:
+            system.background.start(kept.run(), "kept kernels")
+        system.background.start(keep_waking(system.orchestration), "wake")
+        system.background.start(maintain(system.orchestration), "maintain")
         return system
 
     @property
     def problem(self) -> str | None:
         """What is wrong, and what to do about it, though tasks are accepted."""
-        return self.supervisor.problem
+        o = self.orchestration
+        return o.store.problem or self.supervisor.problem or o.breakers.problem
 
     @property
     def unfinished_count(self) -> int:
         """How many tasks are not final."""
         return self.supervisor.unfinished_count
 
+    async def diagnose(self, health: Health) -> Diagnosis:
+        """What is known of all of it."""
+        return await diagnose(
+            self.orchestration, health, self.supervisor.workers, self.kernel_specs
+        )
+
     async def close(self) -> None:
         """Let go of everything, in the reverse order."""
         settings = self.orchestration.settings
         self.bus.close()
-        await self.supervisor.close(settings.terminate_grace_seconds)
+        await self.background.close()
+        self.orchestration.breakers.close()
+        keeps_kernels = await asyncio.to_thread(are_there_any, _kept_directory(settings))
+        await self.supervisor.close(settings.terminate_grace_seconds, keeps_kernels=keeps_kernels)
         await asyncio.to_thread(_announcement(settings).unlink, missing_ok=True)
+        await self.hooks.close()
         await self.orchestration.store.close()
 
     def _announce(self, url: str) -> None:
@@ -100,7 +148,15 @@ class System:
             "pid": os.getpid(),
             "started_at": clock.now().isoformat(),
         }
-        write_json(_announcement(self.orchestration.settings), written, mode=0o600)
+        path = _announcement(self.orchestration.settings)
+        try:
+            write_json(path, written, mode=0o600)
+        except OSError as failure:
+            raise _unwritable(path, failure) from failure
+
+
+def _kept_directory(settings: Settings) -> Path:
+    return settings.state_directory / "kernels"
 
 
 def _announcement(settings: Settings) -> Path:
@@ -112,7 +168,25 @@ def _make_private(directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)
     except OSError as failure:
-        raise StoreUnavailable(str(directory), hint=failure.strerror or "") from failure
+        raise _unwritable(directory, failure) from failure
+
+
+async def _missing_history(settings: Settings, store: Store) -> str | None:
+    """What to say where there are runs and no history: it was lost, or moved away on purpose."""
+    runs = settings.runs_directory
+    if await store.last_seq() or not await asyncio.to_thread(lambda: any(runs.glob("*/task.json"))):
+        return None
+    sentence = (
+        "There are run directories, but no history of them; if it was lost, stop the server and "
+        "run `opspawn store rebuild`."
+    )
+    logger.warning("history is empty beside run directories runs_directory=%s", runs)
+    return sentence
+
+
+def _unwritable(path: Path, failure: OSError) -> StoreUnavailable:
+    hint = f"{failure.strerror}: make room or put the permissions right; the server tries again"
+    return StoreUnavailable(str(path), hint=hint)
 
 
 async def _open_store(settings: Settings) -> Store:
@@ -129,6 +203,21 @@ def _import_store() -> Any:  # the class; its type would import DuckDB before it
     from opspawn_jupyter.stores.duckdb import DuckDBStore
 
     return DuckDBStore
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        total=settings.max_running_tasks, kinds=settings.kind_limits, keys=settings.key_limits
+    )
+
+
+def _hooks(settings: Settings, store: Store) -> HookBus:
+    return HookBus(
+        store,
+        settings.state_directory / "hooks.json",
+        webhook=Webhook(settings.webhook_secret),
+        notifier=Notifications(settings.notifiers),
+    )
 
 
 def _load_kinds(settings: Settings, kernel_specs: KernelSpecs) -> dict[str, Kind]:

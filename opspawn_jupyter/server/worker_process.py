@@ -21,14 +21,28 @@ from typing import Self
 
 import psutil
 
+from opspawn_jupyter.model.work import WORKER_VARIABLE
+from opspawn_jupyter.runners import processes
 from opspawn_jupyter.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
+#: How long the runs of a dead worker may take to wind down: they notice its death themselves,
+#: and save their notebooks.
+_FAREWELL_SECONDS = 3.0
 _LONGEST_LOG_BYTES = 1 << 20
 #: What the server knows and user code must not.
-_SECRETS = frozenset({"JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN", "OPSPAWN_TOKEN", "OPSPAWN_URL"})
+_SECRETS = frozenset(
+    {
+        "JUPYTER_TOKEN",
+        "JUPYTERHUB_API_TOKEN",
+        "OPSPAWN_NOTIFIERS",
+        "OPSPAWN_TOKEN",
+        "OPSPAWN_URL",
+        "OPSPAWN_WEBHOOK_SECRET",
+    }
+)
 _JUPYTER_PREFIX = "JPY_"
 
 
@@ -48,7 +62,7 @@ class WorkerProcess:
             process = psutil.Popen(
                 _command(settings, worker_id),
                 cwd=settings.state_directory,
-                env=worker_environment(os.environ),
+                env={**worker_environment(os.environ), WORKER_VARIABLE: worker_id},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -89,6 +103,11 @@ class WorkerProcess:
         return True
 
 
+def recorded_workers(state_directory: Path) -> frozenset[str]:
+    """Ids of the workers, living or dead, that earlier servers left a trace of here."""
+    return frozenset(path.stem for path in (state_directory / "workers").glob("*.json"))
+
+
 def living_workers(state_directory: Path) -> tuple[WorkerProcess, ...]:
     """The workers that earlier servers left running here; traces of dead ones are removed."""
     records = sorted((state_directory / "workers").glob("*.json"))
@@ -102,6 +121,21 @@ def living_workers(state_directory: Path) -> tuple[WorkerProcess, ...]:
 def forget(state_directory: Path, worker_id: str) -> None:
     """Remove the record of a worker that died without doing so."""
     (state_directory / "workers" / f"{worker_id}.json").unlink(missing_ok=True)
+
+
+def end_family(worker_id: str) -> None:
+    """Return once nothing lives that a dead worker started: what is not gone soon is killed.
+
+    Nothing else may be done about its tasks before: a run that is still winding down writes its
+    files, and a second attempt would run beside the first. Blocks; call it in a thread.
+    """
+    psutil.wait_procs(processes.marked(WORKER_VARIABLE, worker_id), timeout=_FAREWELL_SECONDS)
+    while left := processes.marked(WORKER_VARIABLE, worker_id):
+        processes.kill(left)
+        _, stuck = psutil.wait_procs(left, timeout=_FAREWELL_SECONDS)
+        if stuck:
+            logger.error("processes cannot be killed pids=%s", [process.pid for process in stuck])
+            return
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -9,11 +9,12 @@ from http import HTTPStatus
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from opspawn_jupyter.errors import ArtifactNotFound, InvalidRequest, TaskNotFinished
+from opspawn_jupyter.errors import ArtifactNotFound, FilesPruned, InvalidRequest, TaskNotFinished
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.task import Submission, Task
 from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.find import find
+from opspawn_jupyter.orchestrator.retry import retry
 from opspawn_jupyter.orchestrator.submit import submit
 from opspawn_jupyter.server import run_files
 from opspawn_jupyter.server.handlers.base import ApiHandler
@@ -55,7 +56,9 @@ class TaskHandler(ApiHandler):
         return await find(await self.orchestration(), reference)
 
     async def run_directory(self, task: Task) -> RunDirectory:
-        """Where its files lie."""
+        """Where its files lie. Raises ``FilesPruned`` where they were removed."""
+        if task.pruned_at is not None:
+            raise FilesPruned(hint=f"that was on {task.pruned_at:%Y-%m-%d at %H:%M} UTC")
         root = (await self.orchestration()).settings.root_directory
         return await asyncio.to_thread(run_files.run_directory, root, task)
 
@@ -75,6 +78,17 @@ class TaskCancelHandler(ApiHandler):
         """Ask for it."""
         o = await self.orchestration()
         await self.answer(await cancel(o, reference, self.caller), HTTPStatus.ACCEPTED)
+
+
+class TaskRetryHandler(ApiHandler):
+    """Another try of a task that ended without success."""
+
+    @web.authenticated
+    @authorized
+    async def post(self, reference: str) -> None:
+        """Submit it, as a new task."""
+        o = await self.orchestration()
+        await self.answer(await retry(o, reference, self.caller), HTTPStatus.CREATED)
 
 
 class TaskResultHandler(TaskHandler):

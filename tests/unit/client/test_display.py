@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from opspawn_jupyter import connect
 from opspawn_jupyter.client import html, text
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Column, Table
 from opspawn_jupyter.model.task import Task
@@ -114,6 +116,21 @@ def test_a_running_task_says_where_it_is(stand_in: Any, stories: Any) -> None:
 
     assert "now: plot(load) · 50% half" in card
     assert "cells 1 of 2" in card
+
+
+def test_a_retrying_task_says_why_and_until_when(failed: Task, stand_in: Any) -> None:
+    """Whoever looks must not take it for lost."""
+    waiting = replace(
+        failed,
+        state=State.RETRYING,
+        attempt=1,
+        policy=Policy(max_retries=2),
+        retry_at=datetime(2030, 1, 31, 9, tzinfo=UTC),
+    )
+
+    for shown in (text.task_card(waiting), html.task_card(waiting, stand_in.server, "")):
+        assert "attempt 1 of 3" in shown
+        assert "next try at 2030-01-31 09:00:00 UTC" in shown
 
 
 def test_tables_are_columns_of_text() -> None:

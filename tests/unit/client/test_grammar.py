@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from opspawn_jupyter.client.commands import submission_of
 from opspawn_jupyter.client.grammar import Surface, command_names, option_names, parse
 from opspawn_jupyter.errors import UsageError
+from opspawn_jupyter.model.policy import Policy
+from opspawn_jupyter.model.states import State
 
 
 def test_a_run_is_understood_alike_in_a_cell_and_in_a_shell() -> None:
@@ -87,3 +92,49 @@ def test_completion_knows_commands_and_options() -> None:
     assert "cancel" in command_names(Surface.LINE)
     assert "--serve" not in option_names("run", Surface.LINE)
     assert {"--wait", "--json"} <= set(option_names("run", Surface.LINE))
+
+
+def test_a_policy_is_asked_for_by_options() -> None:
+    """Retries, order and hooks are said alike in a cell and in a shell."""
+    words = (
+        "run a.ipynb --retries 2 --retry-delay 0 --retry-on crashed,timed_out --priority 5 "
+        "--not-before 2030-01-31T09:00+01:00 --concurrency-key gpu --on-failure team "
+        "--on-failure https://host/x"
+    )
+
+    for surface in (Surface.SHELL, Surface.LINE):
+        options = parse(words.split(), surface)
+        assert options is not None
+        submission = submission_of(options)
+        assert submission.policy == Policy(
+            max_retries=2,
+            retry_delay_seconds=0,
+            retry_on=(State.CRASHED, State.TIMED_OUT),
+            priority=5,
+            not_before=datetime(2030, 1, 31, 8, tzinfo=UTC),
+            concurrency_key="gpu",
+        )
+        assert submission.on_failure == ("team", "https://host/x")
+
+
+def test_a_time_may_be_given_from_now_on() -> None:
+    """Nobody computes the time of day in an hour and a half."""
+    options = parse(["run", "a.ipynb", "--not-before", "+1.5h"], Surface.SHELL)
+
+    assert options is not None
+    minutes = (options.not_before - datetime.now(UTC)).total_seconds() / 60
+    assert 89 < minutes <= 90
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--retry-on success", "failed,timed_out,crashed"),
+        ("--not-before soon", "time"),
+        ("--retries many", "int"),
+    ],
+)
+def test_a_bad_policy_option_names_what_it_takes(words: str, said: str) -> None:
+    """The message must say what to write instead."""
+    with pytest.raises(UsageError, match=said):
+        parse(["run", "a.ipynb", *words.split()], Surface.SHELL)

@@ -14,6 +14,7 @@ class System:
     """A system that is open."""
 
     problem = None
+    notice = None
     unfinished_count = 2
     worker_token = "secret"
 

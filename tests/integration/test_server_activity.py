@@ -1,0 +1,113 @@
+"""Cullers: a server at work is left alone, an idle one is not kept alive by us."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_process import make_home
+
+#: Jupyter looks once a minute; nothing else of it is changed.
+LOOK_OFTEN = """
+from tornado import ioloop
+from jupyter_server.serverapp import ServerApp
+
+def look_often(self):
+    self.look_often = ioloop.PeriodicCallback(self.shutdown_no_activity, 200)
+    self.look_often.start()
+
+ServerApp.init_shutdown_no_activity = look_often
+c.ServerApp.shutdown_no_activity_timeout = 3
+"""
+
+SLEEPER = {
+    "nbformat": 4,
+    "nbformat_minor": 5,
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    "cells": [
+        {
+            "cell_type": "code",
+            "id": "a",
+            "metadata": {},
+            "source": "import time; time.sleep(7)",
+            "outputs": [],
+            "execution_count": None,
+        }
+    ],
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """An empty directory for a server to serve."""
+    directory = tmp_path / "root"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home whose servers look often whether they are idle."""
+    directory = tmp_path / "home"
+    make_home(directory)
+    (directory / "config" / "jupyter_server_config.py").write_text(LOOK_OFTEN)
+    return directory
+
+
+@pytest.mark.slow
+def test_a_task_keeps_the_server_and_its_end_lets_it_go(running, tmp_path, home, root):
+    """Runs take hours, nobody is at the keyboard; afterwards the machine is to be freed."""
+    with running(root, home) as one:
+        task = one.json("POST", "tasks", body={"spec": {"content": SLEEPER}})[1]
+        summary = one.root / task["run_directory"] / "summary.json"
+
+        one.wait(
+            "the end, of which only a file tells",
+            lambda: summary.exists() and json.loads(summary.read_text())["state"],
+            lambda state: state == "success",
+        )
+
+        # The worker goes on asking for work all the time.
+        assert one.jupyter.process.poll() is None
+        one.wait("the shutdown", one.jupyter.process.poll, lambda code: code is not None)
+        assert "shutting down" in one.jupyter.log
+
+
+@pytest.mark.slow
+def test_last_activity_moves_with_a_task_and_stands_still_without(running, tmp_path, root):
+    """JupyterHub's culler reads it, and nothing of ours may move it while nothing runs."""
+    with running(root, tmp_path / "home") as one:
+
+        def last_activity() -> str:
+            return str(one.jupyter.call("GET", "api/status")["last_activity"])
+
+        task = one.json("POST", "tasks", body={"spec": {"content": SLEEPER}})[1]
+        submitted = last_activity()
+        one.wait("a move", last_activity, lambda moment: moment > submitted)
+        summary = one.root / task["run_directory"] / "summary.json"
+        one.wait(
+            "the end",
+            lambda: summary.exists() and json.loads(summary.read_text())["state"],
+            lambda state: state == "success",
+        )
+        last = _settled(last_activity)
+
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            one.json("GET", "health")
+            one.json("GET", "diagnosis")
+            assert last_activity() == last
+
+
+def _settled(look) -> str:
+    """What it gives once it has not changed for three seconds: the beat is two."""
+    last, since = look(), time.monotonic()
+    while time.monotonic() - since < 3:
+        if (now := look()) != last:
+            last, since = now, time.monotonic()
+        time.sleep(0.1)
+    return last
