@@ -2,7 +2,8 @@
 
 nbclient does the hard part (replies, outputs, display updates, widgets). Changed here: streams
 are joined as they come, messages of the step API are taken out, what is put out is told at once,
-and a dead kernel is noticed soon, with the output it still gave.
+outputs beyond the budget are left out, and a dead kernel is noticed soon, with the output it
+still gave.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 
+from opspawn_jupyter.runners.budget import RESULT_BYTES, Budget
+from opspawn_jupyter.runners.iopub import LEFT_OUT, SIZE
 from opspawn_jupyter.runners.kernel import Kernel
 from opspawn_jupyter.runners.outputs import STEP_MIME, Outputs, overwrite
 from opspawn_jupyter.runners.saving import SavingManager
@@ -31,14 +34,34 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
     """Runs one cell after another in a kernel that somebody else starts and stops."""
 
     def __init__(
-        self, manager: SavingManager, kernel: Kernel, outputs: Outputs, **options: Any
+        self,
+        manager: SavingManager,
+        kernel: Kernel,
+        outputs: Outputs,
+        budget: Budget,
+        **options: Any,
     ) -> None:
         super().__init__(
             manager, km=kernel.manager, iopub_timeout=_LATE_OUTPUT_SECONDS, timeout=None, **options
         )
-        self.kc = kernel.client
+        client: Any = kernel.client  # the channel is of our own class, which no type tells
+        client.iopub_channel.budget = budget
+        self.kc = client
         self._kernel = kernel
         self._outputs = outputs
+        self._budget = budget
+        self._mark: Any = None
+        self.clear_before_next_output = False
+
+    async def run_cell(self, cell: Any, index: int) -> None:
+        """Run one cell to its end. Raises as ``async_execute_cell`` does."""
+        self._budget.begin()
+        self._mark = None
+        try:
+            await self.async_execute_cell(cell, index)
+        finally:
+            if self._mark is not None:
+                self._outputs.update(index, _mark_id(index), self._refreshed_mark())
 
     async def _async_poll_kernel_alive(self) -> None:
         try:
@@ -57,36 +80,96 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         """Called for each message about the running cell; gives the output that it added."""
         content = msg["content"]
         kind = msg["msg_type"]
+        if LEFT_OUT in msg and not content:  # too long, and nothing of it can be shown
+            return self._leave_out(msg, cell.outputs, cell_index)
         if kind == "display_data" and STEP_MIME in content.get("data", {}):
             self._outputs.step(content["data"][STEP_MIME])
             return None
-        if kind == "clear_output" and not content.get("wait") and not self._is_hooked(msg):
-            self._outputs.clear(cell_index)
-        if kind == "update_display_data":
-            self._tell_update(content, cell_index)
+        if kind == "clear_output" and not self._is_hooked(msg):
+            self._clear(cell_index, waits=bool(content.get("wait")))
+        if kind == "update_display_data" and not self._update(msg, cell, cell_index):
+            return None
         return super().process_message(msg, cell, cell_index)
 
     def output(self, outs: list[Any], msg: dict[str, Any], display_id: Any, cell_index: int) -> Any:
         """Called for each output; adds it to ``outs`` or joins it to the last."""
         if self._is_hooked(msg):  # an Output widget takes it
-            return super().output(outs, msg, display_id, cell_index)
+            if self._budget.keep(msg[SIZE]):
+                return super().output(outs, msg, display_id, cell_index)
+            return self._place_mark(outs, cell_index)
         if self.clear_before_next_output:
-            self._outputs.clear(cell_index)
-        joins = not self.clear_before_next_output and _joins(outs, msg)
-        before = outs[-1] if joins else None
+            outs[:] = []
+            self.clear_display_id_mapping(cell_index)
+            self.clear_before_next_output = False
+            self._clear(cell_index, waits=False)
+        if msg["msg_type"] == "stream":
+            return self._stream(outs, msg, display_id, cell_index)
+        if not self._is_kept(msg, display_id):
+            return self._place_mark(outs, cell_index)
         output = super().output(outs, msg, display_id, cell_index)
-        if output is None:
-            return None
-        if output.output_type != "stream":
-            self._outputs.show(cell_index, output)
-            return output
-        self._outputs.stream(cell_index, output.name, output.text)
-        if before is None:
-            output.text = overwrite(output.text)
-        else:
-            outs.pop()
-            before.text = overwrite(before.text + output.text)
+        if output is not None:
+            self._outputs.show(cell_index, output, display_id)
         return output
+
+    def _stream(self, outs: list[Any], msg: dict[str, Any], display_id: Any, index: int) -> Any:
+        text = msg["content"]["text"]
+        before = outs[-1] if _joins(outs, msg) else None
+        kept = self._budget.keep_text(len(text), is_new=before is None)
+        missing = msg.get(LEFT_OUT, len(text)) - kept
+        if missing > 0:
+            self._budget.cut(missing)
+        output = None
+        if kept:
+            msg["content"]["text"] = text[:kept]
+            output = super().output(outs, msg, display_id, index)
+            self._outputs.stream(index, output.name, output.text)
+            if before is None:
+                output.text = overwrite(output.text)
+            else:
+                outs.pop()
+                before.text = overwrite(before.text + output.text)
+        if missing > 0:
+            self._place_mark(outs, index)
+        return output
+
+    def _is_kept(self, msg: dict[str, Any], display_id: Any) -> bool:
+        """Within the budget, or something of which a cell has one and a reader needs it."""
+        is_needed = msg["msg_type"] in ("execute_result", "error") and msg[SIZE] <= RESULT_BYTES
+        return is_needed or self._budget.keep(msg[SIZE], display_id)
+
+    def _leave_out(self, msg: dict[str, Any], outs: list[Any], index: int) -> None:
+        self._budget.leave_out(msg[LEFT_OUT])
+        self._place_mark(outs, index)
+
+    def _place_mark(self, outs: list[Any], index: int) -> None:
+        """Have the mark stand where the first output was left out, with the latest figures."""
+        if self._mark is not None:
+            self._refreshed_mark()
+            return
+        self._mark = self._budget.mark()
+        outs.append(self._mark)
+        self._outputs.show(index, self._mark, _mark_id(index))
+
+    def _refreshed_mark(self) -> Any:
+        self._mark.update(self._budget.mark())
+        return self._mark
+
+    def _clear(self, index: int, *, waits: bool) -> None:
+        if waits:
+            self._budget.clear_next()
+            return
+        self._budget.clear()
+        self._mark = None
+        self._outputs.clear(index)
+
+    def _update(self, msg: dict[str, Any], cell: Any, index: int) -> bool:
+        """Whether what is displayed may be replaced; it is told then."""
+        content = msg["content"]
+        if not self._budget.update(msg[SIZE], content["transient"]["display_id"]):
+            self._place_mark(cell.outputs, index)
+            return False
+        self._tell_update(content, index)
+        return True
 
     def _tell_update(self, content: dict[str, Any], cell_index: int) -> None:
         output = {
@@ -98,6 +181,11 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
 
     def _is_hooked(self, msg: dict[str, Any]) -> bool:
         return bool(self.output_hook_stack[msg["parent_header"].get("msg_id")])
+
+
+def _mark_id(index: int) -> str:
+    """The display id under which listeners know the mark of this cell."""
+    return f"opspawn-left-out-{index}"
 
 
 def _joins(outs: list[Any], msg: dict[str, Any]) -> bool:

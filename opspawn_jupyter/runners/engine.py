@@ -13,11 +13,14 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.log import logger
 
+from opspawn_jupyter import faults
+from opspawn_jupyter.model import executed_notebook
 from opspawn_jupyter.model.states import INTERRUPTED_CELL, CellState, EventType, State
 from opspawn_jupyter.model.task import Problem
-from opspawn_jupyter.model.work import Grace
-from opspawn_jupyter.runners import problems, truth
+from opspawn_jupyter.model.work import Grace, OutputLimits
+from opspawn_jupyter.runners import problems
 from opspawn_jupyter.runners.brake import Brake
+from opspawn_jupyter.runners.budget import Budget
 from opspawn_jupyter.runners.cells import CellClient
 from opspawn_jupyter.runners.kernel import Kernel, death
 from opspawn_jupyter.runners.outputs import Outputs, Tell
@@ -29,11 +32,12 @@ _NOTICE_SECONDS = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How long the run and each of its cells may take, and how it is ended."""
+    """How long the run and each of its cells may take, how it is ended, what it may put out."""
 
     run_seconds: float | None = None
     cell_seconds: float | None = None
     grace: Grace = field(default_factory=Grace)
+    outputs: OutputLimits = field(default_factory=OutputLimits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,8 @@ class Outcome:
 class Execution:
     """One run of one notebook.
 
-    ``connected`` is awaited once the kernel answers, before the first cell.
+    ``connected`` is awaited once the kernel answers, before the first cell. Where ``keeps`` says
+    so, the kernel of a failed run is not closed: that is the caller's then.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Execution:
         brake: Brake,
         connected: Callable[[], Awaitable[None]] | None = None,
         client_options: Mapping[str, Any] | None = None,
+        keeps: bool = False,
     ) -> None:
         self._manager = manager
         self._kernel = kernel
@@ -70,6 +76,7 @@ class Execution:
         self._brake = brake
         self._connected = connected
         self._client_options = dict(client_options or {})
+        self._keeps = keeps
         self._outputs = Outputs(tell)
         self._outcome = Outcome()
         self._cell: int | None = None
@@ -85,7 +92,8 @@ class Execution:
             return pool.submit(lambda: asyncio.run(self.execute())).result()
 
     async def execute(self) -> Outcome:
-        """Run it to its end, or to what the brake asks for; the kernel is gone afterwards."""
+        """Run it to its end, or to what the brake asks for; the kernel is gone afterwards,
+        or kept."""
         saving = asyncio.ensure_future(self._manager.keep_saved())
         work = asyncio.ensure_future(self._work())
         try:
@@ -99,8 +107,15 @@ class Execution:
             saving.cancel()
             work.cancel()
             await asyncio.wait({work})
-            await self._kernel.close()
+            await self._let_go()
         return self._outcome
+
+    async def _let_go(self) -> None:
+        is_kept = self._keeps and self._outcome.state is State.FAILED
+        if is_kept and await self._kernel.exit_code() is None:
+            self._kernel.hang_up()
+        else:
+            await self._kernel.close()
 
     async def _work_or_brake(self, work: asyncio.Future[None]) -> None:
         stop = asyncio.ensure_future(self._brake.wait())
@@ -137,10 +152,12 @@ class Execution:
 
     async def _start_kernel(self) -> None:
         kernel = self._kernel
+        faults.reach("runner.before_kernel")
         await kernel.launch()
+        faults.reach("runner.after_kernel")
         started = {"name": kernel.name, "pid": kernel.pid, "tier": "cold"}
         self._tell(EventType.KERNEL_STARTED, started)
-        self._tell(EventType.CELLS_PLANNED, truth.plan(self._manager.nb))
+        self._tell(EventType.CELLS_PLANNED, executed_notebook.plan(self._manager.nb))
         await kernel.connect()
         self._manager.nb.metadata["language_info"] = kernel.info.get("language_info", {})
         if self._connected is not None:
@@ -148,16 +165,22 @@ class Execution:
 
     async def _run_cells(self) -> None:
         client = CellClient(
-            self._manager, self._kernel, self._outputs, log=logger, **self._client_options
+            self._manager,
+            self._kernel,
+            self._outputs,
+            Budget(self._limits.outputs),
+            log=logger,
+            **self._client_options,
         )
         client.reset_execution_trackers()
-        for index, cell in truth.own_cells(self._manager.nb):
+        for index, cell in executed_notebook.own_cells(self._manager.nb):
             if self._brake.pulled:
                 break
-            if not truth.runs(cell):
+            if not executed_notebook.runs(cell):
                 self._manager.pass_by(cell)
             elif not await self._run_cell(client, cell, index):
                 break
+            faults.reach("runner.between_cells")
         client.set_widgets_metadata()
 
     async def _run_cell(self, client: CellClient, cell: Any, index: int) -> bool:
@@ -179,7 +202,7 @@ class Execution:
     async def _goes_on_after(self, client: CellClient, cell: Any, index: int) -> bool:
         """Run one cell. False, and mostly an outcome, where it is the last that may run."""
         try:
-            await client.async_execute_cell(cell, index)
+            await client.run_cell(cell, index)
         except CellExecutionError as error:
             if not problems.is_clean_exit(error):
                 self._conclude(State.FAILED, problems.raised(error, cell, index), error)

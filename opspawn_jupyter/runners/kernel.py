@@ -17,8 +17,9 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
-from opspawn_jupyter.model.work import Grace
+from opspawn_jupyter.model.work import TASK_VARIABLE, Grace
 from opspawn_jupyter.runners import processes, sockets
+from opspawn_jupyter.runners.iopub import BoundedChannel
 
 #: How often a process is looked at while its end is waited for.
 _POLL_SECONDS = 0.01
@@ -29,10 +30,20 @@ _LONGEST_DIRECTORY = 80
 
 
 class Kernel:
-    """A kernel that is started once and stopped once. Belongs to one event loop."""
+    """A kernel that is started once and stopped once. Belongs to one event loop.
+
+    ``is_alone`` says that this process exists for this kernel only: whatever hangs on it in the
+    end came from the kernel, and goes with it.
+    """
 
     def __init__(
-        self, name: str, *, grace: Grace, cwd: str | None = None, env: Mapping[str, str]
+        self,
+        name: str,
+        *,
+        grace: Grace,
+        cwd: str | None = None,
+        env: Mapping[str, str],
+        is_alone: bool = False,
     ) -> None:
         self.name = name
         self.manager = AsyncKernelManager(kernel_name=name, context=_context())
@@ -44,14 +55,16 @@ class Kernel:
         self._grace = grace
         self._cwd = cwd
         self._env = dict(env)
-        self._directory = sockets.private_directory()
+        self._is_alone = is_alone
+        self._directory: Path | None = None
         self._exit_code: int | None = None
 
     async def launch(self) -> None:
         """Start the process. Raises ``NoSuchKernel``, or ``OSError`` where it cannot be run."""
         manager = self.manager
-        manager.connection_file = str(self._directory / "kernel.json")
-        manager.transport = _transport(self.spec.argv, self._directory)
+        directory = self._directory = sockets.private_directory()
+        manager.connection_file = str(directory / "kernel.json")
+        manager.transport = _transport(self.spec.argv, directory)
         in_memory = ["--HistoryManager.hist_file=:memory:"] if manager.ipykernel else []
         await manager.start_kernel(extra_arguments=in_memory, cwd=self._cwd, env=self._env)
         self.pid = getattr(manager.provisioner, "pid", None) or 0
@@ -64,6 +77,7 @@ class Kernel:
         channel; here each message is told apart by its parent instead.
         """
         client = self.manager.client(context=self.manager.context)
+        client.iopub_channel_class = BoundedChannel
         client.start_channels(stdin=False, hb=False)
         client.allow_stdin = False
         self.client = client
@@ -134,6 +148,8 @@ class Kernel:
         """Kill what is left, whatever group it moved to, and orphans that came to us."""
         if self.pid:
             processes.kill_session(self.pid, family)
+        if self._is_alone:
+            processes.kill(processes.descendants(os.getpid()))
 
     async def _ended(self, seconds: float) -> bool:
         deadline = asyncio.get_running_loop().time() + seconds
@@ -143,16 +159,28 @@ class Kernel:
             await asyncio.sleep(_POLL_SECONDS)
         return True
 
+    @property
+    def connection_file(self) -> Path:
+        """Where others find how to reach it, once it was launched."""
+        return Path(self.manager.connection_file)
+
+    def hang_up(self) -> None:
+        """Leave it to others to talk to. After this, another event loop may ``close`` it."""
+        if self.client is not None:
+            self.client.stop_channels()
+            self.client = None
+        self.manager.context.destroy(linger=0)
+        self.is_ready = False
+
     async def close(self) -> None:
         """Stop it if need be, and remove its sockets and files."""
         try:
             await self.stop()
-            if self.client is not None:
-                self.client.stop_channels()
+            self.hang_up()
             await self.manager.cleanup_resources()
-            self.manager.context.destroy(linger=0)
         finally:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            if self._directory is not None:
+                shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def death(exit_code: int | None) -> DeadKernelError:
@@ -198,5 +226,5 @@ def kernel_environment(
         for name, value in base.items()
         if name not in _TOKENS and not name.startswith("JPY_")
     }
-    own = {"OPSPAWN_TASK_ID": task_id, "OPSPAWN_RUN_DIRECTORY": str(run_directory)}
+    own = {TASK_VARIABLE: task_id, "OPSPAWN_RUN_DIRECTORY": str(run_directory)}
     return {**kept, **own}

@@ -8,16 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from opspawn_jupyter import faults
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookSpec
 from opspawn_jupyter.model.run_directory import RunDirectory
-from opspawn_jupyter.model.states import OUTCOME_EVENTS, State
-from opspawn_jupyter.model.task import Policy
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
 from opspawn_jupyter.model.work import Assignment, Grace
 from opspawn_jupyter.ports import Reporter
 from opspawn_jupyter.runners import environment, markers, prepare, problems
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
+from opspawn_jupyter.runners.keeper import Keeper, keeping_seconds
 from opspawn_jupyter.runners.kernel import Kernel, kernel_environment
 from opspawn_jupyter.runners.saving import SavingManager
 
@@ -46,18 +47,27 @@ class NotebookRunner:
             _tell_outcome(reporter, Outcome(state=State.FAILED, problem=problem))
             return
         kernel = self._kernel(assignment, spec, files)
+        keeper = Keeper(kernel, brake, keeping_seconds(assignment, spec))
         execution = Execution(
             manager,
             kernel,
             tell=reporter.tell,
-            limits=self._limits(assignment.policy),
+            limits=self._limits(assignment),
             brake=brake,
             connected=partial(environment.record, kernel, files.environment),
+            keeps=keeper.is_wanted,
         )
         manager.notebook_start()
         outcome = execution.run()
         _complete(manager, outcome)
+        is_kept = keeper.is_wanted and outcome.state is State.FAILED
+        if is_kept:
+            reporter.tell(EventType.KERNEL_KEPT, keeper.facts())
+        faults.reach("runner.before_outcome")
         _tell_outcome(reporter, outcome)
+        faults.reach("runner.after_outcome")
+        if is_kept:
+            keeper.keep()
 
     def _kernel(self, assignment: Assignment, spec: NotebookSpec, files: RunDirectory) -> Kernel:
         return Kernel(
@@ -67,13 +77,15 @@ class NotebookRunner:
             env=kernel_environment(
                 os.environ, task_id=assignment.task_id, run_directory=files.path.absolute()
             ),
+            is_alone=True,
         )
 
-    def _limits(self, policy: Policy) -> Limits:
+    def _limits(self, assignment: Assignment) -> Limits:
         return Limits(
-            run_seconds=policy.timeout_seconds,
-            cell_seconds=policy.cell_timeout_seconds,
+            run_seconds=assignment.policy.timeout_seconds,
+            cell_seconds=assignment.policy.cell_timeout_seconds,
             grace=self._grace,
+            outputs=assignment.output_limits,
         )
 
 

@@ -41,9 +41,10 @@ class Outputs:
         self._text.append(text)
         self._flush_soon()
 
-    def show(self, index: int, output: Mapping[str, Any]) -> None:
-        """Any other output."""
-        self._event({"index": index, "output": bounded(output)})
+    def show(self, index: int, output: Mapping[str, Any], display_id: str | None = None) -> None:
+        """Any other output. A later ``update`` of its display id takes its place."""
+        data: dict[str, Any] = {"index": index, "output": bounded(output)}
+        self._event(data if display_id is None else {**data, "display_id": display_id})
 
     def clear(self, index: int) -> None:
         """What the cell has shown so far is gone."""

@@ -26,6 +26,25 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
+def marked(name: str, value: str) -> list[psutil.Process]:
+    """Every process that was started with this environment variable, but for ourselves.
+
+    Finds what no process tree shows any more: children of a process that is gone.
+    """
+    return [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid() and _carries(process, name, value)
+    ]
+
+
+def _carries(process: psutil.Process, name: str, value: str) -> bool:
+    try:
+        return bool(process.environ().get(name) == value)
+    except (psutil.Error, OSError):  # gone, or another user's
+        return False
+
+
 def signal_group(leader: int, signum: int) -> None:
     """Signal the process group that this process leads, or led; nothing where none is left."""
     with suppress(ProcessLookupError, PermissionError):

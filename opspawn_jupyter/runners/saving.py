@@ -8,6 +8,7 @@ in between by ``keep_saved``: atomically, and so seldom that saving stays under 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,15 @@ import nbformat
 from papermill.engines import NotebookExecutionManager
 from papermill.iorw import papermill_io
 
-from opspawn_jupyter import files
+from opspawn_jupyter import faults, files
+from opspawn_jupyter.model import executed_notebook
 from opspawn_jupyter.model.states import CellState
-from opspawn_jupyter.runners import truth
+
+_log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
+#: Pauses before the last save is tried again, where the disk is full.
+_LAST_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 _SHORTEST_INTERVAL_SECONDS = 2.0
 #: Time between saves in terms of the time that one takes: 5 % at most.
 _INTERVAL_PER_SAVE = 20
@@ -51,6 +56,7 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
     def write(self) -> None:
         """Save the notebook now."""
         started = time.monotonic()
+        faults.reach("runner.before_save")
         if self._target is None:
             super().save()  # nowhere, a remote store or a pipe: papermill's own writers
         else:
@@ -65,32 +71,39 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._changed and time.monotonic() >= self._due:
-                self.write()
+                self._try_to_write()
+
+    def _try_to_write(self) -> None:
+        try:
+            self.write()
+        except OSError as failure:  # the run goes on; there may be room again by its end
+            _log.warning("notebook not saved reason=%s", failure)
+            self._due = time.monotonic() + _SHORTEST_INTERVAL_SECONDS
 
     def notebook_start(self, **options: Any) -> None:
         """Clear what an earlier run left, save in cells that are not to run, and save."""
         kept = {
             index: (cell.outputs, cell.execution_count)
-            for index, cell in truth.code_cells(self.nb)
-            if truth.is_skipped(cell)  # `jupyter execute` leaves them as they are
+            for index, cell in executed_notebook.code_cells(self.nb)
+            if executed_notebook.is_skipped(cell)  # `jupyter execute` leaves them as they are
         }
         super().notebook_start(**options)
-        for index, cell in truth.code_cells(self.nb):
+        for index, cell in executed_notebook.code_cells(self.nb):
             cell.outputs, cell.execution_count = kept.get(index, ([], None))
-            truth.set_state(cell, CellState.NOT_RUN, None)
+            executed_notebook.set_state(cell, CellState.NOT_RUN, None)
         self.write()
 
     def begin(self, cell: Any, index: int) -> None:
         """The cell runs from now."""
         self.cell_start(cell, index)
-        truth.set_state(cell, CellState.RUNNING, None)
+        executed_notebook.set_state(cell, CellState.RUNNING, None)
 
     def end(self, cell: Any, index: int, state: CellState, seconds: float) -> None:
         """The cell has ended so."""
         if state is not CellState.SUCCESS:
             self.cell_exception(cell, cell_index=index)
         self.cell_complete(cell, index)
-        truth.set_state(cell, state, seconds)
+        executed_notebook.set_state(cell, state, seconds)
 
     def pass_by(self, cell: Any) -> None:
         """The cell is one that does not run: text, nothing, or tagged so."""
@@ -106,6 +119,18 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
         times["end_time"] = self.end_time.isoformat()
         times["duration"] = (self.end_time - self.start_time).total_seconds()
         self.cleanup_pbar()
+        self._write_at_last()
+
+    def _write_at_last(self) -> None:
+        """Save, patiently: hours of work are in it. Raises ``OSError``."""
+        for pause in _LAST_PAUSES_SECONDS:
+            try:
+                self.write()
+            except OSError as failure:
+                _log.warning("notebook not saved reason=%s", failure)
+                time.sleep(pause)
+            else:
+                return
         self.write()
 
 

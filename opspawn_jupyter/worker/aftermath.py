@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 import psutil
 
-from opspawn_jupyter import files
+from opspawn_jupyter.model import executed_notebook
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Problem, Task
-from opspawn_jupyter.runners import processes, sockets, truth
+from opspawn_jupyter.model.work import TASK_VARIABLE
+from opspawn_jupyter.runners import processes, sockets
 
 _log = logging.getLogger(__name__)
 
 
-def clean_up(runner_pid: int, started_kernel: psutil.Process | None) -> None:
+def clean_up(task_id: str, runner_pid: int, started_kernel: psutil.Process | None) -> None:
     """End the kernel with all that it started, and remove its files."""
     if started_kernel is not None and _is_ours(started_kernel):
         processes.kill_session(started_kernel.pid)
+    # A kernel that died first leaves children that belong to nobody.
+    processes.kill(processes.marked(TASK_VARIABLE, task_id))
     sockets.forget(runner_pid)
 
 
@@ -31,13 +33,8 @@ def _is_ours(process: psutil.Process) -> bool:
 
 def settle_notebook(directory: RunDirectory, task: Task, outcome: State) -> None:
     """Make the executed notebook say what became of its cells, as far as it was written."""
-    known = {cell.index: cell.state for cell in task.cells}
     try:
-        notebook = json.loads(directory.output.read_bytes())
-        truth.settle(notebook, known, outcome, now())
-        files.write_atomic(directory.output, json.dumps(notebook, indent=1).encode())
-    except FileNotFoundError:
-        return  # it died before the first save
+        executed_notebook.settle_file(directory.output, task, outcome, now())
     except (OSError, ValueError):
         _log.exception("executed notebook cannot be settled task_id=%s", task.id)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from opspawn_jupyter import faults
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.run_directory import RunDirectory
@@ -21,6 +22,7 @@ from opspawn_jupyter.runners import processes
 from opspawn_jupyter.runners.brake import Stop
 from opspawn_jupyter.worker import aftermath, channel, child
 from opspawn_jupyter.worker.history import History
+from opspawn_jupyter.worker.kept import Kept
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.outbox import Outbox
 
@@ -46,6 +48,8 @@ class Attempt:
         self._writer: asyncio.StreamWriter | None = None
         self._runner: psutil.Process | None = None
         self._kernel: psutil.Process | None = None
+        self._process: BaseProcess | None = None
+        self._is_keeping = False
         self._forced: Stop | None = None
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -60,10 +64,30 @@ class Attempt:
         finally:
             for timer in self._timers:
                 timer.cancel()
-            self._kill()
+            if self.kept is None:
+                self._kill()
         if not self._history.task.state.is_final:
             await self._conclude(exit_code)
+        elif self._history.task.state is State.CRASHED:
+            await self._settle_notebook(State.CRASHED)  # its runner may have been unable to
         self._history.close()
+
+    @property
+    def kept(self) -> Kept | None:
+        """The kernel that stays behind, where one does; for the caller to look after."""
+        if self._process is None or self._writer is None or not self._has_left_a_kernel:
+            return None
+        return Kept(
+            task=self._history.task,
+            process=self._process,
+            runner=self._runner,
+            kernel=self._kernel,
+            writer=self._writer,
+        )
+
+    @property
+    def _has_left_a_kernel(self) -> bool:
+        return self._is_keeping and self._history.task.state.is_final and self._forced is None
 
     def cancel(self) -> None:
         """Have the run cancelled; its outcome follows."""
@@ -82,6 +106,8 @@ class Attempt:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await self._launcher.start(child.main, self.assignment, theirs, self._grace)
+        self._process = process
+        faults.reach("worker.after_start")
         with suppress(psutil.NoSuchProcess):
             self._runner = psutil.Process(process.pid)
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=channel.LINE_LIMIT)
@@ -93,7 +119,10 @@ class Attempt:
         try:
             await self._listen(reader)
         finally:
-            self._writer.close()
+            if not self._has_left_a_kernel:
+                self._writer.close()
+        if self._has_left_a_kernel:
+            return None
         return await self._exit_code(process)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
@@ -101,11 +130,14 @@ class Attempt:
             async for line in reader:
                 if line.endswith(b"\n"):
                     self._hear(channel.parse(line))
+                if self._has_left_a_kernel:
+                    return
 
     def _hear(self, event: ReportedEvent) -> None:
         if event.type is EventType.KERNEL_STARTED:
             with suppress(psutil.NoSuchProcess):
                 self._kernel = psutil.Process(event.data["pid"])
+        self._is_keeping = self._is_keeping or event.type is EventType.KERNEL_KEPT
         self._history.add(event)
 
     async def _exit_code(self, process: BaseProcess) -> int | None:
@@ -117,6 +149,7 @@ class Attempt:
 
     async def _conclude(self, exit_code: int | None) -> None:
         """The runner is dead and has told no outcome: do it in its place."""
+        self._is_keeping = False
         task = self._history.task
         problem = aftermath.runner_death(exit_code, task)
         state = State.CRASHED
@@ -126,10 +159,15 @@ class Attempt:
                 name=state.value, message=self._forced.message, cell_index=problem.cell_index
             )
         runner_pid = self._runner.pid if self._runner else 0
-        await asyncio.to_thread(aftermath.clean_up, runner_pid, self._kernel)
-        directory = RunDirectory(Path(self.assignment.run_directory))
-        await asyncio.to_thread(aftermath.settle_notebook, directory, task, state)
+        await asyncio.to_thread(
+            aftermath.clean_up, self.assignment.task_id, runner_pid, self._kernel
+        )
+        await self._settle_notebook(state)
         self._tell(OUTCOME_EVENTS[state], {"error": wire.encode(problem)})
+
+    async def _settle_notebook(self, state: State) -> None:
+        directory = RunDirectory(Path(self.assignment.run_directory))
+        await asyncio.to_thread(aftermath.settle_notebook, directory, self._history.task, state)
 
     def _limit(self) -> None:
         """Step in where the runner does not hold the task's own limit."""

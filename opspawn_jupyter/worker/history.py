@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from opspawn_jupyter import faults
 from opspawn_jupyter.errors import IllegalTransition
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.clock import now
@@ -58,7 +59,9 @@ class History:
             return
         try:
             if event.type.is_durable:
+                faults.reach("worker.before_journal")
                 self._record.journal(event)
+                faults.reach("worker.after_journal")
                 self._record.summarise(self.task)
             self._record.log(event, self.task)
         except OSError:
@@ -85,6 +88,7 @@ def _queued(assignment: Assignment) -> Task:
         policy=assignment.policy,
         run_directory=assignment.run_directory,
         created_at=now(),
+        attempt=assignment.attempt - 1,
     )
 
 

@@ -20,7 +20,6 @@ _REPORT_BYTES = 4 << 20
 class _Waiting:
     """One attempt's events, oldest first, each with its size."""
 
-    attempt: int
     events: deque[tuple[ReportedEvent, int]] = field(default_factory=deque)
     passing_bytes: int = 0
 
@@ -29,15 +28,17 @@ class Outbox:
     """Keeps durable events until they are delivered, and the newest of the others."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, _Waiting] = {}
-        self._sending: dict[str, list[tuple[ReportedEvent, int]]] = {}
+        #: By task id and attempt: the next attempt can begin here before the end of the last one
+        #: is known to be delivered, because the server's answer to that was lost.
+        self._waiting: dict[tuple[str, int], _Waiting] = {}
+        self._sending: dict[tuple[str, int], list[tuple[ReportedEvent, int]]] = {}
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
 
     def add(self, task_id: str, attempt: int, event: ReportedEvent) -> None:
         """Take an event of this attempt, later than all before."""
-        waiting = self._waiting.setdefault(task_id, _Waiting(attempt))
+        waiting = self._waiting.setdefault((task_id, attempt), _Waiting())
         size = len(json.dumps(wire.encode(event.data)))
         waiting.events.append((event, size))
         if not event.type.is_durable:
@@ -58,7 +59,7 @@ class Outbox:
         """What to deliver next; ``delivered`` or ``put_back`` must follow."""
         room = _REPORT_BYTES
         reports = []
-        for task_id, waiting in self._waiting.items():
+        for key, waiting in self._waiting.items():
             taken: list[tuple[ReportedEvent, int]] = []
             while waiting.events and room > 0:
                 event, size = waiting.events.popleft()
@@ -66,21 +67,22 @@ class Outbox:
                 room -= size
                 taken.append((event, size))
             if taken:
-                self._sending[task_id] = taken
+                self._sending[key] = taken
                 events = tuple(event for event, _ in taken)
-                reports.append(Report(task_id=task_id, attempt=waiting.attempt, events=events))
+                task_id, attempt = key
+                reports.append(Report(task_id=task_id, attempt=attempt, events=events))
         return ReportRequest(reports=tuple(reports))
 
     def delivered(self) -> None:
         """The server has all that was collected last."""
         self._sending.clear()
-        self._waiting = {task: one for task, one in self._waiting.items() if one.events}
+        self._waiting = {key: one for key, one in self._waiting.items() if one.events}
         self._note_emptiness()
 
     def put_back(self) -> None:
         """What was collected last may be lost: keep it for later."""
-        for task_id, taken in self._sending.items():
-            waiting = self._waiting[task_id]
+        for key, taken in self._sending.items():
+            waiting = self._waiting[key]
             waiting.events.extendleft(reversed(taken))
             waiting.passing_bytes += sum(size for event, size in taken if not event.type.is_durable)
             _forget_oldest(waiting)
@@ -88,14 +90,15 @@ class Outbox:
 
     def forget(self, task_id: str) -> None:
         """Nobody wants to hear of this task."""
-        self._waiting.pop(task_id, None)
-        self._sending.pop(task_id, None)
+        for key in [key for key in self._waiting if key[0] == task_id]:
+            del self._waiting[key]
+            self._sending.pop(key, None)
         self._note_emptiness()
 
     @property
     def attempts(self) -> Mapping[str, int]:
-        """Attempt by task id, of all tasks with something undelivered."""
-        return {task_id: waiting.attempt for task_id, waiting in self._waiting.items()}
+        """Attempt by task id, of all tasks with something undelivered; the last one of each."""
+        return dict(sorted(self._waiting))
 
     def _note_emptiness(self) -> None:
         if not self._waiting:

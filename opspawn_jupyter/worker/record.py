@@ -7,10 +7,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter import files
-from opspawn_jupyter.model import wire
+from opspawn_jupyter.model import summary, wire
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
 from opspawn_jupyter.model.task import Task
@@ -19,11 +19,6 @@ from opspawn_jupyter.model.work import ReportedEvent
 _SUMMARY_SECONDS = 1.0
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
-#: What of a task its summary tells.
-_SUMMARISED = (
-    "id", "name", "kind", "state", "attempt", "started_at", "finished_at", "cells", "outputs",
-    "error",
-)  # fmt: skip
 
 
 class Record:
@@ -34,6 +29,7 @@ class Record:
         self._directory = directory
         self._attempt = attempt
         self._journal = _append_to(directory.events)
+        _end_line(directory.events, self._journal)
         self._log = _append_to(directory.log)
         self._summary_due = 0.0
         self._is_mid_line = False
@@ -59,10 +55,7 @@ class Record:
         if not task.state.is_final and now < self._summary_due:
             return
         self._summary_due = now + _SUMMARY_SECONDS
-        whole = wire.encode(task)
-        summary = {name: whole[name] for name in _SUMMARISED}
-        text = wire.to_json({**summary, "duration_seconds": task.duration_seconds})
-        files.write_atomic(self._directory.summary, text.encode() + b"\n")
+        summary.write(self._directory, task)
 
     def close(self) -> None:
         """Close the files."""
@@ -127,6 +120,15 @@ def _plain(output: Mapping[str, Any]) -> str:
     if output.get("output_type") == "error":
         return _ANSI.sub("", "\n".join(output["traceback"]))
     return str(output.get("data", {}).get("text/plain", ""))
+
+
+def _end_line(path: Path, descriptor: int) -> None:
+    """A worker that was killed at an earlier attempt may have left half a line."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        if file.read() not in (b"", b"\n"):
+            _write(descriptor, b"\n")
 
 
 def _append_to(path: os.PathLike[str]) -> int:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import psutil
 
-from opspawn_jupyter import files
+from opspawn_jupyter import faults, files
 from opspawn_jupyter.model.work import Assignment, Grace, ReportAnswer, TakeAnswer, TakeRequest
 from opspawn_jupyter.runners import sockets
 from opspawn_jupyter.version import __version__
 from opspawn_jupyter.worker.attempt import Attempt
+from opspawn_jupyter.worker.kept import KeptKernels
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.link import Link
 from opspawn_jupyter.worker.outbox import Outbox
@@ -49,8 +50,13 @@ class Worker:
         self._settings = settings
         self._outbox = Outbox()
         self._launcher = Launcher()
+        self._kept = KeptKernels(
+            settings.state_directory / "kernels", self._launcher, settings.grace
+        )
         self._link = Link(settings.state_directory, settings.worker_id)
         self._attempts: dict[str, Attempt] = {}
+        #: Next attempts of tasks whose last one is still being cleared away.
+        self._next: dict[str, Assignment] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._told_to_cancel: set[str] = set()
         self._slot_freed = asyncio.Event()
@@ -76,6 +82,7 @@ class Worker:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
+            await self._kept.close()
             self._link.close()
             self._launcher.close()
             record.unlink(missing_ok=True)
@@ -120,7 +127,8 @@ class Worker:
 
     def _request(self) -> TakeRequest:
         running = {task_id: one.assignment.attempt for task_id, one in self._attempts.items()}
-        held = {**self._outbox.attempts, **running}
+        coming = {task_id: assignment.attempt for task_id, assignment in self._next.items()}
+        held = {**self._outbox.attempts, **running, **coming}
         self._told_to_cancel &= held.keys()
         free = 0 if self._is_dismissed else self._settings.slots - len(running)
         return TakeRequest(
@@ -131,8 +139,15 @@ class Worker:
         )
 
     def _start(self, assignment: Assignment) -> None:
-        if assignment.task_id in self._attempts or self._is_ending.is_set():
+        if self._is_ending.is_set():
             return
+        earlier = self._attempts.get(assignment.task_id)
+        if earlier is not None:
+            if earlier.assignment.attempt < assignment.attempt:
+                self._next[assignment.task_id] = assignment
+            return
+        faults.reach("worker.before_start")
+        self._told_to_cancel.discard(assignment.task_id)  # that was said of an earlier attempt
         attempt = Attempt(
             assignment,
             worker_id=self._settings.worker_id,
@@ -150,16 +165,21 @@ class Worker:
         _log.info("task started task_id=%s", task_id)
         try:
             await attempt.run()
+            if attempt.kept is not None:
+                self._kept.add(attempt.kept, attempt.assignment.keeping.kernels)
         except Exception:  # a fault of ours must not take the other tasks along
             _log.exception("attempt broke task_id=%s", task_id)
         finally:
             del self._attempts[task_id]
+            if task_id in self._next:
+                self._start(self._next.pop(task_id))
             self._slot_freed.set()
         _log.info("task ended task_id=%s", task_id)
 
     def _cancel(self, task_ids: Iterable[str]) -> None:
         for task_id in task_ids:
             self._told_to_cancel.add(task_id)
+            self._next.pop(task_id, None)
             if task_id in self._attempts:
                 self._attempts[task_id].cancel()
 
@@ -174,6 +194,7 @@ class Worker:
             except BaseException:
                 self._outbox.put_back()
                 raise
+            faults.reach("worker.before_delivered")
             self._outbox.delivered()
             self._drop(answer.unknown)
             await asyncio.sleep(_REPORT_PAUSE_SECONDS)  # gathers what comes meanwhile
@@ -192,7 +213,7 @@ class Worker:
             await self._say_farewell()
 
     def _may_leave(self) -> bool:
-        if self._attempts:
+        if self._attempts or (self._kept.count and not self._is_ending.is_set()):
             return False
         if self._is_ending.is_set():
             return True

@@ -16,17 +16,18 @@ import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
+from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.model.task import Policy
-from opspawn_jupyter.model.work import Assignment, Grace, ReportedEvent
+from opspawn_jupyter.model.work import Assignment, Grace, OutputLimits, ReportedEvent
 from opspawn_jupyter.worker.attempt import Attempt
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.outbox import Outbox
 
 DEADLINE_SECONDS = 60.0
 QUICK = Grace(interrupt_seconds=1.0, terminate_seconds=2.0)
-TASK_ID = "0193-runner-test"
+#: By its id the processes of a run are found, also those of another run of these tests.
+TASK_ID = f"0193-runner-test-{os.getpid()}"
 
 
 class Listener(Outbox):
@@ -161,6 +162,7 @@ def assignment(
     kernel: str = "python3",
     language: str = "python",
     parameters: dict[str, Any] | None = None,
+    **more: Any,
 ) -> Assignment:
     spec = {
         "notebook": "source.ipynb",
@@ -179,6 +181,7 @@ def assignment(
         policy=policy or Policy(),
         run_directory=str(directory.path),
         root_directory=str(root),
+        **more,
     )
 
 
@@ -468,7 +471,7 @@ def test_a_large_output_is_whole_in_the_notebook_and_short_in_events(run: Run) -
 
 def test_thousands_of_displays_arrive(run: Run) -> None:
     """zmq drops messages beyond a thousand in silence where it is not told otherwise."""
-    ran = run("for n in range(3000): display(n)")
+    ran = run("for n in range(3000): display(n)", output_limits=OutputLimits(cell_outputs=5_000))
 
     assert len(ran.code[0].outputs) == 3000
 

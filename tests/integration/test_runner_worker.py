@@ -19,9 +19,9 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.model.task import Policy
 from opspawn_jupyter.model.work import (
     Assignment,
     Report,

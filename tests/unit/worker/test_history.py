@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import EventType, State
-from opspawn_jupyter.model.task import Policy
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.worker.history import History
 from opspawn_jupyter.worker.outbox import Outbox

@@ -73,3 +73,16 @@ def test_a_task_that_nobody_knows_is_forgotten() -> None:
     outbox.forget("t")
 
     assert outbox.attempts == {}
+
+
+def test_attempts_of_one_task_are_kept_apart() -> None:
+    """The server's answer to the last report of an attempt can be lost; the next attempt's
+    events must not travel under the earlier one's number."""
+    outbox = Outbox()
+    outbox.add("t", 1, durable(1))
+    outbox.add("t", 2, durable(1))
+
+    reports = outbox.collect().reports
+
+    assert [(report.attempt, len(report.events)) for report in reports] == [(1, 1), (2, 1)]
+    assert outbox.attempts == {"t": 2}
