@@ -3,6 +3,7 @@
 #   make demo       run the quick start against a real Jupyter Server, in the terminal
 #   make lab        open JupyterLab on the quick start
 #   make test       run the tests (what this machine cannot run is left out, and named)
+#   make chaos      break servers, workers and kernels hundreds of times (takes an hour)
 #   make check      everything that CI checks: lint, format, types, layers, docs, tests, coverage
 #   make docs       write the generated parts of the documentation
 #   make pictures   make the pictures of the documentation from a real JupyterLab
@@ -24,7 +25,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test check lint types layers coverage wheel docs pictures clean
+.PHONY: help demo lab test chaos check lint types layers coverage wheel docs pictures clean
 
 help:
 	@sed -n 's/^#  *make /  make /p' $(MAKEFILE_LIST)
@@ -37,6 +38,9 @@ lab: $(VENV)/.lab
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/.dev
+	OPSPAWN_CHAOS_LONG=1 $(BIN)/python -m pytest tests/chaos tests/integration/test_runner_output.py $(ARGS)
 
 check: lint types layers coverage
 

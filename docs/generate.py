@@ -24,14 +24,15 @@ DOCS = Path(__file__).resolve().parent
 _MARKED = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
 #: What the layers of the import contract are for, from the top.
-LAYERS = ("roots", "verbs", "adapters", "seams", "words", "ground")
+LAYERS = ("roots", "verbs", "adapters", "tools", "seams", "words", "ground")
 
 #: What each event carries in ``data``.
 EVENT_DATA: Mapping[EventType, str] = {
     EventType.SUBMITTED: "`kind`, `name`, `spec`, `policy`, `labels`, `run_directory`, "
-    "`submitted_by`, `idempotency_key`",
+    "`submitted_by`, `idempotency_key`, `on_success`, `on_failure`, `pinned`, `retry_of`",
     EventType.QUEUED: "",
     EventType.STARTED: "`worker`",
+    EventType.RETRYING: "`outcome` of the attempt, its `error`, and `retry_at`",
     EventType.CANCEL_REQUESTED: "`by`",
     EventType.SUCCEEDED: "",
     EventType.FAILED: "`error`",
@@ -41,10 +42,11 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.WITHDRAWN: "`error`",
     EventType.PRUNED: "`reason`, `by`, `size_bytes`, `files`: SHA-256 by path",
     EventType.KERNEL_STARTED: "`name`, `pid`, `tier`",
+    EventType.KERNEL_KEPT: "`id`, `connection_file`, `expires_at`, `kernel_name`, `pid`",
     EventType.CELLS_PLANNED: "`cells`: `index`, `id` and `title` of each code cell",
     EventType.CELL_STARTED: "`index`",
-    EventType.CELL_OUTPUT: "`index`, `output_number`, and `output` (as in the notebook format) "
-    "or `clear`",
+    EventType.CELL_OUTPUT: "`index`, `output_number`, and `output` (as in the notebook format, "
+    "with its `display_id` or, to replace that display, `update`) or `clear`",
     EventType.CELL_FINISHED: "`index`, `state`, `duration_seconds`, `execution_count`",
     EventType.STEP_OUTPUT: "`name`, `value`",
     EventType.STEP_PROGRESS: "`fraction`, `text`",

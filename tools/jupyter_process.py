@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,16 +96,38 @@ def jupyter_server(
 
     ``app`` is the module to run: ``jupyter_server`` or ``jupyterlab``.
     """
+    try:
+        server = start(root, home, app=app, arguments=arguments)
+        try:
+            yield server
+        finally:
+            stop(server.process)
+    finally:
+        end_all(home)
+
+
+def start(
+    root: Path,
+    home: Path,
+    *,
+    app: str = "jupyter_server",
+    arguments: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> JupyterProcess:
+    """A server that answers, for the caller to end. ``variables`` are added to its environment.
+
+    Raises ``RuntimeError`` where it does not come up.
+    """
     make_home(home)
     port, token = _free_port(), secrets.token_hex(16)
     command = [sys.executable, "-m", app, "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}", *arguments]
     if os.geteuid() == 0:
         command.append("--allow-root")
-    with (home / "server.log").open("wb") as log:
+    with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            env=environment(home) | {"JUPYTER_TOKEN": token},
+            env=environment(home) | {"JUPYTER_TOKEN": token} | dict(variables or {}),
             cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -116,10 +138,10 @@ def jupyter_server(
     )
     try:
         _await_answer(server)
-        yield server
-    finally:
-        _stop(process)
-        end_all(home)
+    except BaseException:
+        stop(process)
+        raise
+    return server
 
 
 def make_home(home: Path) -> None:
@@ -204,7 +226,8 @@ def _await_answer(server: JupyterProcess) -> None:
         time.sleep(0.1)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and after a while make it."""
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

@@ -78,6 +78,7 @@ class NotebookKind:
             language=language,
             working_directory=self._working_directory(request, source.path),
             source_sha256=hashlib.sha256(source.content).hexdigest(),
+            keep_on_failure=request.keep_on_failure,
         )
         return Prepared(
             name=source.path.stem if source.path else "cell",
