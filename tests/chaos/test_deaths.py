@@ -6,12 +6,11 @@ import signal
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.chaos.checks import check
 from tests.chaos.conftest import MakeWorld
-from tests.chaos.world import CHILD, World
+from tests.chaos.world import CHILD, World, living
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -22,14 +21,6 @@ DETECTION_SECONDS = 5.0
 def until(release: Path) -> str:
     """A cell that is at work until the file is there."""
     return f"while not os.path.exists({str(release)!r}): time.sleep(0.05)"
-
-
-def is_alive(process: psutil.Process) -> bool:
-    """A zombie is dead: init has only not yet asked how it ended."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_a_killed_server_costs_nothing(make_world: MakeWorld) -> None:
@@ -100,7 +91,7 @@ def test_a_killed_worker_is_noticed_and_leaves_nothing(make_world: MakeWorld) ->
     assert noticed < DETECTION_SECONDS
     assert [task["state"] for task in crashed] == ["crashed", "crashed"]
     assert [task["error"]["name"] for task in crashed] == ["WorkerDied", "WorkerDied"]
-    assert not [process for process in family if is_alive(process)]
+    assert not living(process.pid for process in family)
     assert world.ended(waiting)["state"] == "success"
     check(world)
 
