@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from opspawn_jupyter import errors
 from opspawn_jupyter.client.api import Api
@@ -65,14 +65,12 @@ async def follow(
 
 async def wait(api: Api, reference: str, timeout_seconds: float | None = None) -> Task:
     """The task once it has ended; as it stands when the time is over."""
-    try:
+    with suppress(TimeoutError):  # the caller sees by the task's state that it goes on
         async with asyncio.timeout(timeout_seconds):
             task = await api.task(reference)
             async with aclosing(follow(api, task.id, after=task.seq)) as events:
                 async for _ in events:
                     pass
-    except TimeoutError:
-        pass  # the caller sees by its state that it goes on
     return await api.task(reference)
 
 

@@ -91,8 +91,6 @@ class TakeAnswer:
     assignments: tuple[Assignment, ...] = ()
     #: Tasks to cancel.
     cancel: tuple[str, ...] = ()
-    #: The server is leaving for good: finish what runs, then exit.
-    dismissed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,6 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
         self._told_to_cancel: set[str] = set()
         self._slot_freed = asyncio.Event()
-        self._is_dismissed = False
         self._is_ending = asyncio.Event()
 
     async def run(self) -> None:
@@ -89,7 +88,6 @@ class Worker:
 
     def end(self) -> None:
         """End everything that runs, report it, and leave. What SIGTERM does."""
-        self._is_dismissed = True
         for attempt in self._attempts.values():
             attempt.abandon("The worker was told to end.")
         self._is_ending.set()
@@ -102,9 +100,6 @@ class Worker:
             for assignment in answer.assignments:
                 self._start(assignment)
             self._cancel(answer.cancel)
-            if answer.dismissed:
-                self._is_dismissed = True
-                await asyncio.sleep(1.0)  # it would say the same again at once
 
     async def _ask(self) -> TakeAnswer | None:
         """The server's answer; None where a slot became free while it was asked for none.
@@ -130,7 +125,7 @@ class Worker:
         coming = {task_id: assignment.attempt for task_id, assignment in self._next.items()}
         held = {**self._outbox.attempts, **running, **coming}
         self._told_to_cancel &= held.keys()
-        free = 0 if self._is_dismissed else self._settings.slots - len(running)
+        free = 0 if self._is_ending.is_set() else self._settings.slots - len(running)
         return TakeRequest(
             free_slots=max(0, free),
             held=held,
@@ -216,8 +211,6 @@ class Worker:
         if self._attempts or (self._kept.count and not self._is_ending.is_set()):
             return False
         if self._is_ending.is_set():
-            return True
-        if self._is_dismissed and not self._outbox.attempts:
             return True
         # What is not reported then lies in the journals, where a server looks for it.
         return self._link.lost_seconds > self._settings.lonely_seconds

@@ -45,7 +45,6 @@ class StandIn:
         self.state.mkdir()
         self.todo: list[Assignment] = []
         self.to_cancel: set[str] = set()
-        self.is_dismissing = False
         self.events: dict[str, list[ReportedEvent]] = {}
         self.takes: list[TakeRequest] = []
         self._token = ""
@@ -104,13 +103,6 @@ class StandIn:
         self.to_cancel.add(task_id)
         await self._notify()
 
-    async def dismiss(self) -> None:
-        """Return once the worker has understood."""
-        self.is_dismissing = True
-        await self._notify()
-        async with asyncio.timeout(DEADLINE_SECONDS), self._changed:
-            await self._changed.wait_for(lambda: self.takes[-1].free_slots == 0)
-
     async def take(self, request: TakeRequest) -> TakeAnswer:
         self.takes.append(request)
         await self._notify()
@@ -128,8 +120,8 @@ class StandIn:
     def _answer(self, request: TakeRequest) -> TakeAnswer | None:
         assignments = tuple(self.todo[: request.free_slots])
         cancel = tuple(self.to_cancel & request.held.keys() - set(request.cancelling))
-        if assignments or cancel or self.is_dismissing:
-            return TakeAnswer(assignments=assignments, cancel=cancel, dismissed=self.is_dismissing)
+        if assignments or cancel:
+            return TakeAnswer(assignments=assignments, cancel=cancel)
         return None
 
     async def report(self, request: ReportRequest) -> ReportAnswer:
@@ -372,22 +364,6 @@ def test_a_worker_that_is_told_to_end_reports_its_tasks(tmp_path: Path) -> None:
         crash = await server.heard(EventType.CRASHED)
         assert "told to end" in crash.data["error"]["message"]
         await gone(worker.pid, kernel.data["pid"])
-
-    tell_story(tmp_path, story)
-
-
-def test_a_dismissed_worker_finishes_what_runs_and_leaves(tmp_path: Path) -> None:
-    """A server that leaves for good does not cost a running task its result."""
-
-    async def story(server: StandIn, worker: Worker) -> None:
-        await server.submit("import time; time.sleep(1); print('done')")
-        await server.heard(EventType.CELL_STARTED)
-        await server.dismiss()
-        await server.submit("never", task_id="task-2")
-
-        await server.heard(EventType.SUCCEEDED)
-        await gone(worker.pid)
-        assert "task-2" not in server.events
 
     tell_story(tmp_path, story)
 
