@@ -12,6 +12,8 @@ import functools
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -30,27 +32,47 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="opspawn-client", daemon=True).start()
 
-    def run(self, work: Coroutine[Any, Any, R]) -> R:
-        """The coroutine's result. Ctrl-C ends the wait and cancels the coroutine."""
-        started = asyncio.run_coroutine_threadsafe(_start(work), self._loop).result()
+    def run(self, function: Callable[..., Coroutine[Any, Any, R]], *args: Any, **kwargs: Any) -> R:
+        """The result of the coroutine that ``function`` gives. Ctrl-C ends the wait, at whatever
+        moment it comes, and cancels the coroutine, or keeps it from beginning."""
+        call = _Call(lambda: function(*args, **kwargs))
         try:
-            return asyncio.run_coroutine_threadsafe(_finish(started), self._loop).result()
+            self._loop.call_soon_threadsafe(call.start)
+            return call.ended.result()
         except BaseException:
-            asyncio.run_coroutine_threadsafe(_cancel(started), self._loop).result()
+            self._loop.call_soon_threadsafe(call.cancel)
+            with suppress(BaseException):  # its own end; what is raised here is the caller's
+                call.ended.result(_CANCEL_TIMEOUT_SECONDS)
             raise
 
 
-async def _start(work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
-    return asyncio.create_task(work)
+class _Call(Generic[R]):
+    """One coroutine from its start to its end. All but ``ended`` belongs to the loop's thread."""
 
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, R]]) -> None:
+        self._begin = begin
+        self._task: asyncio.Task[R] | None = None
+        self.ended: Future[R] = Future()
 
-async def _finish(task: asyncio.Task[R]) -> R:
-    return await task
+    def start(self) -> None:
+        """Begin, unless it was cancelled before."""
+        if not self.ended.done():
+            self._task = asyncio.ensure_future(self._begin())
+            self._task.add_done_callback(self._end)
 
+    def cancel(self) -> None:
+        """Have it end soon; does nothing once it has ended."""
+        if self._task is not None:
+            self._task.cancel()
+        elif not self.ended.done():
+            self.ended.set_exception(asyncio.CancelledError())
 
-async def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.wait([task], timeout=_CANCEL_TIMEOUT_SECONDS)
+    def _end(self, task: asyncio.Task[R]) -> None:
+        problem = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if problem is None:
+            self.ended.set_result(task.result())
+        else:
+            self.ended.set_exception(problem)
 
 
 def loop_thread() -> LoopThread:
@@ -81,7 +103,7 @@ def blocking(
 
     @functools.wraps(method)
     def call(self: Blocking[A], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return loop_thread().run(method(self._twin, *args, **kwargs))
+        return loop_thread().run(method, self._twin, *args, **kwargs)
 
     return call
 
@@ -93,7 +115,7 @@ def chained(
 
     @functools.wraps(method)
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> S:
-        loop_thread().run(method(self._twin, *args, **kwargs))
+        loop_thread().run(method, self._twin, *args, **kwargs)
         return self
 
     return call
@@ -111,11 +133,11 @@ def iterating(
         try:
             while True:
                 try:
-                    yield loop.run(_next(items))
+                    yield loop.run(_next, items)
                 except StopAsyncIteration:
                     return
         finally:
-            loop.run(_close(items))
+            loop.run(_close, items)
 
     return call
 

@@ -73,7 +73,7 @@ def _handled(
 
     @wraps(method)
     def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> TaskHandle:
-        return TaskHandle(loop_thread().run(method(self._twin, *args, **kwargs)))
+        return TaskHandle(loop_thread().run(method, self._twin, *args, **kwargs))
 
     return call
 
