@@ -29,10 +29,12 @@ LAYERS = ("roots", "verbs", "adapters", "tools", "seams", "words", "ground")
 #: What each event carries in ``data``.
 EVENT_DATA: Mapping[EventType, str] = {
     EventType.SUBMITTED: "`kind`, `name`, `spec`, `policy`, `labels`, `run_directory`, "
-    "`submitted_by`, `idempotency_key`, `on_success`, `on_failure`, `pinned`, `retry_of`",
+    "`submitted_by`, `idempotency_key`, `on_success`, `on_failure`, `pinned`, `retry_of`, "
+    "`parent_id`, `step`",
     EventType.QUEUED: "",
     EventType.STARTED: "`worker`",
     EventType.RETRYING: "`outcome` of the attempt, its `error`, and `retry_at`",
+    EventType.WAITING: "`question`: id of what is asked",
     EventType.CANCEL_REQUESTED: "`by`",
     EventType.SUCCEEDED: "",
     EventType.FAILED: "`error`",
@@ -40,6 +42,8 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.CRASHED: "`error`",
     EventType.CANCELLED: "`error`",
     EventType.WITHDRAWN: "`error`",
+    EventType.SKIPPED: "`error`: its message is the reason",
+    EventType.REUSED: "`task_id` of the earlier task, and its `outputs`",
     EventType.PRUNED: "`reason`, `by`, `size_bytes`, `files`: SHA-256 by path",
     EventType.KERNEL_STARTED: "`name`, `pid`, `tier`",
     EventType.KERNEL_KEPT: "`id`, `connection_file`, `expires_at`, `kernel_name`, `pid`",

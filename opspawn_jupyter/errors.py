@@ -33,7 +33,8 @@
         ├── TaskFailed
         ├── TaskTimedOut
         ├── TaskCrashed
-        └── TaskCancelled
+        ├── TaskCancelled
+        └── TaskSkipped
 
 A class's docstring is its message: what happened and what to do. The offending
 value follows in ``repr``. ``code`` is stable; the server maps it to an HTTP
@@ -277,6 +278,12 @@ class TaskCancelled(TaskError):
     """The task was cancelled."""
 
     code = "task_cancelled"
+
+
+class TaskSkipped(TaskError):
+    """The task was not run."""
+
+    code = "task_skipped"
 
 
 def tree(root: type[OpspawnError] = OpspawnError) -> Iterator[type[OpspawnError]]:

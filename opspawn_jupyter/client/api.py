@@ -78,6 +78,7 @@ class Api:
             "kind": query.kind,
             "name": query.name,
             "label": [f"{name}:{value}" for name, value in query.labels.items()] or None,
+            "parent": query.parent,
             "dead": "true" if query.is_dead else None,
             "sort": query.sort,
             "limit": query.limit,

@@ -90,6 +90,7 @@ def _tasks(client: Client, options: Options) -> TaskPage:
         name=options.name,
         kind=options.kind,
         labels=options.labels,
+        parent=client.task(options.parent).id if options.parent else None,
         is_dead=options.dead,
         sort=options.sort,
         limit=options.limit,

@@ -32,6 +32,8 @@ _COLOURS: Mapping[str, str] = {
     "timed_out": "#7d4e00",
     "crashed": "#6639ba",
     "cancelled": _GREY,
+    "waiting": "#7d4e00",
+    "skipped": _GREY,
 }
 _BOX = (
     "border:1px solid rgba(128,128,128,.45);border-radius:6px;padding:8px 12px;margin:2px 0;"

@@ -17,6 +17,7 @@ _ERRORS: Mapping[State, type[errors.TaskError]] = {
     State.TIMED_OUT: errors.TaskTimedOut,
     State.CRASHED: errors.TaskCrashed,
     State.CANCELLED: errors.TaskCancelled,
+    State.SKIPPED: errors.TaskSkipped,
 }
 
 

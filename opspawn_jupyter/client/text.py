@@ -29,6 +29,8 @@ GLYPHS: Mapping[str, str] = {
     "timed_out": "⧗",
     "crashed": "✹",
     "cancelled": "⊘",
+    "waiting": "?",
+    "skipped": "↷",
 }
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LONGEST_VALUE = 60
@@ -119,6 +121,8 @@ def _now_line(task: Task) -> str:
     """What a running task is at, or until when another waits."""
     if task.due_at is not None:
         return due_line(task)
+    if task.state is State.WAITING:
+        return "waits for an answer: opspawn questions"
     if task.state is not State.RUNNING:
         return "cancelling" if task.cancel_requested and not task.state.is_final else ""
     cell = task.running_cell

@@ -66,7 +66,8 @@ def _move(task: Task, event: Draft) -> Task:
         _require(task, event, frozenset({State.RUNNING}))
         return task
     _require(task, event, transition.sources)
-    if transition.target is State.RETRYING and task.cancel_requested:
+    goes_on = transition.target in (State.RETRYING, State.WAITING)
+    if goes_on and task.cancel_requested:
         raise IllegalTransition(event.type.value, hint=f"task {task.id} is to be cancelled")
     moved = replace(task, state=transition.target)
     return _finished(moved, event) if transition.target.is_final else moved
@@ -94,7 +95,7 @@ def _require(task: Task, event: Draft, sources: frozenset[State]) -> None:
 
 def _finished(task: Task, event: Draft) -> Task:
     ended = _settled(task, task.state, event)
-    return replace(ended, finished_at=event.at, retry_at=None)
+    return replace(ended, finished_at=event.at, retry_at=None, question=None)
 
 
 def _settled(task: Task, outcome: State, event: Draft) -> Task:
@@ -114,7 +115,17 @@ def _retrying(task: Task, event: Draft) -> Task:
 
 
 def _queued(task: Task, _event: Draft) -> Task:
-    return replace(task, retry_at=None)
+    return replace(task, retry_at=None, question=None)
+
+
+def _waiting(task: Task, event: Draft) -> Task:
+    return replace(
+        task, question=event.data.get("question"), waits=task.waits + (event.attempt > 0)
+    )
+
+
+def _reused(task: Task, event: Draft) -> Task:
+    return replace(task, reused_from=event.data["task_id"], outputs=event.data["outputs"])
 
 
 def _started(task: Task, event: Draft) -> Task:
@@ -174,6 +185,8 @@ def _step_progress(task: Task, event: Draft) -> Task:
 _CHANGES: Mapping[EventType, Callable[[Task, Draft], Task]] = {
     EventType.QUEUED: _queued,
     EventType.RETRYING: _retrying,
+    EventType.WAITING: _waiting,
+    EventType.REUSED: _reused,
     EventType.STARTED: _started,
     EventType.CANCEL_REQUESTED: _cancel_requested,
     EventType.KERNEL_KEPT: _kernel_kept,

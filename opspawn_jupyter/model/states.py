@@ -14,16 +14,22 @@ class State(StrEnum):
     """Where a task stands."""
 
     #: Accepted, not yet in the queue: its time has not come. Enters by submission; leaves to the
-    #: queue, or by cancellation.
+    #: queue, to waiting, to skipped, by cancellation, or as success where an earlier task's result
+    #: is taken over.
     PENDING = "pending"
-    #: Waits for a free worker. Enters from pending and retrying; leaves when a worker starts it,
-    #: or by cancellation.
+    #: Waits for a free worker. Enters from pending, retrying and waiting; leaves when a worker
+    #: starts it, or by cancellation.
     QUEUED = "queued"
-    #: A worker holds it. Enters from queued; leaves with an outcome, or to retrying.
+    #: A worker holds it, or the server itself where its kind needs no worker (a workflow). Enters
+    #: from queued; leaves with an outcome, to retrying, or to waiting.
     RUNNING = "running"
     #: The attempt did not succeed and the policy allows another, whose time has not come. Enters
     #: from running; leaves to the queue, or by cancellation.
     RETRYING = "retrying"
+    #: Needs a person's answer, and holds no worker meanwhile. Enters from running, or from pending
+    #: where somebody has to approve the start; leaves to the queue on the answer, to skipped where
+    #: the start is refused, or by cancellation.
+    WAITING = "waiting"
     #: Every cell that had to run did. Final.
     SUCCESS = "success"
     #: The user's code raised. Final.
@@ -34,14 +40,31 @@ class State(StrEnum):
     CRASHED = "crashed"
     #: Somebody asked for its end. Final.
     CANCELLED = "cancelled"
+    #: It was not to run: its condition is false, what it depends on did not succeed, or its start
+    #: was refused. The error's message says which. Final.
+    SKIPPED = "skipped"
 
     @property
     def is_final(self) -> bool:
         """Nothing moves a task out of this state."""
         return self in FINAL
 
+    @property
+    def ends_attempt(self) -> bool:
+        """No worker has anything to do for the task any more, or until the next attempt."""
+        return self in FINAL or self is State.WAITING
 
-FINAL = frozenset({State.SUCCESS, State.FAILED, State.TIMED_OUT, State.CRASHED, State.CANCELLED})
+
+FINAL = frozenset(
+    {
+        State.SUCCESS,
+        State.FAILED,
+        State.TIMED_OUT,
+        State.CRASHED,
+        State.CANCELLED,
+        State.SKIPPED,
+    }
+)
 
 
 class CellState(StrEnum):
@@ -63,6 +86,7 @@ class EventType(StrEnum):
     QUEUED = "task.queued"
     STARTED = "task.started"
     RETRYING = "task.retrying"
+    WAITING = "task.waiting"
     CANCEL_REQUESTED = "task.cancel_requested"
     SUCCEEDED = "task.succeeded"
     FAILED = "task.failed"
@@ -70,6 +94,9 @@ class EventType(StrEnum):
     CRASHED = "task.crashed"
     CANCELLED = "task.cancelled"
     WITHDRAWN = "task.withdrawn"
+    SKIPPED = "task.skipped"
+    #: The result of an earlier task is its own: the step cache had it.
+    REUSED = "task.reused"
     #: Its run directory was removed; the task stays in the history.
     PRUNED = "task.pruned"
     KERNEL_STARTED = "kernel.started"
@@ -103,18 +130,25 @@ def _from(*sources: State, to: State) -> Transition:
 
 
 TRANSITIONS: Mapping[EventType, Transition] = {
-    EventType.QUEUED: _from(State.PENDING, State.RETRYING, to=State.QUEUED),
+    EventType.QUEUED: _from(State.PENDING, State.RETRYING, State.WAITING, to=State.QUEUED),
     EventType.STARTED: _from(State.QUEUED, to=State.RUNNING),
     # What a worker reports as an outcome is stored as this where the task goes on, so that an
     # outcome's event always means the end of the task. It says in ``data`` which outcome it was.
     EventType.RETRYING: _from(State.RUNNING, to=State.RETRYING),
+    # Ends the attempt, though not the task: the answer queues it for the next one, which the
+    # limit of retries does not count.
+    EventType.WAITING: _from(State.PENDING, State.RUNNING, to=State.WAITING),
     EventType.SUCCEEDED: _from(State.RUNNING, to=State.SUCCESS),
     EventType.FAILED: _from(State.RUNNING, to=State.FAILED),
     EventType.TIMED_OUT: _from(State.RUNNING, to=State.TIMED_OUT),
     EventType.CRASHED: _from(State.RUNNING, to=State.CRASHED),
     EventType.CANCELLED: _from(State.RUNNING, to=State.CANCELLED),
     # Its own event, so that the server can never end a task that a worker has just started.
-    EventType.WITHDRAWN: _from(State.PENDING, State.QUEUED, State.RETRYING, to=State.CANCELLED),
+    EventType.WITHDRAWN: _from(
+        State.PENDING, State.QUEUED, State.RETRYING, State.WAITING, to=State.CANCELLED
+    ),
+    EventType.SKIPPED: _from(State.PENDING, State.WAITING, to=State.SKIPPED),
+    EventType.REUSED: _from(State.PENDING, to=State.SUCCESS),
 }
 
 #: The event by which a worker reports each outcome.
@@ -131,4 +165,5 @@ INTERRUPTED_CELL: Mapping[State, CellState] = {
     State.TIMED_OUT: CellState.TIMED_OUT,
     State.CRASHED: CellState.CRASHED,
     State.CANCELLED: CellState.CANCELLED,
+    State.SKIPPED: CellState.NOT_RUN,
 }

@@ -106,11 +106,22 @@ class Task:
     pinned: tuple[str, ...] = ()
     #: The task that somebody wanted to be tried again, as this one.
     retry_of: str | None = None
+    #: The task that this one is a part of: the workflow of a step, the agent of a sub-task.
+    parent_id: str | None = None
+    #: Which step of its workflow it runs: the step's id, and for one item of a ``for_each`` the
+    #: item's number from 0, as in ``train[2]``.
+    step: str | None = None
+    #: The task whose result it took over instead of running.
+    reused_from: str | None = None
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
     #: The try that is running or ran last, from 1; 0 before the first.
     attempt: int = 0
+    #: How many of the attempts ended only to wait for an answer.
+    waits: int = 0
+    #: Id of the question that it waits for; only of a task that is waiting.
+    question: str | None = None
     #: Number of the last report taken from this attempt's worker.
     report_number: int = 0
     cancel_requested: bool = False
@@ -165,6 +176,8 @@ class TaskQuery:
     #: Tasks whose name begins so.
     name: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: Only the parts of this task.
+    parent: str | None = None
     #: Only dead letters: tasks that had retries, ended without success all the same, and were
     #: not tried again by hand.
     is_dead: bool = False

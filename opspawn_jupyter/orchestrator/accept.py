@@ -36,6 +36,9 @@ class Accepted:
     submitted_by: str
     #: The task that is tried again, where it is.
     retry_of: str | None = None
+    #: As in ``Task``.
+    parent_id: str | None = None
+    step: str | None = None
 
     @property
     def name(self) -> str:
@@ -90,6 +93,8 @@ def _submitted_data(o: Orchestration, accepted: Accepted, directory: Path) -> Ma
         "on_failure": list(submission.on_failure),
         "pinned": sorted(accepted.prepared.files),
         "retry_of": accepted.retry_of,
+        "parent_id": accepted.parent_id,
+        "step": accepted.step,
     }
 
 

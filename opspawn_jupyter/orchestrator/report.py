@@ -116,6 +116,9 @@ async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> N
             await _has_started(o, event)
         elif event.type is EventType.RETRYING:
             await _goes_on(o, task, event)
+        elif event.type is EventType.WAITING:
+            await o.queue.remove(task.id)
+            logger.info("task waits for an answer task_id=%s", task.id)
         elif event.type in _OUTCOMES:
             await o.queue.remove(task.id)
             o.breakers.note(task.kind, TRANSITIONS[event.type].target, event.at)

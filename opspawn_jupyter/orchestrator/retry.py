@@ -35,16 +35,18 @@ logger = logging.getLogger(__name__)
 def settled(task: Task, draft: Draft, chance: float | None = None) -> Draft:
     """The event, or ``task.retrying`` in its place where it is an outcome after which the policy
     has the task go on. ``chance`` is a random number from 0 to 1, for the jitter."""
+    if draft.type is EventType.WAITING and task.cancel_requested:
+        return replace(draft, type=EventType.CANCELLED)
     transition, policy = TRANSITIONS.get(draft.type), task.policy
     if (
         transition is None
         or transition.target not in policy.retry_on
-        or draft.attempt > policy.max_retries
+        or draft.attempt - task.waits > policy.max_retries
         or task.cancel_requested
     ):
         return draft
     delay = delay_seconds(
-        draft.attempt,
+        draft.attempt - task.waits,
         first_seconds=policy.retry_delay_seconds,
         factor=policy.retry_backoff,
         cap_seconds=policy.retry_max_delay_seconds,

@@ -36,6 +36,8 @@ class TaskListQuery:
     kind: str | None = None
     name: str | None = None
     label: tuple[str, ...] = ()
+    #: Only the parts of this task: its whole id.
+    parent: str | None = None
     #: Only dead letters; see ``TaskQuery.is_dead``.
     dead: bool = False
     sort: str = "-created_at"
@@ -49,6 +51,7 @@ class TaskListQuery:
             kind=self.kind,
             name=self.name,
             labels=dict(_label(text) for text in self.label),
+            parent=self.parent,
             is_dead=self.dead,
             sort=self.sort,
             limit=self.limit,

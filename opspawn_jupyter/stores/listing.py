@@ -105,6 +105,7 @@ def fits(task: Task, query: TaskQuery) -> bool:
         (not query.states or task.state in query.states)
         and (query.kind is None or task.kind == query.kind)
         and (query.name is None or task.name.startswith(query.name))
+        and query.parent in (None, task.parent_id)
         and query.labels.items() <= task.labels.items()
         and (not query.is_dead or is_dead(task))
         and query.pruned in (None, task.pruned_at is not None)
@@ -155,6 +156,7 @@ def _parameters(query: TaskQuery, last: Position | None) -> dict[str, Any]:
         "states": [state.value for state in query.states],
         "kind": query.kind,
         "name": query.name,
+        "parent": query.parent,
         "pruned": query.pruned,
         "dead": query.is_dead,
         "labels": compact(dict(query.labels)),

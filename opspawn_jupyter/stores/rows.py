@@ -78,6 +78,9 @@ def _row(task: Task, record: str) -> tuple[Any, ...]:
         timestamp(task.pruned_at),
         task.policy.max_retries,
         task.retry_of,
+        task.parent_id,
+        task.step,
+        task.reused_from,
     )
 
 

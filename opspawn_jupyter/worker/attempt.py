@@ -66,7 +66,7 @@ class Attempt:
                 timer.cancel()
             if self.kept is None:
                 self._kill()
-        if not self._history.task.state.is_final:
+        if not self._history.task.state.ends_attempt:
             await self._conclude(exit_code)
         elif self._history.task.state is State.CRASHED:
             await self._settle_notebook(State.CRASHED)  # its runner may have been unable to

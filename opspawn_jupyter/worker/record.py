@@ -52,7 +52,7 @@ class Record:
     def summarise(self, task: Task) -> None:
         """Rewrite the summary, at most once a second until the end."""
         now = time.monotonic()
-        if not task.state.is_final and now < self._summary_due:
+        if not task.state.ends_attempt and now < self._summary_due:
             return
         self._summary_due = now + _SUMMARY_SECONDS
         summary.write(self._directory, task)
@@ -109,6 +109,7 @@ _LINES: Mapping[EventType, Callable[[Mapping[str, Any], Task], str]] = {
     EventType.KERNEL_STARTED: lambda data, _: f"kernel {data['name']} started, pid {data['pid']}",
     EventType.CELL_STARTED: _cell_started,
     EventType.CELL_FINISHED: _cell_finished,
+    EventType.WAITING: lambda _data, _task: "waits for an answer",
     EventType.STEP_LOG: lambda data, _: str(data["text"]),
     EventType.STEP_OUTPUT: lambda data, _: f"output {data['name']}",
 }

@@ -433,24 +433,28 @@ def test_paging_meets_every_task_once_in_order(stores: Stores, sort: str) -> Non
 
 def test_filters_apply_to_old_and_live_tasks_alike(stores: Stores) -> None:
     """A filter that misses what is in memory, or in the file, lies to the user."""
+    parent = new_id()
 
     async def fill(store: Store) -> None:
+        await store.append(life(name="old part", parent_id=parent, step="clean"))
         await store.append(life(name="sales EU", labels={"team": "a", "tier": "1"}))
         await store.append(life(name="stock", kind="shell", labels={"team": "b"}))
 
     async def use(store: Store) -> None:
         await store.append(queued(new_id(), name="sales US", labels={"team": "a"}))
+        await store.append(queued(new_id(), name="new part", parent_id=parent, step="fit[0]"))
 
         async def names(**query: Any) -> set[str]:
             return {task.name for task in (await store.tasks(TaskQuery(**query))).tasks}
 
         assert await names(name="sales") == {"sales EU", "sales US"}
         assert await names(kind="shell") == {"stock"}
-        assert await names(states=(State.SUCCESS,)) == {"sales EU", "stock"}
-        assert await names(states=(State.QUEUED, State.FAILED)) == {"sales US"}
+        assert await names(states=(State.SUCCESS,), name="s") == {"sales EU", "stock"}
+        assert await names(states=(State.QUEUED, State.FAILED), name="s") == {"sales US"}
         assert await names(labels={"team": "a"}) == {"sales EU", "sales US"}
         assert await names(labels={"team": "a", "tier": "1"}) == {"sales EU"}
         assert await names(labels={"team": "c"}) == set()
+        assert await names(parent=parent) == {"old part", "new part"}
 
     in_store(stores, fill)
     in_store(stores, use)

@@ -59,6 +59,7 @@ SELECT record FROM finished_tasks
 WHERE (len($states) = 0 OR list_contains($states, state))
   AND ($kind IS NULL OR kind = $kind)
   AND ($name IS NULL OR starts_with(name, $name))
+  AND ($parent IS NULL OR parent_id = $parent)
   AND json_contains(labels, $labels)
   AND ($pruned IS NULL OR (pruned_at IS NOT NULL) = $pruned)
   AND NOT list_contains($rewritten, id)

@@ -48,7 +48,7 @@ FROM (
     SELECT
         *,
         type IN ('task.retrying', 'task.succeeded', 'task.failed', 'task.timed_out',
-                 'task.crashed', 'task.cancelled') AS is_end,
+                 'task.crashed', 'task.cancelled', 'task.waiting') AS is_end,
         CASE type
             WHEN 'task.retrying' THEN data ->> 'outcome'
             WHEN 'task.succeeded' THEN 'success'

@@ -59,7 +59,13 @@ def test_every_pair_of_state_and_event_is_legal_or_refused_as_the_table_says() -
     for state in State:
         for type, transition in TRANSITIONS.items():
             task = replace(running(), state=state, attempt=0)
-            event = draft(type, outcome="failed", retry_at="2030-01-01T00:00:00+00:00")
+            event = draft(
+                type,
+                outcome="failed",
+                retry_at="2030-01-01T00:00:00+00:00",
+                task_id=new_id(),
+                outputs={},
+            )
 
             if state in transition.sources and type is not EventType.STARTED:
                 assert advance(task, event).state is transition.target
@@ -77,7 +83,7 @@ def test_final_states_have_no_way_out() -> None:
 
 def test_each_outcome_has_one_event_that_a_worker_reports() -> None:
     """Runners choose the event by the outcome."""
-    assert set(OUTCOME_EVENTS) == {state for state in State if state.is_final}
+    assert set(OUTCOME_EVENTS) == {state for state in State if state.is_final} - {State.SKIPPED}
     assert OUTCOME_EVENTS[State.CANCELLED] is EventType.CANCELLED
 
 
@@ -86,6 +92,32 @@ def test_submission_makes_a_pending_task_from_its_data() -> None:
     task = submitted()
 
     assert (task.id, task.state, task.name) == (TASK_ID, State.PENDING, "report")
+
+
+def test_a_task_that_waits_for_an_answer_goes_on_with_another_attempt() -> None:
+    """A question frees the worker, and what it costs in attempts is not taken off the retries."""
+    waiting = advance(running(), draft(EventType.WAITING, number=2, attempt=1, question="q"))
+    answered = advance(waiting, draft(EventType.QUEUED))
+
+    assert (waiting.state, waiting.question, waiting.waits) == (State.WAITING, "q", 1)
+    assert (answered.state, answered.question, answered.waits) == (State.QUEUED, None, 1)
+
+
+def test_a_task_that_is_to_be_cancelled_asks_nothing_any_more() -> None:
+    """Nobody would answer, and the cancellation would be lost."""
+    cancelling = advance(running(), draft(EventType.CANCEL_REQUESTED, attempt=1))
+
+    with pytest.raises(IllegalTransition):
+        advance(cancelling, draft(EventType.WAITING, number=2, attempt=1))
+
+
+def test_a_reused_result_is_a_success_that_names_where_it_comes_from() -> None:
+    """Who looks at a step that took no time has to find the run that did the work."""
+    earlier = new_id()
+
+    task = advance(submitted(), draft(EventType.REUSED, task_id=earlier, outputs={"rows": 3}))
+
+    assert (task.state, task.reused_from, task.outputs) == (State.SUCCESS, earlier, {"rows": 3})
 
 
 def test_a_report_that_was_taken_before_is_refused() -> None:
@@ -102,7 +134,7 @@ def test_a_report_of_another_attempt_is_refused() -> None:
         advance(running(), draft(EventType.SUCCEEDED, number=9, attempt=2))
 
 
-@pytest.mark.parametrize("outcome", [state for state in State if state.is_final])
+@pytest.mark.parametrize("outcome", list(OUTCOME_EVENTS))
 def test_an_outcome_settles_the_running_cell_and_no_other(outcome: State) -> None:
     """A cell that never ran must say so, whatever ended the task."""
     task = advance(with_cells(running()), draft(OUTCOME_EVENTS[outcome], number=4, attempt=1))
