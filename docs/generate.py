@@ -55,6 +55,9 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.STEP_OUTPUT: "`name`, `value`",
     EventType.STEP_PROGRESS: "`fraction`, `text`",
     EventType.STEP_LOG: "`text`",
+    EventType.QUESTION_ASKED: "a change of a record: `id`, `version`, `content`, `is_open`, `key`",
+    EventType.QUESTION_ANSWERED: "likewise",
+    EventType.QUESTION_WITHDRAWN: "likewise",
 }
 
 

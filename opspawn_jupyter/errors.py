@@ -15,12 +15,15 @@
     ├── NotFound                  the thing named does not exist
     │   ├── NotebookNotFound
     │   ├── TaskNotFound
+    │   ├── QuestionNotFound
     │   ├── ArtifactNotFound
     │   └── FilesPruned
     ├── Conflict                  it exists, but its state forbids this
     │   ├── IllegalTransition
     │   ├── TaskNotFinished
     │   ├── IdempotencyConflict
+    │   ├── RecordChanged
+    │   ├── KeyTaken
     │   └── AmbiguousReference
     ├── NotAuthenticated          the server does not know the caller
     ├── NotAuthorized             the server knows the caller and refuses
@@ -165,6 +168,12 @@ class TaskNotFound(NotFound):
     code = "task_not_found"
 
 
+class QuestionNotFound(NotFound):
+    """There is no question of this id; `opspawn questions` lists those that are open."""
+
+    code = "question_not_found"
+
+
 class ArtifactNotFound(NotFound):
     """The task has no such file."""
 
@@ -199,6 +208,19 @@ class IdempotencyConflict(Conflict):
     """This idempotency key was already used for a different task."""
 
     code = "idempotency_conflict"
+
+
+class RecordChanged(Conflict):
+    """Somebody else changed it at the same time; look at it again, then repeat what is still to be
+    done."""
+
+    code = "record_changed"
+
+
+class KeyTaken(Conflict):
+    """There is one of this name already; choose another name."""
+
+    code = "key_taken"
 
 
 class AmbiguousReference(Conflict):

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 from opspawn_jupyter.model.diagnosis import StoreStatus
 from opspawn_jupyter.model.event import Draft, Event
-from opspawn_jupyter.model.states import EventType, State
+from opspawn_jupyter.model.record import Record, RecordQuery
+from opspawn_jupyter.model.states import EventType, State, Subject
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Task, TaskPage, TaskQuery
 from opspawn_jupyter.model.work import Assignment
@@ -56,6 +57,20 @@ class Store(Protocol):
 
         Called when a listener comes (back), and for the history of a task.
         """
+
+    async def record(self, subject: Subject, record_id: str) -> Record | None:
+        """The record as it stands now. Called for each look at what is no task.
+
+        Records are written by ``append``, with drafts that ``model.record.draft`` makes. It
+        raises ``RecordChanged`` where a change was not made to the record as it stands, and
+        ``KeyTaken`` where a new one has the key of another.
+        """
+
+    async def record_by_key(self, subject: Subject, key: str) -> Record | None:
+        """The record of this key. Called for names that people type."""
+
+    async def records(self, query: RecordQuery) -> tuple[Record, ...]:
+        """Records as they stand now, newest first."""
 
     async def last_seq(self) -> int:
         """Seq of the last durable event; 0 in an empty store."""

@@ -23,12 +23,13 @@ from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.diagnosis import Report
+from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
 from opspawn_magics.cell import cell_submission
-from opspawn_magics.display import Checks, ParameterList, TaskList, rows_of
+from opspawn_magics.display import Checks, ParameterList, QuestionListing, TaskList, rows_of
 from opspawn_magics.ipython import display
 from opspawn_magics.waiting import watch
 
@@ -87,6 +88,10 @@ def _print_log(log: Log) -> None:
         sys.stdout.flush()
 
 
+def _print_text(given: Answer) -> None:
+    sys.stdout.write(f"{as_text(given)}\n")
+
+
 _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     TaskHandle: lambda handle: handle,
     TaskPage: lambda page: TaskList(page.tasks),
@@ -95,6 +100,8 @@ _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     Outputs: lambda outputs: dict(outputs.values),
     Saved: lambda saved: saved.path,
     Log: _print_log,
-    Pruned: lambda pruned: sys.stdout.write(f"{as_text(pruned)}\n") and None,
+    Question: _print_text,
+    QuestionList: lambda listed: QuestionListing(listed.questions),
+    Pruned: _print_text,
     Report: Checks,
 }

@@ -8,8 +8,10 @@ from importlib.util import find_spec
 from typing import Any, TypeVar, overload
 
 from opspawn_jupyter.client import html, text
+from opspawn_jupyter.client.question_text import question_list
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Task
 
@@ -46,6 +48,13 @@ class ParameterList(_Listing[Parameter]):
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/plain": text.parameter_list(self), "text/html": html.parameter_list(self)}
+
+
+class QuestionListing(_Listing[Question]):
+    """What waits for a person, shown as a table."""
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return {"text/plain": question_list(self), "text/html": html.question_list(self)}
 
 
 class Checks:

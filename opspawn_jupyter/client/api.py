@@ -21,6 +21,7 @@ from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.question import Answer, Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage, TaskQuery
@@ -155,6 +156,27 @@ class Api:
         answer = await self._get("notebooks/parameters", {"path": sent_path(notebook)})
         return tuple(wire.decode(Parameter, one) for one in answer["parameters"])
 
+    async def questions(
+        self,
+        *,
+        task: str | None = None,
+        all: bool = False,  # noqa: A002 (as in the address)
+    ) -> QuestionList:
+        """Open questions, newest first, or ``all``; of every task or of one."""
+        query = {"task": task, "all": "true" if all else None}
+        return wire.decode(QuestionList, await self._get("questions", query))
+
+    async def question(self, reference: str) -> Question:
+        """The question as it stands. ``reference``: its id, or the end of an open one's."""
+        return wire.decode(Question, await self._get(_question_path(reference)))
+
+    async def answer(self, reference: str, answer: str, *, comment: str = "") -> Question:
+        """The question with its answer. Raises ``IllegalTransition`` where it is not open any
+        more, ``InvalidRequest`` for an answer that is none of its choices."""
+        body = wire.encode(Answer(answer=answer, comment=comment))
+        path = f"{_question_path(reference)}/answer"
+        return wire.decode(Question, await self._connected().call("POST", path, body=body))
+
     async def health(self) -> Health:
         """Whether the server accepts tasks."""
         return wire.decode(Health, await self._get("health"))
@@ -214,6 +236,12 @@ class Api:
             server = self.server
             self._transport = Transport(server.url, server.authorization, verify=server.verify)
         return self._transport
+
+
+def _question_path(reference: str) -> str:
+    if not _REFERENCE.fullmatch(reference):
+        raise errors.QuestionNotFound(reference)
+    return f"questions/{reference}"
 
 
 def _task_path(reference: str) -> str:

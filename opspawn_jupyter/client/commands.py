@@ -16,6 +16,7 @@ from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Table
@@ -50,7 +51,19 @@ class Saved:
     path: Path
 
 
-Answer = TaskHandle | TaskPage | Table | Log | Outputs | Parameters | Saved | Pruned | Report
+Answer = (
+    TaskHandle
+    | TaskPage
+    | Table
+    | Log
+    | Outputs
+    | Parameters
+    | Saved
+    | Pruned
+    | Report
+    | Question
+    | QuestionList
+)
 
 
 def answer(client: Client, options: Options) -> Answer:
@@ -116,6 +129,14 @@ def _retry(client: Client, options: Options) -> TaskHandle:
     return client.attach(client.retry(options.task))
 
 
+def _questions(client: Client, options: Options) -> QuestionList:
+    return client.questions(task=options.task, all=options.all)
+
+
+def _answer(client: Client, options: Options) -> Question:
+    return client.answer(options.question, options.answer, comment=options.comment)
+
+
 def _sql(client: Client, options: Options) -> Table:
     return client.sql(" ".join(options.query))
 
@@ -153,6 +174,8 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "result": _result,
     "cancel": _cancel,
     "retry": _retry,
+    "questions": _questions,
+    "answer": _answer,
     "sql": _sql,
     "notebook": _notebook,
     "params": _params,

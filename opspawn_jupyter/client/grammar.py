@@ -182,6 +182,18 @@ def _logs(parser: _Parser, surface: Surface) -> None:
     amount.add_argument("--tail", type=_count, metavar="N", help="the last N lines")
 
 
+def _questions(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    parser.add_argument("--task", metavar="TASK", help="only questions of this task")
+    parser.add_argument("--all", action="store_true", help="also those that are not open any more")
+
+
+def _answer(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    parser.usage = "%(prog)s QUESTION ANSWER [--comment TEXT] [options]"
+    parser.add_argument("question", metavar="QUESTION", help="id of the question, or the end of it")
+    parser.add_argument("answer", metavar="ANSWER", help="mostly yes or no; see `questions`")
+    parser.add_argument("--comment", default="", metavar="TEXT", help="why")
+
+
 def _sql(parser: _Parser, surface: Surface) -> None:
     if surface is not Surface.CELL:
         parser.add_argument("query", metavar="QUERY", nargs="+")
@@ -220,6 +232,8 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "result": ("Show the outputs of a task that succeeded.", _task),
     "cancel": ("End a task.", _task),
     "retry": ("Try a task again that ended without success, as a new task.", _task),
+    "questions": ("List what waits for a person's answer.", _questions),
+    "answer": ("Answer a question.", _answer),
     "sql": ("Ask the history of tasks, cells and events in SQL.", _sql),
     "notebook": ("Save a task's executed notebook.", _notebook),
     "params": ("Show the parameters that a notebook declares.", _params),

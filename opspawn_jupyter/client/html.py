@@ -15,9 +15,11 @@ from urllib.parse import quote, urlsplit
 
 from opspawn_jupyter.client import text
 from opspawn_jupyter.client.discovery import Server
+from opspawn_jupyter.client.question_text import QUESTION_HEADINGS, question_row
 from opspawn_jupyter.model.diagnosis import Report, Verdict
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Task
 
@@ -70,6 +72,14 @@ def task_list(tasks: Sequence[Task]) -> str:
         for task in tasks
     )
     return _table(text.TASK_HEADINGS, rows)
+
+
+def question_list(questions: Sequence[Question]) -> str:
+    """The questions as a table."""
+    if not questions:
+        return "<div>no open questions</div>"
+    rows = ([escape(value) for value in question_row(question)] for question in questions)
+    return _table(QUESTION_HEADINGS, rows)
 
 
 def table(answer: Table) -> str:

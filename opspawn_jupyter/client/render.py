@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opspawn_jupyter.client import text
+from opspawn_jupyter.client import question_text, text
 from opspawn_jupyter.client.commands import Answer, Log, Outputs, Parameters, Saved
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.diagnosis import Report
+from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
@@ -40,6 +41,8 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     Log: lambda log: "".join(log.pieces),
     Pruned: text.pruned_text,
     Report: text.report,
+    Question: question_text.question_card,
+    QuestionList: lambda listed: question_text.question_list(listed.questions),
 }
 
 _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
@@ -47,6 +50,8 @@ _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     TaskPage: wire.encode,
     Table: wire.encode,
     Pruned: wire.encode,
+    Question: wire.encode,
+    QuestionList: wire.encode,
     Report: lambda report: {**wire.encode(report), "verdict": report.verdict.value},
     Parameters: lambda declared: {"parameters": wire.encode(declared.parameters)},
     Outputs: lambda outputs: wire.encode(outputs.values),

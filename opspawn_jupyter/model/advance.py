@@ -34,6 +34,8 @@ def advance(task: Task | None, event: Draft) -> Task:
     """
     if event.type is EventType.SUBMITTED:
         return _submitted(task, event)
+    if task is not None and event.type.subject is not None:
+        return task  # about something that concerns the task, and does not move it
     if task is None:
         raise IllegalTransition(event.type.value, hint=f"there is no task {event.task_id}")
     if event.type is EventType.PRUNED:

@@ -79,8 +79,21 @@ class CellState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Subject(StrEnum):
+    """What a record is about: things with a state of their own that are no tasks. The types of
+    events about one begin with its name."""
+
+    #: Something that a person is to decide.
+    QUESTION = "question"
+    #: A rule that submits tasks.
+    SCHEDULE = "schedule"
+    #: A tool that was called through the server.
+    TOOL_CALL = "tool_call"
+
+
 class EventType(StrEnum):
-    """What can be said about a task. ``data`` of each is listed in docs/reference/events.md."""
+    """What can be said about a task or a record. ``data`` of each is listed in
+    docs/reference/events.md."""
 
     SUBMITTED = "task.submitted"
     QUEUED = "task.queued"
@@ -109,12 +122,24 @@ class EventType(StrEnum):
     STEP_OUTPUT = "step.output"
     STEP_PROGRESS = "step.progress"
     STEP_LOG = "step.log"
+    QUESTION_ASKED = "question.asked"
+    QUESTION_ANSWERED = "question.answered"
+    #: Nobody waits for its answer any more.
+    QUESTION_WITHDRAWN = "question.withdrawn"
+
+    @property
+    def subject(self) -> Subject | None:
+        """What the event is about; None for one about a task, its kernel and its cells."""
+        return _SUBJECTS.get(self.value.partition(".")[0])
 
     @property
     def is_durable(self) -> bool:
         """The event is journalled. A cell's output is not: it lies in the executed notebook, and
         the event only shows it early to whoever is listening."""
         return self is not EventType.CELL_OUTPUT
+
+
+_SUBJECTS: Mapping[str, Subject] = {subject.value: subject for subject in Subject}
 
 
 @dataclass(frozen=True)

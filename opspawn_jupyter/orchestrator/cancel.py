@@ -13,6 +13,7 @@ from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Problem, Task
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.find import find
+from opspawn_jupyter.orchestrator.question import withdraw_all
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ async def _withdraw(o: Orchestration, task: Task, by: str) -> None:
     await o.record(Draft(task_id=task.id, type=EventType.WITHDRAWN, data=error))
     await o.queue.remove(task.id)
     o.queue.notify()  # a worker that was just handed it must be told
+    await withdraw_all(o, task.id)
     if task.attempt:
         await _summarise(o, task)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -11,6 +11,7 @@ from functools import cached_property
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.orchestrator.alarm import Alarm
 from opspawn_jupyter.orchestrator.breaker import Breakers, Rule
+from opspawn_jupyter.orchestrator.doorbell import Doorbell
 from opspawn_jupyter.ports import Bus, Kind, Queue, Store
 from opspawn_jupyter.settings import Settings
 
@@ -30,6 +31,8 @@ class Orchestration:
     prune_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: When tasks that wait for their time are due.
     alarm: Alarm = field(default_factory=Alarm)
+    #: Who in this process waits for news of a record.
+    doorbell: Doorbell = field(default_factory=Doorbell)
 
     @cached_property
     def breakers(self) -> Breakers:
@@ -44,5 +47,12 @@ class Orchestration:
     async def record(self, *drafts: Draft) -> tuple[Event, ...]:
         """Make the events durable, then tell them."""
         events = await self.store.append(drafts)
-        self.bus.tell(events)
+        self.tell(events)
         return events
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Let everybody know what happened."""
+        self.bus.tell(events)
+        for event in events:
+            if event.type.subject is not None:
+                self.doorbell.ring(event.data["id"])

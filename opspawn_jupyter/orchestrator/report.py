@@ -13,6 +13,7 @@ from opspawn_jupyter.model.states import OUTCOME_EVENTS, TRANSITIONS, EventType,
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.work import Report, ReportAnswer, ReportedEvent, ReportRequest
 from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.question import withdraw_all
 from opspawn_jupyter.orchestrator.retry import settled
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ async def take_in(o: Orchestration, task: Task, report: Report) -> None:
             return
         await take_in(o, current, report)
         return
-    o.bus.tell(_in_order(report, fresh, stored, await o.store.last_seq()))
+    o.tell(_in_order(report, fresh, stored, await o.store.last_seq()))
     await _follow_up(o, task, stored)
 
 
@@ -122,6 +123,7 @@ async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> N
         elif event.type in _OUTCOMES:
             await o.queue.remove(task.id)
             o.breakers.note(task.kind, TRANSITIONS[event.type].target, event.at)
+            await withdraw_all(o, task.id)
             logger.info("task ended task_id=%s event=%s", task.id, event.type)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.health import Health
+from opspawn_jupyter.model.question import Answer, Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage
@@ -21,6 +22,11 @@ from opspawn_jupyter.server.handlers.event import EventStreamHandler
 from opspawn_jupyter.server.handlers.health import HealthHandler, OpenApiHandler
 from opspawn_jupyter.server.handlers.notebook import ParametersHandler
 from opspawn_jupyter.server.handlers.prune import PruneHandler
+from opspawn_jupyter.server.handlers.question import (
+    QuestionAnswerHandler,
+    QuestionHandler,
+    QuestionsHandler,
+)
 from opspawn_jupyter.server.handlers.sql import SqlHandler
 from opspawn_jupyter.server.handlers.task import (
     TaskArtifactHandler,
@@ -46,6 +52,7 @@ class Area(Enum):
     SERVER = "opspawn_server"
     TASKS = "opspawn_tasks"
     EVENTS = "opspawn_events"
+    QUESTIONS = "opspawn_questions"
     SQL = "opspawn_sql"
     NOTEBOOKS = "opspawn_notebooks"
     #: Not Jupyter's: the workers' own secret opens it.
@@ -183,6 +190,24 @@ ROUTES = (
         TaskNotebookHandler,
         Area.TASKS,
         _get("The executed notebook", Content.NOTEBOOK, query=schemas.NotebookQuery),
+    ),
+    _route(
+        "questions",
+        QuestionsHandler,
+        Area.QUESTIONS,
+        _get("What waits for a person", QuestionList, query=schemas.QuestionQuery),
+    ),
+    _route(
+        "questions/{reference}",
+        QuestionHandler,
+        Area.QUESTIONS,
+        _get("One question as it stands", Question),
+    ),
+    _route(
+        "questions/{reference}/answer",
+        QuestionAnswerHandler,
+        Area.QUESTIONS,
+        _post("Answer a question", Answer, Question),
     ),
     _route(
         "notebooks/parameters",

@@ -98,6 +98,16 @@ class StreamQuery:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuestionQuery:
+    """Open questions, or ``all``; of every task or of one."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    task: str | None = None
+    all: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotebookQuery:
     """``format`` is ``ipynb`` or ``html``."""
 

@@ -17,6 +17,7 @@ import duckdb
 
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.record import recorded
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.stores import open_file, rows
 from opspawn_jupyter.stores.queries import migrations, queries
@@ -87,6 +88,7 @@ class Database:
         for table, lines in (
             ("events", [rows.event_row(event) for event in events]),
             ("finished_tasks", [rows.task_row(task) for task in finished]),
+            ("records", [rows.record_row(recorded(e)) for e in events if e.type.subject]),
         ):
             insert(self._connection, table, lines)
         parameters = {"key": "applied", "value": events[-1].seq}

@@ -23,9 +23,11 @@ import duckdb
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.diagnosis import StoreStatus
 from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.model.record import Record, RecordQuery
+from opspawn_jupyter.model.states import Subject
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Task, TaskPage, TaskQuery
-from opspawn_jupyter.stores import listing, recovery, rows
+from opspawn_jupyter.stores import listing, record_listing, recovery, rows
 from opspawn_jupyter.stores.database import fetch
 from opspawn_jupyter.stores.flusher import Flusher
 from opspawn_jupyter.stores.journal import segments, total_bytes
@@ -50,6 +52,7 @@ class DuckDBStore:
         self, recovered: Recovered, *, sql_timeout_seconds: float, sql_max_rows: int
     ) -> None:
         self._database = recovered.database
+        self._archive = recovered.archive
         self._memory = recovered.memory
         self._journal = recovered.journal
         self._sql_timeout_seconds = sql_timeout_seconds
@@ -59,8 +62,8 @@ class DuckDBStore:
         self._is_closed = False
         self._readers = ThreadPoolExecutor(4, "opspawn-read")
         self._queries = ThreadPoolExecutor(2, "opspawn-sql")
-        self._flusher = Flusher(self._database, self._memory, self._journal)
-        self._writer = Writer(self._memory, self._journal, self._find_finished, self._written)
+        self._flusher = Flusher(self._database, self._archive, self._memory, self._journal)
+        self._writer = Writer(self._memory, self._journal, self._archive, self._written)
 
     @classmethod
     async def open(
@@ -95,7 +98,7 @@ class DuckDBStore:
 
     async def task(self, task_id: str) -> Task | None:
         """See ``Store.task``."""
-        return self._memory.task(task_id) or await self._read(self._find_finished, task_id)
+        return self._memory.task(task_id) or await self._read(self._archive.task, task_id)
 
     async def resolve(self, reference: str) -> tuple[str, ...]:
         """See ``Store.resolve``."""
@@ -127,6 +130,22 @@ class DuckDBStore:
     ) -> tuple[Event, ...]:
         """See ``Store.events``."""
         return await self._read(self._events, after, limit, task_id)
+
+    async def record(self, subject: Subject, record_id: str) -> Record | None:
+        """See ``Store.record``."""
+        held = self._memory.record(subject, record_id)
+        return held or await self._read(self._archive.record, subject, record_id)
+
+    async def record_by_key(self, subject: Subject, key: str) -> Record | None:
+        """See ``Store.record_by_key``."""
+        held = self._memory.record_by_key(subject, key)
+        return held or await self._read(self._archive.record_by_key, subject, key)
+
+    async def records(self, query: RecordQuery) -> tuple[Record, ...]:
+        """See ``Store.records``."""
+        if query.is_open:  # memory has every open one
+            return record_listing.fitting(self._memory.records(query.subject), query)
+        return await self._read(self._records, query)
 
     async def last_seq(self) -> int:
         """See ``Store.last_seq``."""
@@ -170,12 +189,6 @@ class DuckDBStore:
         if self._is_closed:
             raise StoreUnavailable(hint="it was closed, because the server is stopping")
 
-    def _find_finished(self, task_id: str) -> Task | None:
-        if task_id > self._flusher.newest_finished_id:
-            return None  # spares each submission a look into the file
-        record = self._database.value("finished_task", id=task_id)
-        return rows.task(record) if record else None
-
     def _tasks(self, query: TaskQuery) -> TaskPage:
         with self._snapshot() as (cursor, held):
             return listing.page(cursor, held.tasks, query)
@@ -187,6 +200,10 @@ class DuckDBStore:
             event for event in held.events if event.seq > after and task_id in (None, event.task_id)
         )
         return (*map(rows.event, found), *fresh)[:limit]
+
+    def _records(self, query: RecordQuery) -> tuple[Record, ...]:
+        with self._snapshot() as (cursor, held):
+            return record_listing.page(cursor, held.records, query)
 
     def _sql(self, query: str) -> Table:
         question = UserQuery(

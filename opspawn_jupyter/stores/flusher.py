@@ -17,6 +17,7 @@ import duckdb
 from opspawn_jupyter import faults
 from opspawn_jupyter.errors import OpspawnError, StoreUnavailable
 from opspawn_jupyter.model import clock
+from opspawn_jupyter.stores.archive import Archive
 from opspawn_jupyter.stores.database import Database, first_line
 from opspawn_jupyter.stores.journal import Journal
 from opspawn_jupyter.stores.memory import Memory
@@ -30,14 +31,15 @@ _PATIENCE_BEATS = 4
 class Flusher:
     """Owns the writing side of the database."""
 
-    def __init__(self, database: Database, memory: Memory, journal: Journal) -> None:
+    def __init__(
+        self, database: Database, archive: Archive, memory: Memory, journal: Journal
+    ) -> None:
         self._database = database
+        self._archive = archive
         self._memory = memory
         self._journal = journal
         #: Held while what memory holds and what DuckDB shows change together.
         self.handover = Lock()
-        #: No task in the file has a higher id.
-        self.newest_finished_id: str = database.value("newest_finished_id") or ""
         #: What keeps the history from being written, and what to do; None while nothing does.
         self.problem: str | None = None
         #: When the history was written last.
@@ -111,13 +113,14 @@ class Flusher:
         if not held.events:
             return
         applied = held.events[-1].seq
-        newest = max((task.id for task in held.finished), default="")
         faults.reach("store.before_flush")
         self._database.begin(held.events, held.finished)
         with self.handover:
             self._database.commit()
             # Before memory lets go: whoever misses a task there must look into the file.
-            self.newest_finished_id = max(self.newest_finished_id, newest)
+            self._archive.grow(
+                (task.id for task in held.finished), (record.id for record in held.records)
+            )
             self._memory.forget(applied)
         faults.reach("store.after_flush")
         self._journal.prune(applied)

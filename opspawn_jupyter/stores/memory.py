@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
+from typing import Protocol
 
+from opspawn_jupyter.errors import KeyTaken
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Draft, Event
-from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.record import Record, recorded, require_next
+from opspawn_jupyter.model.states import EventType, Subject
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.stores import chain
+
+_RecordId = tuple[Subject, str]
+
+
+class Archive(Protocol):
+    """What lies in the database only: finished tasks and closed records."""
+
+    def task(self, task_id: str) -> Task | None:
+        """A task that has ended."""
+
+    def record(self, subject: Subject, record_id: str) -> Record | None:
+        """A record as it was written last."""
+
+    def record_by_key(self, subject: Subject, key: str) -> Record | None:
+        """Likewise, by its key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +36,7 @@ class Held:
     """What memory held at one moment."""
 
     tasks: tuple[Task, ...]
+    records: tuple[Record, ...]
     events: tuple[Event, ...]
 
     @property
@@ -38,6 +57,8 @@ class Memory:
         self._lock = Lock()
         self._tasks: dict[str, Task] = {}
         self._ids_by_key: dict[str, str] = {}
+        self._records: dict[Subject, dict[str, Record]] = {subject: {} for subject in Subject}
+        self._records_by_key: dict[_RecordId, Record] = {}
         self._events: list[Event] = []
         #: The end of the chain.
         self.seq = seq
@@ -55,7 +76,24 @@ class Memory:
     def held(self) -> Held:
         """Everything, as it is at this moment."""
         with self._lock:
-            return Held(tasks=tuple(self._tasks.values()), events=tuple(self._events))
+            return Held(
+                tasks=tuple(self._tasks.values()),
+                records=tuple(one for some in self._records.values() for one in some.values()),
+                events=tuple(self._events),
+            )
+
+    def record(self, subject: Subject, record_id: str) -> Record | None:
+        """The record, if it is open or not yet in the database."""
+        return self._records[subject].get(record_id)
+
+    def records(self, subject: Subject) -> tuple[Record, ...]:
+        """All of a subject that are open or not yet in the database."""
+        with self._lock:
+            return tuple(self._records[subject].values())
+
+    def record_by_key(self, subject: Subject, key: str) -> Record | None:
+        """Likewise, by its key."""
+        return self._records_by_key.get((subject, key))
 
     @property
     def event_count(self) -> int:
@@ -71,17 +109,24 @@ class Memory:
     def load(
         self,
         stored: Iterable[Event],
+        records: Iterable[Record],
         fresh: Iterable[Event],
-        find_finished: Callable[[str], Task | None],
+        archive: Archive,
     ) -> None:
-        """Replay the events of unfinished tasks that the database has, then all that it lacks."""
+        """Replay the events of unfinished tasks that the database has, take its open records, then
+        replay all that it lacks."""
         for event in stored:
-            self._replay(event, self._tasks.get(event.task_id))
+            if event.type.subject is None:
+                self._replay(event, self._tasks.get(event.task_id))
+        self._keep_records(records)
         for event in fresh:
-            task = self._tasks.get(event.task_id)
-            if task is None and event.type is not EventType.SUBMITTED:
-                task = find_finished(event.task_id)
-            self._replay(event, task)
+            if event.type.subject is not None:
+                self._keep_records([recorded(event)])
+            else:
+                task = self._tasks.get(event.task_id)
+                if task is None and event.type is not EventType.SUBMITTED:
+                    task = archive.task(event.task_id)
+                self._replay(event, task)
             self._events.append(event)
             self.seq, self.hash = event.seq, event.hash
 
@@ -89,6 +134,7 @@ class Memory:
         """Take in a stage that has become durable."""
         with self._lock:
             self._keep(stage.tasks.values())
+            self._keep_records(stage.records.values())
             self._events.extend(stage.events)
             self.seq, self.hash = stage.seq, stage.hash
 
@@ -100,6 +146,7 @@ class Memory:
                 if task.state.is_final and task.seq <= applied:
                     del self._tasks[task.id]
                     self._ids_by_key.pop(task.idempotency_key or "", None)
+            self._forget_records(applied)
 
     def _replay(self, event: Event, task: Task | None) -> None:
         self._keep([replace(advance(task, event), seq=event.seq)])
@@ -110,19 +157,30 @@ class Memory:
             if task.idempotency_key is not None:
                 self._ids_by_key[task.idempotency_key] = task.id
 
+    def _forget_records(self, applied: int) -> None:
+        for records in self._records.values():
+            for record in [*records.values()]:
+                if not record.is_open and record.seq <= applied:
+                    del records[record.id]
+                    self._records_by_key.pop((record.subject, record.key or ""), None)
+
+    def _keep_records(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._records[record.subject][record.id] = record
+            if record.key is not None:
+                self._records_by_key[record.subject, record.key] = record
+
 
 class Stage:
-    """What a batch would make of memory, which stays as it is until the batch is durable.
+    """What a batch would make of memory, which stays as it is until the batch is durable."""
 
-    ``find_finished`` looks a task up in the database.
-    """
-
-    def __init__(self, memory: Memory, find_finished: Callable[[str], Task | None]) -> None:
+    def __init__(self, memory: Memory, archive: Archive) -> None:
         self._memory = memory
-        self._find_finished = find_finished
+        self._archive = archive
         self.seq = memory.seq
         self.hash = memory.hash
         self.tasks: dict[str, Task] = {}
+        self.records: dict[_RecordId, Record] = {}
         self.events: list[Event] = []
         #: The events' JSON, for the journal.
         self.bodies: list[bytes] = []
@@ -130,30 +188,53 @@ class Stage:
     def add(self, drafts: Sequence[Draft]) -> tuple[Event, ...]:
         """The drafts as events, all of them, or an exception and the stage as it was.
 
-        Raises ``IllegalTransition`` where a task's state forbids one.
+        Raises ``IllegalTransition`` where a task's state forbids one, ``RecordChanged`` or
+        ``KeyTaken`` where a record does.
         """
         tasks: dict[str, Task] = {}
+        records: dict[_RecordId, Record] = {}
         events: list[Event] = []
         bodies: list[bytes] = []
         seq, digest = self.seq, self.hash
         for draft in drafts:
             seq += 1
             event, body = chain.link(draft, seq, digest)
-            task = advance(tasks.get(event.task_id) or self._task(event.task_id), event)
-            tasks[event.task_id] = replace(task, seq=seq)
+            if event.type.subject is not None:
+                record = recorded(event)
+                self._check(record, records)
+                records[record.subject, record.id] = record
+            else:
+                task = advance(tasks.get(event.task_id) or self._task(event.task_id), event)
+                tasks[event.task_id] = replace(task, seq=seq)
             events.append(event)
             bodies.append(body)
             digest = event.hash
-        self._take(tasks, events, bodies)
+        if events:
+            self.tasks.update(tasks)
+            self.records.update(records)
+            self._take(events, bodies)
         return tuple(events)
 
-    def _take(self, tasks: dict[str, Task], events: list[Event], bodies: list[bytes]) -> None:
-        if not events:
-            return
-        self.tasks.update(tasks)
+    def _take(self, events: list[Event], bodies: list[bytes]) -> None:
         self.events += events
         self.bodies += bodies
         self.seq, self.hash = events[-1].seq, events[-1].hash
 
     def _task(self, task_id: str) -> Task | None:
-        return self.tasks.get(task_id) or self._memory.task(task_id) or self._find_finished(task_id)
+        return self.tasks.get(task_id) or self._memory.task(task_id) or self._archive.task(task_id)
+
+    def _check(self, record: Record, earlier: Mapping[_RecordId, Record]) -> None:
+        """Raises ``RecordChanged`` or ``KeyTaken``."""
+        staged = {**self.records, **earlier} if earlier else self.records
+        name = (record.subject, record.id)
+        before = staged.get(name) or self._memory.record(*name) or self._archive.record(*name)
+        require_next(before, record)
+        if record.key is None or (before is not None and before.key == record.key):
+            return
+        others = (one for one in staged.values() if one.subject is record.subject)
+        if any(one.key == record.key for one in others) or self._is_taken(record):
+            raise KeyTaken(record.key)
+
+    def _is_taken(self, record: Record) -> bool:
+        name = (record.subject, record.key or "")
+        return bool(self._memory.record_by_key(*name) or self._archive.record_by_key(*name))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
-from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.stores import chain, journal, rows
+from opspawn_jupyter.stores.archive import Archive
 from opspawn_jupyter.stores.database import FILE_NAME, Database
 from opspawn_jupyter.stores.journal import Journal
 from opspawn_jupyter.stores.memory import Memory
@@ -24,6 +24,7 @@ class Recovered:
     """An open store's parts, in agreement with each other."""
 
     database: Database
+    archive: Archive
     memory: Memory
     journal: Journal
 
@@ -56,16 +57,18 @@ def _recover(database: Database, directory: Path) -> Recovered:
         logger.warning("journal end dropped bytes=%d", dropped)
     applied = int(database.value("meta", key="applied"))
     memory = Memory(applied, database.value("hash_of_event", seq=applied) or "")
+    archive = Archive(database)
     stored = map(rows.event, database.rows("events_of_unfinished_tasks"))
-
-    def find_finished(task_id: str) -> Task | None:
-        record = database.value("finished_task", id=task_id)
-        return rows.task(record) if record else None
-
-    memory.load(stored, _fresh(database, directory, applied), find_finished)
+    records = map(rows.record, database.rows("open_records"))
+    memory.load(stored, records, _fresh(database, directory, applied), archive)
     if memory.event_count:
         logger.info("journal replayed events=%d", memory.event_count)
-    return Recovered(database=database, memory=memory, journal=Journal(directory, memory.seq + 1))
+    return Recovered(
+        database=database,
+        archive=archive,
+        memory=memory,
+        journal=Journal(directory, memory.seq + 1),
+    )
 
 
 def _fresh(database: Database, directory: Path, applied: int) -> Iterator[Event]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
-from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.record import Record
+from opspawn_jupyter.model.states import EventType, Subject
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.stores.chain import compact
 
@@ -87,6 +88,37 @@ def _row(task: Task, record: str) -> tuple[Any, ...]:
 def task(record: str) -> Task:
     """The task of the column ``record``."""
     return wire.decode(Task, json.loads(record))
+
+
+def record_row(record: Record) -> tuple[Any, ...]:
+    """A row of ``records``."""
+    return (
+        record.subject.value,
+        record.id,
+        record.version,
+        record.is_open,
+        record.key,
+        record.task_id,
+        timestamp(record.changed_at),
+        record.seq,
+        compact(record.content),
+    )
+
+
+def record(row: Sequence[Any]) -> Record:
+    """The record of a row of ``records``."""
+    subject, record_id, version, is_open, key, task_id, changed_at, seq, content = row
+    return Record(
+        subject=Subject(subject),
+        id=record_id,
+        version=version,
+        is_open=is_open,
+        key=key,
+        task_id=task_id,
+        changed_at=changed_at.replace(tzinfo=UTC),
+        seq=seq,
+        content=json.loads(content),
+    )
 
 
 def timestamp(moment: datetime | None) -> datetime | None:

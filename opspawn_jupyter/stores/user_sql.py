@@ -95,6 +95,7 @@ def _make_views(cursor: duckdb.DuckDBPyConnection, held: Held) -> None:
     cursor.execute(views())
     insert(cursor, "held_tasks", [rows.held_row(task) for task in held.tasks])
     insert(cursor, "held_events", [rows.event_row(event) for event in held.events])
+    insert(cursor, "held_records", [rows.record_row(record) for record in held.records])
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, query: str) -> None:

@@ -12,9 +12,8 @@ from threading import Thread
 
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Draft, Event
-from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.stores.journal import Journal
-from opspawn_jupyter.stores.memory import Memory, Stage
+from opspawn_jupyter.stores.memory import Archive, Memory, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -56,12 +55,12 @@ class Writer:
         self,
         memory: Memory,
         journal: Journal,
-        find_finished: Callable[[str], Task | None],
+        archive: Archive,
         on_write: Callable[[], None],
     ) -> None:
         self._memory = memory
         self._journal = journal
-        self._find_finished = find_finished
+        self._archive = archive
         self._on_write = on_write
         self._waiting: SimpleQueue[_Request | None] = SimpleQueue()
         #: What keeps events from being written, and what to do; None while nothing does.
@@ -104,7 +103,7 @@ class Writer:
         return batch
 
     def _write(self, requests: Sequence[_Request]) -> list[_Verdict]:
-        stage = Stage(self._memory, self._find_finished)
+        stage = Stage(self._memory, self._archive)
         verdicts = [_decide(stage, request) for request in requests]
         try:
             if stage.events:

@@ -12,11 +12,20 @@ from typing import Any
 
 import pytest
 
-from opspawn_jupyter.errors import IllegalTransition, InvalidRequest, QueryInvalid, StoreUnavailable
+from opspawn_jupyter.errors import (
+    IllegalTransition,
+    InvalidRequest,
+    KeyTaken,
+    QueryInvalid,
+    RecordChanged,
+    StoreUnavailable,
+)
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.ids import new_id, short
-from opspawn_jupyter.model.states import CellState, EventType, State
+from opspawn_jupyter.model.record import Change, RecordQuery
+from opspawn_jupyter.model.record import draft as record_draft
+from opspawn_jupyter.model.states import CellState, EventType, State, Subject
 from opspawn_jupyter.model.task import SORT_FIELDS, Task, TaskQuery
 from opspawn_jupyter.ports import Store
 from opspawn_jupyter.stores.duckdb import DuckDBStore
@@ -741,3 +750,124 @@ def test_a_closed_store_says_so(stores: Stores) -> None:
             await store.tasks(TaskQuery())
 
     asyncio.run(body())
+
+
+def question(record_id: str, version: int = 1, **changes: Any) -> Draft:
+    """A record of the subject that has the fewest rules of its own."""
+    types = {1: EventType.QUESTION_ASKED, 2: EventType.QUESTION_ANSWERED}
+    task_id = changes.pop("task_id", "")
+    given = {"content": {"text": "Go on?", "version": version}, **changes}
+    change = Change(id=record_id, version=version, **given)
+    return record_draft(types.get(version, EventType.QUESTION_WITHDRAWN), change, task_id)
+
+
+def test_a_record_changes_version_by_version_and_is_found_after_a_restart(stores: Stores) -> None:
+    """An open one comes from memory, a closed one from the history; both are the same to ask."""
+    first, second = new_id(), new_id()
+
+    async def write(store: Store) -> None:
+        await store.append([question(first, key="a"), question(second, key="b")])
+        await store.append([question(first, 2, key="a", is_open=False)])
+
+    async def use(store: Store) -> None:
+        closed = await store.record(Subject.QUESTION, first)
+        still_open = await store.record_by_key(Subject.QUESTION, "b")
+        by_key = await store.record_by_key(Subject.QUESTION, "a")
+        everything = await store.records(RecordQuery(subject=Subject.QUESTION))
+        open_ones = await store.records(RecordQuery(subject=Subject.QUESTION, is_open=True))
+        older = await store.records(RecordQuery(subject=Subject.QUESTION, before=second, limit=1))
+
+        assert closed is not None
+        assert still_open is not None
+        assert (closed.version, closed.is_open, closed.seq) == (2, False, 3)
+        assert closed.content == {"text": "Go on?", "version": 2}
+        assert closed == by_key
+        assert still_open.id == second
+        assert everything == (still_open, closed)
+        assert open_ones == (still_open,)
+        assert older == (closed,)
+        assert await store.record(Subject.SCHEDULE, first) is None
+
+    async def write_and_use(store: Store) -> None:
+        await write(store)
+        await use(store)
+
+    in_store(stores, write_and_use)
+    in_store(stores, use)
+
+
+def test_of_two_changes_at_once_the_second_is_refused(stores: Stores) -> None:
+    """Two people answer the same question; only one of them did."""
+    record_id = new_id()
+
+    async def use(store: Store) -> None:
+        await store.append([question(record_id)])
+        answers = [store.append([question(record_id, 2, is_open=False)]) for _ in range(2)]
+
+        outcomes = await asyncio.gather(*answers, return_exceptions=True)
+
+        refused = [one for one in outcomes if isinstance(one, RecordChanged)]
+        assert len(refused) == 1
+        assert refused[0].detail == {"version": 2, "expected": 1}
+        with pytest.raises(RecordChanged):
+            await store.append([question(new_id(), 2)])
+        assert await store.last_seq() == 2
+
+    in_store(stores, use)
+
+
+def test_no_two_records_have_the_same_key(stores: Stores) -> None:
+    """Also where the other is closed, in the same write, or from before a restart."""
+    first = new_id()
+
+    async def write(store: Store) -> None:
+        await store.append([question(first, key="daily", is_open=False)])
+        with pytest.raises(KeyTaken):
+            await store.append([question(new_id(), key="daily")])
+        with pytest.raises(KeyTaken):
+            await store.append([question(new_id(), key="both"), question(new_id(), key="both")])
+
+    async def use(store: Store) -> None:
+        with pytest.raises(KeyTaken):
+            await store.append([question(new_id(), key="daily")])
+        await store.append([question(first, 2, key="daily")])
+        assert await store.last_seq() == 2
+
+    in_store(stores, write)
+    in_store(stores, use)
+
+
+def test_events_about_records_stand_in_the_history_of_their_task(stores: Stores) -> None:
+    """They concern the task and do not move it."""
+    task_id, record_id = new_id(), new_id()
+
+    async def use(store: Store) -> None:
+        await store.append(queued(task_id))
+        await store.append([question(record_id, task_id=task_id)])
+        await store.append(run(task_id))
+        await store.append([question(record_id, 2, task_id=task_id, is_open=False)])
+
+        task = await store.task(task_id)
+        events = await store.events(task_id=task_id)
+        of_task = await store.records(RecordQuery(subject=Subject.QUESTION, task_id=task_id))
+        of_other = await store.records(RecordQuery(subject=Subject.QUESTION, task_id=new_id()))
+        table = await store.sql(
+            "SELECT task_id, text, version FROM questions JOIN records USING (id, task_id)"
+        )
+
+        assert task is not None
+        assert task.state is State.SUCCESS
+        asked = [event.type for event in events if event.type.subject]
+        assert asked == [EventType.QUESTION_ASKED, EventType.QUESTION_ANSWERED]
+        assert [one.id for one in of_task] == [record_id]
+        assert of_other == ()
+        assert table.rows == ((task_id, "Go on?", 2),)
+
+    in_store(stores, use)
+    in_store(stores, lambda store: _has_ended(store, task_id))
+
+
+async def _has_ended(store: Store, task_id: str) -> None:
+    task = await store.task(task_id)
+    assert task is not None
+    assert task.state is State.SUCCESS

@@ -19,7 +19,7 @@ SELECT hash FROM events WHERE seq = $seq;
 -- name: events_of_unfinished_tasks
 -- What the live tasks are built from at start, in order.
 SELECT seq, happened_at, task_id, attempt, number, type, data, hash FROM events
-WHERE task_id NOT IN (SELECT id FROM finished_tasks)
+WHERE task_id <> '' AND task_id NOT IN (SELECT id FROM finished_tasks)
 ORDER BY seq;
 
 -- name: newest_finished_id
@@ -68,3 +68,37 @@ WHERE (len($states) = 0 OR list_contains($states, state))
   AND ($id IS NULL OR {field} {beyond} CAST($key AS {type})
        OR ({field} = CAST($key AS {type}) AND id {beyond} $id))
 ORDER BY {field} {direction}, id {direction} LIMIT $limit;
+
+-- name: newest_record_id
+-- The highest id of all records; no row of a higher one needs to be looked for.
+SELECT max(id) FROM records;
+
+-- name: record
+-- A record as it was written last.
+SELECT subject, id, version, is_open, key, task_id, changed_at, seq, content FROM records
+WHERE subject = $subject AND id = $id ORDER BY version DESC LIMIT 1;
+
+-- name: record_by_key
+-- Likewise, by its key.
+SELECT subject, id, version, is_open, key, task_id, changed_at, seq, content FROM records
+WHERE subject = $subject AND key = $key ORDER BY version DESC LIMIT 1;
+
+-- name: open_records
+-- Records of which something may still become, as they were written last.
+SELECT subject, id, version, is_open, key, task_id, changed_at, seq, content
+FROM (FROM records QUALIFY row_number() OVER (PARTITION BY subject, id ORDER BY version DESC) = 1)
+WHERE is_open;
+
+-- name: record_page
+-- Records of a subject as they were written last, newest first.
+SELECT subject, id, version, is_open, key, task_id, changed_at, seq, content
+FROM (
+    FROM records
+    WHERE subject = $subject
+      AND ($task_id IS NULL OR task_id = $task_id)
+      AND ($before IS NULL OR id < $before)
+      AND NOT list_contains($held, id)
+    QUALIFY row_number() OVER (PARTITION BY id ORDER BY version DESC) = 1
+)
+WHERE $is_open IS NULL OR is_open = $is_open
+ORDER BY id DESC LIMIT $limit;

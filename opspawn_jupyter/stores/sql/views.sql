@@ -4,6 +4,7 @@
 
 CREATE TEMP TABLE held_tasks AS FROM opspawn.main.finished_tasks LIMIT 0;
 CREATE TEMP TABLE held_events AS FROM opspawn.main.events LIMIT 0;
+CREATE TEMP TABLE held_records AS FROM opspawn.main.records LIMIT 0;
 
 -- One row for each task, as it stands.
 CREATE TEMP VIEW tasks AS
@@ -58,3 +59,22 @@ FROM (
     WHERE attempt > 0
 )
 GROUP BY task_id, attempt;
+
+-- One row for each thing that is no task, as it stands: questions, schedules and the like.
+CREATE TEMP VIEW records AS
+FROM (FROM opspawn.main.records UNION ALL FROM held_records)
+QUALIFY row_number() OVER (PARTITION BY subject, id ORDER BY version DESC) = 1;
+
+-- One row for each question that was put to a person.
+CREATE TEMP VIEW questions AS
+SELECT
+    id,
+    task_id,
+    content ->> 'text' AS text,
+    content ->> 'state' AS state,
+    CAST(content ->> 'asked_at' AS TIMESTAMP) AS asked_at,
+    content ->> 'answer' AS answer,
+    content ->> 'answered_by' AS answered_by,
+    CAST(content ->> 'answered_at' AS TIMESTAMP) AS answered_at
+FROM records
+WHERE subject = 'question';

@@ -1,0 +1,50 @@
+"""Questions as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opspawn_jupyter.client.text import brief, columns
+from opspawn_jupyter.model.ids import short
+from opspawn_jupyter.model.question import Question, QuestionState
+
+_LONGEST_TEXT = 80
+QUESTION_HEADINGS = ("id", "state", "question", "task", "asked (UTC)")
+
+
+def question_card(question: Question) -> str:
+    """All that matters for the answer, and the answer."""
+    lines = [
+        f"{question.text}",
+        *(f"  {name} = {brief(value)}" for name, value in question.detail.items()),
+        _stand(question),
+    ]
+    return "\n".join(lines)
+
+
+def _stand(question: Question) -> str:
+    if question.state is QuestionState.OPEN:
+        choices = "|".join(question.choices) or "TEXT"
+        return f"open; answer with: opspawn answer {short(question.id)} {choices}"
+    if question.state is QuestionState.WITHDRAWN:
+        return "withdrawn: nobody waits for an answer any more"
+    why = f" ({question.comment})" if question.comment else ""
+    return f"answered by {question.answered_by}: {brief(question.answer)}{why}"
+
+
+def question_list(questions: Sequence[Question]) -> str:
+    """A line for each question, under a heading."""
+    if not questions:
+        return "no open questions"
+    return columns(QUESTION_HEADINGS, [question_row(question) for question in questions])
+
+
+def question_row(question: Question) -> tuple[str, ...]:
+    """The question's values under ``QUESTION_HEADINGS``."""
+    return (
+        short(question.id),
+        question.state.value,
+        brief(question.text, _LONGEST_TEXT),
+        short(question.task_id),
+        f"{question.asked_at:%Y-%m-%d %H:%M:%S}",
+    )
