@@ -34,7 +34,7 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.QUEUED: "",
     EventType.STARTED: "`worker`",
     EventType.RETRYING: "`outcome` of the attempt, its `error`, and `retry_at`",
-    EventType.WAITING: "`question`: id of what is asked",
+    EventType.WAITING: "`question`: its id; from a worker also `asked`, the question",
     EventType.CANCEL_REQUESTED: "`by`",
     EventType.SUCCEEDED: "",
     EventType.FAILED: "`error`",

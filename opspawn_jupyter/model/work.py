@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from opspawn_jupyter.model.policy import Policy
+from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.states import EventType
 
 #: Environment variable of all that a worker starts: its id.
@@ -56,6 +57,10 @@ class Assignment:
     root_directory: str
     output_limits: OutputLimits = field(default_factory=OutputLimits)
     keeping: Keeping = field(default_factory=Keeping)
+    #: What was asked for the task so far, with the answers: an attempt that needs one tells
+    #: ``task.waiting`` with ``question``, its id, and ``asked``, the ``Question``; the next attempt
+    #: finds the answer here.
+    questions: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

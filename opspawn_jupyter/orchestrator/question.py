@@ -22,7 +22,9 @@ from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.question import Answer, Question, QuestionState
 from opspawn_jupyter.model.record import Change, Record, RecordQuery, draft
-from opspawn_jupyter.model.states import EventType, Subject
+from opspawn_jupyter.model.states import EventType, State, Subject
+from opspawn_jupyter.model.task import Problem, Task
+from opspawn_jupyter.orchestrator.accept import await_turn
 from opspawn_jupyter.orchestrator.context import Orchestration
 
 logger = logging.getLogger(__name__)
@@ -80,9 +82,12 @@ async def answer(o: Orchestration, reference: str, given: Answer, by: str) -> Qu
         answered_at=clock.now(),
     )
     try:
-        await o.record(_closing(EventType.QUESTION_ANSWERED, record, answered))
-    except RecordChanged:  # somebody was quicker; say what they did
+        await o.record(
+            _closing(EventType.QUESTION_ANSWERED, record, answered), *await _move(o, answered)
+        )
+    except (RecordChanged, IllegalTransition):  # somebody was quicker: look again
         return await answer(o, record.id, given, by)
+    await _resume(o, answered)
     logger.info("question answered question_id=%s by=%s", question.id, by)
     return answered
 
@@ -113,6 +118,32 @@ async def answered(o: Orchestration, question_id: str, timeout_seconds: float) -
             await asyncio.wait([rung], timeout=timeout_seconds)
             question = await find_question(o, question_id)
     return question
+
+
+async def _move(o: Orchestration, question: Question) -> tuple[Draft, ...]:
+    """What the answer makes of the task that waits for it: it goes on, or is skipped where its
+    start was refused."""
+    task = await _waiting(o, question)
+    if task is None:
+        return ()
+    if task.attempt or question.is_approved:
+        return (Draft(task_id=task.id, type=EventType.QUEUED),)
+    why = f": {question.comment}" if question.comment else ""
+    message = f"{question.answered_by} answered {question.answer!r} to {question.text!r}{why}"
+    error = {"error": wire.encode(Problem(name="Refused", message=message))}
+    return (Draft(task_id=task.id, type=EventType.SKIPPED, data=error),)
+
+
+async def _waiting(o: Orchestration, question: Question) -> Task | None:
+    task = await o.store.task(question.task_id) if question.task_id else None
+    is_waiting = task is not None and (task.state, task.question) == (State.WAITING, question.id)
+    return task if is_waiting else None
+
+
+async def _resume(o: Orchestration, question: Question) -> None:
+    task = await o.store.task(question.task_id) if question.task_id else None
+    if task is not None and task.state is State.QUEUED:
+        await await_turn(o, task)
 
 
 def _closing(type: EventType, record: Record, question: Question) -> Draft:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from opspawn_jupyter import faults
-from opspawn_jupyter.errors import IllegalTransition
+from opspawn_jupyter.errors import IllegalTransition, RecordChanged
+from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Draft, Event
-from opspawn_jupyter.model.states import OUTCOME_EVENTS, TRANSITIONS, EventType, State
+from opspawn_jupyter.model.question import Question
+from opspawn_jupyter.model.states import (
+    OUTCOME_EVENTS,
+    TRANSITIONS,
+    EventType,
+    State,
+    Subject,
+)
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.work import Report, ReportAnswer, ReportedEvent, ReportRequest
 from opspawn_jupyter.orchestrator.context import Orchestration
-from opspawn_jupyter.orchestrator.question import withdraw_all
+from opspawn_jupyter.orchestrator.question import asking, withdraw_all
 from opspawn_jupyter.orchestrator.retry import settled
 
 logger = logging.getLogger(__name__)
@@ -46,11 +55,12 @@ async def take_in(o: Orchestration, task: Task, report: Report) -> None:
     if not fresh:
         return
     drafts = [settled(task, draft) for draft in _drafts(report, fresh)]
+    drafts += await _questions(o, drafts)
     try:
         faults.reach("server.before_report")
         stored = await o.store.append(drafts)
         faults.reach("server.after_report")
-    except IllegalTransition as refusal:
+    except (IllegalTransition, RecordChanged) as refusal:
         # The same report on two connections, or a task that was cancelled or ended meanwhile:
         # what is new after a second look is stored, the rest is late and has no say.
         current = await o.store.task(task.id)
@@ -67,6 +77,20 @@ async def conclude(o: Orchestration, task: Task, outcome: Draft) -> None:
     """Store and tell an outcome that the server finds itself."""
     stored = await o.record(settled(task, outcome))
     await _follow_up(o, task, stored)
+
+
+async def _questions(o: Orchestration, drafts: Iterable[Draft]) -> list[Draft]:
+    """What the worker of a task that is to wait wants asked, unless it was asked before."""
+    asked = [
+        replace(wire.decode(Question, draft.data["asked"]), task_id=draft.task_id)
+        for draft in drafts
+        if draft.type is EventType.WAITING and "asked" in draft.data
+    ]
+    return [
+        asking(question)
+        for question in asked
+        if await o.store.record(Subject.QUESTION, question.id) is None
+    ]
 
 
 def _fresh(task: Task, report: Report) -> tuple[ReportedEvent, ...]:
@@ -107,7 +131,7 @@ def _in_order(
             seq = told[-1].seq
         else:
             told.append(Event(**vars(_draft(report, event)), seq=seq))
-    return told
+    return [*told, *durable]
 
 
 async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> None:

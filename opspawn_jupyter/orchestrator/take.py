@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 from opspawn_jupyter import faults
+from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.work import Assignment, Keeping, OutputLimits, TakeAnswer, TakeRequest
 from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.question import questions
 
 
 async def take(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnswer:
@@ -30,7 +32,8 @@ async def _look(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnsw
     assignments = []
     for task_id, task in tasks:
         if task is not None and task.state is State.QUEUED:
-            assignments.append(_assignment(o, task))
+            asked = await questions(o, is_open=None, task_id=task.id) if task.waits else ()
+            assignments.append(_assignment(o, task, asked))
         else:
             await o.queue.remove(task_id)  # it was cancelled while it waited
     if assignments:
@@ -38,7 +41,7 @@ async def _look(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnsw
     return TakeAnswer(assignments=tuple(assignments), cancel=await _to_cancel(o, request))
 
 
-def _assignment(o: Orchestration, task: Task) -> Assignment:
+def _assignment(o: Orchestration, task: Task, asked: tuple[Question, ...]) -> Assignment:
     settings = o.settings
     root = settings.root_directory
     return Assignment(
@@ -56,6 +59,7 @@ def _assignment(o: Orchestration, task: Task) -> Assignment:
             cell_outputs=settings.max_cell_outputs,
         ),
         keeping=Keeping(kernels=settings.kept_kernels, seconds=settings.kept_kernel_seconds),
+        questions=asked,
     )
 
 
