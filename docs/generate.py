@@ -45,7 +45,7 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.SKIPPED: "`error`: its message is the reason",
     EventType.REUSED: "`task_id` of the earlier task, and its `outputs`",
     EventType.PRUNED: "`reason`, `by`, `size_bytes`, `files`: SHA-256 by path",
-    EventType.KERNEL_STARTED: "`name`, `pid`, `tier`",
+    EventType.KERNEL_STARTED: "`name`, `pid`, `tier`, `tier_reason` where it was not forked",
     EventType.KERNEL_KEPT: "`id`, `connection_file`, `expires_at`, `kernel_name`, `pid`",
     EventType.CELLS_PLANNED: "`cells`: `index`, `id` and `title` of each code cell",
     EventType.CELL_STARTED: "`index`",

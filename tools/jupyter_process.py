@@ -178,6 +178,15 @@ def processes(home: Path) -> list[psutil.Process]:
     return [process for process in found if process.is_running()]
 
 
+def runners(worker: psutil.Process) -> list[psutil.Process]:
+    """The processes in which a worker carries tasks out: forks of multiprocessing's server."""
+    try:
+        servers = [one for one in worker.children() if "multiprocessing" in _command_line(one)]
+        return [runner for server in servers for runner in server.children()]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def await_none(home: Path, timeout_seconds: float = STOP_SECONDS) -> list[str]:
     """Wait until no process of the home is left; the command lines of those that stayed."""
     deadline = time.monotonic() + timeout_seconds

@@ -88,6 +88,7 @@ def _told(diagnosis: Diagnosis) -> Iterator[Finding]:
     yield _store(diagnosis)
     yield _workers(diagnosis)
     yield from _kernels(diagnosis)
+    yield from _tiers(diagnosis)
     yield from _disk(diagnosis.disk)
     if diagnosis.unknown_runs:
         yield warning(
@@ -143,6 +144,25 @@ def _kernels(diagnosis: Diagnosis) -> Iterator[Finding]:
         if kernel.problem is not None:
             advice = f"repair it, or jupyter kernelspec remove {kernel.name}"
             yield warning("kernels", f"{kernel.name} cannot start: {kernel.problem}", advice)
+
+
+def _tiers(diagnosis: Diagnosis) -> Iterator[Finding]:
+    """How tasks' kernels start, and what keeps them from being forked."""
+    ways = {
+        kernel.name: f"{kernel.name} {kernel.tier}"
+        + (f" ({kernel.tier_reason})" if kernel.tier_reason else "")
+        for kernel in diagnosis.kernels
+    }
+    if ways:
+        yield ok("kernel tiers", ", ".join(ways.values()))
+    for server in diagnosis.fork_servers:
+        has = f"{server.interpreter} (process {server.pid})"
+        if server.obstacle is not None:
+            advice = "take the module that does it out of OPSPAWN_KERNELS_PRELOAD"
+            yield warning("fork server", f"{has} does not fork: {server.obstacle}", advice)
+            continue
+        loaded = f", with {', '.join(server.preload)}" if server.preload else ""
+        yield ok("fork server", f"{has}: {server.kernels} at work, {server.spares} waiting{loaded}")
 
 
 def _disk(disk: DiskUse) -> Iterator[Finding]:

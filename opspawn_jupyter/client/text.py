@@ -113,6 +113,8 @@ def task_card(task: Task, directory: str = "") -> str:
     lines = [task_line(task), _now_line(task), *_output_lines(task)]
     if task.error is not None:
         lines.append(f"error: {problem_line(task)}")
+    if task.tier_reason:
+        lines.append(f"kernel: {task.tier} start ({task.tier_reason})")
     lines.append(f"run directory: {directory or task.run_directory}")
     return "\n".join(line for line in lines if line)
 

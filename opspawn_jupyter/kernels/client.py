@@ -97,6 +97,7 @@ class SwiftKernelClient(AsyncKernelClient):
 class SwiftKernelManager(AsyncKernelManager):
     """Starts and ends kernels without sleeping, forked where that is possible."""
 
+    provisioner_class: type[ForkProvisioner] = ForkProvisioner
     client_class = DottedObjectName(_DOTTED_NAME, config=True)
     client_factory = Type(klass="jupyter_client.client.KernelClient", default_value=_DOTTED_NAME)
 
@@ -122,7 +123,7 @@ class SwiftKernelManager(AsyncKernelManager):
         spec = self.kernel_spec
         if self.provisioner is None and spec and "kernel_provisioner" not in spec.metadata:
             self.kernel_id = self.kernel_id or str(uuid.uuid4())
-            self.provisioner = ForkProvisioner(
+            self.provisioner = self.provisioner_class(
                 kernel_id=self.kernel_id, kernel_spec=spec, parent=self
             )
 

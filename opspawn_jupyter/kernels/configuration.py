@@ -14,6 +14,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Enum, Float, Integer, List, Unicode, default
 
 from opspawn_jupyter.kernels.forking.options import Options
+from opspawn_jupyter.kernels.servers import OWNER_VARIABLE
 
 #: What nbclient, and so papermill, starts kernels with. Other launches, such as JupyterLab's,
 #: which keep a history on disk, are forked too, but brought up after the fork.
@@ -92,7 +93,7 @@ class ConfiguredProvisioner(LocalProvisioner):
         A manager of many kernels, such as a Jupyter server, lives long and takes its fork server
         along. One that runs a single notebook leaves it to the next one.
         """
-        configured = os.environ.get("OPSPAWN_KERNELS_OWNER")
+        configured = os.environ.get(OWNER_VARIABLE)
         if configured:
             return int(configured)
         return os.getpid() if isinstance(self.parent.parent, MultiKernelManager) else 0

@@ -30,6 +30,8 @@ class Leash:
 
     def __init__(self, line: socket.socket, pid: int) -> None:
         self.pid = pid
+        #: The fork server died, and nobody has looked after what the kernel had started.
+        self.is_lost = False
         self._exit_code: int | None = None
         os.set_blocking(line.fileno(), False)
         self._line = line.detach()
@@ -45,6 +47,7 @@ class Leash:
             except ConnectionError:
                 data = b""
             # Without a message the fork server has died, and the kernel with it.
+            self.is_lost = not data
             self._end(json.loads(data).get("exit", _LOST) if data else _LOST)
         return self._exit_code
 

@@ -229,6 +229,15 @@ class ForkProvisioner(ConfiguredProvisioner):
         self._leash = None
         return code
 
+    async def ended(self, timeout_seconds: float) -> bool:
+        """Wait for a forked kernel's end; whether it came in time."""
+        return self._leash is None or await self._leash.wait(timeout_seconds) is not None
+
+    @property
+    def is_lost(self) -> bool:
+        """The fork server died: what the kernel had started may have outlived it."""
+        return self._leash is not None and self._leash.is_lost
+
     async def send_signal(self, signum: int) -> None:
         """Send the signal to the kernel's process group."""
         if self._leash is None:

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from opspawn_jupyter.kernels import inheritance
 from opspawn_jupyter.kernels.command import KernelCommand
 from opspawn_jupyter.kernels.forking.options import Options
+from opspawn_jupyter.model.work import WORKER_VARIABLE
 
 #: The program, and what it consists of.
 PROGRAM = Path(__file__).with_name("fork_server.py")
@@ -23,6 +25,7 @@ _READ_AT_START = re.compile(
     r"(PYTHON|LD_|OMP_|GOMP_|KMP_|MKL_|OPENBLAS_|BLIS_|VECLIB_|NUMEXPR_|NUMBA_|CUDA_|MALLOC_|GLIBC_"
     r"|LC_|CONDA_|IPYTHON|XDG_|MPL|PYDEVD_).*"
     r"|HOME|LANG|LANGUAGE|VIRTUAL_ENV"
+    rf"|{WORKER_VARIABLE}"  # by which all that a worker started is found
     r"|JUPYTER_(PATH|DATA_DIR|CONFIG_DIR|CONFIG_PATH|RUNTIME_DIR|PLATFORM_DIRS|NO_CONFIG)"
 )
 _NAME_LENGTH = 16
@@ -44,6 +47,21 @@ class Recipe:
         """Short and equal for equal recipes; holds nothing readable."""
         text = json.dumps([asdict(self), _program_version()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_NAME_LENGTH]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it, for ``from_plain``."""
+        return {**asdict(self), "options": self.options.dump()}
+
+    @classmethod
+    def from_plain(cls, told: Mapping[str, Any]) -> Recipe:
+        """Back from JSON."""
+        return cls(
+            interpreter=told["interpreter"],
+            flags=tuple(told["flags"]),
+            environment=told["environment"],
+            options=Options.load(told["options"]),
+            inherited=tuple(told["inherited"]),
+        )
 
 
 def for_launch(

@@ -16,15 +16,20 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter.kernels.forking import wire
+from opspawn_jupyter.kernels.forking import label, wire
+from opspawn_jupyter.kernels.forking.options import Options
 from opspawn_jupyter.kernels.recipe import PROGRAM, Recipe
 
 log = logging.getLogger(__name__)
 
+#: Environment variable: where fork servers' sockets lie.
+DIRECTORY_VARIABLE = "OPSPAWN_KERNELS_DIRECTORY"
+#: Environment variable: the process with which fork servers end.
+OWNER_VARIABLE = "OPSPAWN_KERNELS_OWNER"
 #: More servers than these are not started: each keeps an interpreter and its spares in memory.
 MAX_SERVERS = 6
 #: A server that could not start is not tried again for so long.
@@ -34,6 +39,8 @@ _POLL_SECONDS = 0.01
 _MAX_DIRECTORY_LENGTH = 60
 _REQUEST_SECONDS = 5.0
 
+#: Who starts servers, where that is not this process.
+_delegate: Callable[[Recipe], None] | None = None
 #: Servers that this process started and has not reached so far: name -> (process, time).
 _coming: dict[str, tuple[int, float]] = {}
 #: All that it started: their ends are this process's to take note of.
@@ -67,7 +74,7 @@ async def connect_within(recipe: Recipe, patience_seconds: float) -> socket.sock
     if line is not None or not start(recipe):
         return line
     deadline = time.monotonic() + patience_seconds
-    while line is None and time.monotonic() < deadline and not _has_failed(recipe.name):
+    while line is None and time.monotonic() < deadline and not _is_hopeless(recipe):
         await asyncio.sleep(_POLL_SECONDS)
         line = connect(recipe)
     return line
@@ -76,6 +83,9 @@ async def connect_within(recipe: Recipe, patience_seconds: float) -> socket.sock
 def start(recipe: Recipe) -> bool:
     """Start the recipe's server; whether one is on its way."""
     name = recipe.name
+    if _delegate is not None:
+        _delegate(recipe)
+        return True
     if name in _coming:
         return not _has_failed(name)
     if _count(Path(recipe.options.directory)) >= MAX_SERVERS:
@@ -86,7 +96,7 @@ def start(recipe: Recipe) -> bool:
         pid = os.posix_spawn(
             recipe.interpreter,
             [recipe.interpreter, *recipe.flags, str(PROGRAM), name, recipe.options.dump()],
-            {"PATH": os.defpath, **recipe.environment},
+            {"PATH": os.defpath, **recipe.environment, **_mark(recipe.options)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
@@ -102,6 +112,21 @@ def start(recipe: Recipe) -> bool:
     _coming[name] = (pid, time.monotonic())
     log.info("fork server started name=%s pid=%s interpreter=%r", name, pid, recipe.interpreter)
     return True
+
+
+def delegate(starter: Callable[[Recipe], None] | None) -> None:
+    """Have somebody else start servers from now on: what a process starts may have to end with it,
+    and a fork server is to stay."""
+    global _delegate  # noqa: PLW0603  it is the process that is what it is
+    _delegate = starter
+
+
+def note_arrival(recipe: Recipe, *, has_come: bool) -> None:
+    """Let those who wait for the server know whether waiting has a point."""
+    if has_come:
+        _failure(recipe).unlink(missing_ok=True)
+    else:
+        _failure(recipe).touch()
 
 
 def statuses(place: Path) -> Iterator[dict[str, Any]]:
@@ -128,7 +153,7 @@ def stop_all(place: Path) -> None:
 
 
 def _candidates() -> Iterator[Path]:
-    configured = os.environ.get("OPSPAWN_KERNELS_DIRECTORY")
+    configured = os.environ.get(DIRECTORY_VARIABLE)
     if configured:
         yield Path(configured)
         return
@@ -172,6 +197,21 @@ def _is_alive(path: Path) -> bool:
     if line is not None:
         line.close()
     return line is not None
+
+
+def _mark(options: Options) -> Mapping[str, str]:
+    """Room for the mark that each kernel shows."""
+    return {options.mark: label.BLANK} if options.mark else {}
+
+
+def _is_hopeless(recipe: Recipe) -> bool:
+    if recipe.name in _coming:
+        return _has_failed(recipe.name)
+    return _failure(recipe).exists()
+
+
+def _failure(recipe: Recipe) -> Path:
+    return Path(recipe.options.directory, f"{recipe.name}.failed")
 
 
 def _has_failed(name: str) -> bool:

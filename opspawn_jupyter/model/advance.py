@@ -141,6 +141,8 @@ def _started(task: Task, event: Draft) -> Task:
         outputs={},
         progress=None,
         error=None,
+        tier=None,
+        tier_reason=None,
         kept_kernel=None,
     )
 
@@ -172,6 +174,10 @@ def _with_cell(task: Task, event: Draft, changes: Mapping[str, Any]) -> Task:
     return replace(task, cells=cells)
 
 
+def _kernel_started(task: Task, event: Draft) -> Task:
+    return replace(task, tier=event.data.get("tier"), tier_reason=event.data.get("tier_reason"))
+
+
 def _kernel_kept(task: Task, event: Draft) -> Task:
     return replace(task, kept_kernel=wire.decode(KeptKernel, event.data))
 
@@ -191,6 +197,7 @@ _CHANGES: Mapping[EventType, Callable[[Task, Draft], Task]] = {
     EventType.REUSED: _reused,
     EventType.STARTED: _started,
     EventType.CANCEL_REQUESTED: _cancel_requested,
+    EventType.KERNEL_STARTED: _kernel_started,
     EventType.KERNEL_KEPT: _kernel_kept,
     EventType.CELLS_PLANNED: _cells_planned,
     EventType.CELL_STARTED: _cell_started,

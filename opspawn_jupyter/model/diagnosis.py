@@ -45,6 +45,25 @@ class KernelStatus:
     language: str = ""
     #: Why it cannot start; None where nothing speaks against it.
     problem: str | None = None
+    #: How tasks start it: ``kernel`` (forked) or ``cold``.
+    tier: str = "cold"
+    #: Why it is not forked.
+    tier_reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForkServerStatus:
+    """A warm process of a worker, from which kernels are forked."""
+
+    interpreter: str
+    pid: int
+    #: Kernels that came from it and live, and those that wait for a task.
+    kernels: int = 0
+    spares: int = 0
+    #: Modules that its kernels find imported, of those that were asked for.
+    preload: tuple[str, ...] = ()
+    #: Why it does not fork; kernels start cold then.
+    obstacle: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +107,7 @@ class Diagnosis:
     unfinished: Mapping[str, int] = field(default_factory=dict)
     workers: tuple[WorkerStatus, ...] = ()
     kernels: tuple[KernelStatus, ...] = ()
+    fork_servers: tuple[ForkServerStatus, ...] = ()
     disk: DiskUse = field(default_factory=DiskUse)
     #: Run directories that belong to no task of the history.
     unknown_runs: int = 0

@@ -132,6 +132,10 @@ class Task:
     progress: Progress | None = None
     #: Why it did not succeed; while it is retrying or queued again, why the last attempt did not.
     error: Problem | None = None
+    #: How its kernel was started: ``kernel`` (forked), ``cold``; None before there was one.
+    tier: str | None = None
+    #: Why it was not forked.
+    tier_reason: str | None = None
     #: Where ``keep_on_failure`` was asked for and the run failed.
     kept_kernel: KeptKernel | None = None
     #: When the next attempt is due; only of a task that is retrying.

@@ -155,7 +155,7 @@ class Execution:
         faults.reach("runner.before_kernel")
         await kernel.launch()
         faults.reach("runner.after_kernel")
-        started = {"name": kernel.name, "pid": kernel.pid, "tier": "cold"}
+        started = {"name": kernel.name, "pid": kernel.pid, **kernel.tier}
         self._tell(EventType.KERNEL_STARTED, started)
         self._tell(EventType.CELLS_PLANNED, executed_notebook.plan(self._manager.nb))
         await kernel.connect()

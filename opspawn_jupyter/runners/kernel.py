@@ -17,6 +17,10 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
+from opspawn_jupyter.kernels.configuration import SPARE_ARGUMENTS
+from opspawn_jupyter.kernels.provisioner import TIER_KERNEL, ForkProvisioner
+from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
+from opspawn_jupyter.kernels.task import TaskKernelManager, tier
 from opspawn_jupyter.model.work import TASK_VARIABLE, Grace
 from opspawn_jupyter.runners import processes, sockets
 from opspawn_jupyter.runners.iopub import BoundedChannel
@@ -32,8 +36,8 @@ _LONGEST_DIRECTORY = 80
 class Kernel:
     """A kernel that is started once and stopped once. Belongs to one event loop.
 
-    ``is_alone`` says that this process exists for this kernel only: whatever hangs on it in the
-    end came from the kernel, and goes with it.
+    ``is_alone`` says that this process exists for this kernel only: it is forked where that is
+    possible, and whatever hangs on it in the end came from the kernel, and goes with it.
     """
 
     def __init__(
@@ -46,7 +50,8 @@ class Kernel:
         is_alone: bool = False,
     ) -> None:
         self.name = name
-        self.manager = AsyncKernelManager(kernel_name=name, context=_context())
+        manager = TaskKernelManager if is_alone else AsyncKernelManager
+        self.manager = manager(kernel_name=name, context=_context())
         self.client: AsyncKernelClient | None = None
         #: Content of the kernel's own ``kernel_info_reply``.
         self.info: dict[str, Any] = {}
@@ -65,9 +70,14 @@ class Kernel:
         directory = self._directory = sockets.private_directory()
         manager.connection_file = str(directory / "kernel.json")
         manager.transport = _transport(self.spec.argv, directory)
-        in_memory = ["--HistoryManager.hist_file=:memory:"] if manager.ipykernel else []
+        in_memory = list(SPARE_ARGUMENTS) if manager.ipykernel else []
         await manager.start_kernel(extra_arguments=in_memory, cwd=self._cwd, env=self._env)
         self.pid = getattr(manager.provisioner, "pid", None) or 0
+
+    @property
+    def tier(self) -> Mapping[str, str]:
+        """How it was started: ``tier``, and where it was not forked ``tier_reason``."""
+        return tier(self.manager.provisioner)
 
     async def connect(self) -> None:
         """Wait until the kernel answers. Raises ``DeadKernelError`` where it dies or takes too
@@ -133,16 +143,28 @@ class Kernel:
 
     async def stop(self, *, politely: bool = True) -> None:
         """End the process and everything that it started. Safe to call more than once."""
-        family = processes.descendants(self.pid) if self.pid else []
+        fork = self._fork
+        family = processes.descendants(self.pid) if self.pid and fork is None else []
         if politely and self.is_ready and await self.exit_code() is None:
             await self.manager.request_shutdown()
             await self._ended(_POLITE_SECONDS)
         if self.pid and await self.exit_code() is None:
-            processes.signal_group(self.pid, signal.SIGTERM)
+            await self.manager.signal_kernel(signal.SIGTERM)
             await self._ended(self._grace.terminate_seconds)
-        self._kill(family)
+        if fork is None:
+            self._kill(family)
+        else:
+            await self._kill_fork(fork)
         await self._ended(self._grace.terminate_seconds)
         self.is_ready = False
+
+    @property
+    def _fork(self) -> ForkProvisioner | None:
+        """Who holds the kernel, if it is a forked one."""
+        provisioner = self.manager.provisioner
+        if isinstance(provisioner, ForkProvisioner) and provisioner.tier == TIER_KERNEL:
+            return provisioner
+        return None
 
     def _kill(self, family: list[psutil.Process]) -> None:
         """Kill what is left, whatever group it moved to, and orphans that came to us."""
@@ -151,7 +173,16 @@ class Kernel:
         if self._is_alone:
             processes.kill(processes.descendants(os.getpid()))
 
+    async def _kill_fork(self, fork: ForkProvisioner) -> None:
+        """The fork server kills what the kernel leaves; without one its mark has to be found."""
+        if await self.exit_code() is None:
+            await fork.kill()
+        if fork.is_lost and TASK_VARIABLE in self._env:
+            processes.kill(processes.marked(TASK_VARIABLE, self._env[TASK_VARIABLE]))
+
     async def _ended(self, seconds: float) -> bool:
+        if self._fork is not None:
+            return await self._fork.ended(seconds)
         deadline = asyncio.get_running_loop().time() + seconds
         while self.pid and await self.exit_code() is None:
             if asyncio.get_running_loop().time() > deadline:
@@ -212,8 +243,12 @@ def _context() -> zmq.asyncio.Context:
     return context
 
 
-#: Our own way into the server, and the server's ways into its hub: not for user code.
-_TOKENS = ("OPSPAWN_URL", "OPSPAWN_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN")
+#: Our own way into the server, the server's ways into its hub, and the worker's fork servers: not
+#: for user code.
+_NOT_FOR_KERNELS = (
+    "OPSPAWN_URL", "OPSPAWN_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN",
+    DIRECTORY_VARIABLE, OWNER_VARIABLE,
+)  # fmt: skip
 
 
 def kernel_environment(
@@ -224,7 +259,7 @@ def kernel_environment(
     kept = {
         name: value
         for name, value in base.items()
-        if name not in _TOKENS and not name.startswith("JPY_")
+        if name not in _NOT_FOR_KERNELS and not name.startswith("JPY_")
     }
     own = {TASK_VARIABLE: task_id, "OPSPAWN_RUN_DIRECTORY": str(run_directory)}
     return {**kept, **own}

@@ -54,9 +54,20 @@ def _read_distributions() -> None:
     distributions(tuple(sys.path))
 
 
+def _rehearse() -> None:
+    # Not at the top, as above.
+    from opspawn_jupyter.runners import rehearsal
+
+    try:
+        rehearsal.rehearse()
+    except Exception:  # a notebook of this environment may fail in any way; runs are only slower
+        _log.exception("rehearsal failed")
+
+
 _import_heavy_modules()
 _RUNNERS = _load_runners()
 _read_distributions()
+_rehearse()
 gc.freeze()  # forks share what is there now, as long as the collector does not touch it
 
 

@@ -25,6 +25,7 @@ from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.disposal import size_bytes
+from opspawn_jupyter.server.fork_servers import statuses, tier
 from opspawn_jupyter.server.worker_process import WorkerProcess
 from opspawn_jupyter.settings import Settings
 
@@ -56,6 +57,7 @@ async def diagnose(
         unfinished=dict(Counter(task.state.value for task in tasks)),
         workers=tuple(_worker(worker, tasks) for worker in workers),
         kernels=await asyncio.to_thread(lambda: _kernels(kernel_specs())),
+        fork_servers=await asyncio.to_thread(statuses, o.settings.state_directory),
         disk=await asyncio.to_thread(_disk_use, o.settings),
         # Of a history too long to be listed nobody can say; it was not lost, then.
         unknown_runs=0
@@ -93,6 +95,7 @@ def _kernels(specs: Mapping[str, Any]) -> tuple[KernelStatus, ...]:
             name=name,
             language=str(entry["spec"].get("language", "")).lower(),
             problem=_kernel_problem(entry["spec"].get("argv") or []),
+            **tier(entry["spec"].get("argv") or []),
         )
         for name, entry in specs.items()
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from opspawn_jupyter import faults
+from opspawn_jupyter.kernels.recipe import Recipe
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.run_directory import RunDirectory
@@ -21,6 +22,7 @@ from opspawn_jupyter.model.work import Assignment, Grace, ReportedEvent
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.runners.brake import Stop
 from opspawn_jupyter.worker import aftermath, channel, child
+from opspawn_jupyter.worker.fork_servers import ForkServers
 from opspawn_jupyter.worker.history import History
 from opspawn_jupyter.worker.kept import Kept
 from opspawn_jupyter.worker.launcher import Launcher
@@ -37,14 +39,16 @@ class Attempt:
 
     def __init__(
         self, assignment: Assignment, *, worker_id: str, grace: Grace, launcher: Launcher,
-        outbox: Outbox,
+        fork_servers: ForkServers, outbox: Outbox,
     ) -> None:  # fmt: skip
         self.assignment = assignment
         self.is_cancelling = False
         self._worker_id = worker_id
         self._grace = grace
         self._launcher = launcher
+        self._fork_servers = fork_servers
         self._history = History(assignment, outbox)
+        self._line: socket.socket | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._runner: psutil.Process | None = None
         self._kernel: psutil.Process | None = None
@@ -104,6 +108,7 @@ class Attempt:
 
     async def _run_process(self) -> int | None:
         ours, theirs = socket.socketpair()
+        self._line = ours  # a cancel that comes now is the first that the runner hears
         with theirs:
             process = await self._launcher.start(child.main, self.assignment, theirs, self._grace)
         self._process = process
@@ -111,8 +116,6 @@ class Attempt:
         with suppress(psutil.NoSuchProcess):
             self._runner = psutil.Process(process.pid)
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=channel.LINE_LIMIT)
-        if self.is_cancelling:
-            self._send_cancel()
         if self._forced is not None:
             self._kill()
         self._limit()
@@ -133,7 +136,10 @@ class Attempt:
                 if self._has_left_a_kernel:
                     return
 
-    def _hear(self, event: ReportedEvent) -> None:
+    def _hear(self, event: ReportedEvent | Recipe) -> None:
+        if isinstance(event, Recipe):
+            self._fork_servers.start(event)
+            return
         if event.type is EventType.KERNEL_STARTED:
             with suppress(psutil.NoSuchProcess):
                 self._kernel = psutil.Process(event.data["pid"])
@@ -190,7 +196,11 @@ class Attempt:
             processes.kill_session(self._runner.pid, [self._runner])
 
     def _send_cancel(self) -> None:
-        if self._writer is not None and not self._writer.is_closing():
+        if self._writer is None:
+            if self._line is not None:
+                with suppress(OSError):  # the runner has died already
+                    self._line.send(channel.cancel_message())
+        elif not self._writer.is_closing():
             self._writer.write(channel.cancel_message())
 
     def _tell(self, kind: EventType, data: dict[str, object]) -> None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from opspawn_jupyter.kernels.recipe import Recipe
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.states import EventType, State
@@ -20,6 +21,8 @@ from opspawn_jupyter.model.work import ReportedEvent
 #: Longest line: an output bundle of 256 kB, a step value, a plan of many cells.
 LINE_LIMIT = 64 << 20
 _CANCEL = b"cancel\n"
+#: Key of a line that is no event but a wish.
+_NEED = "needs_fork_server"
 
 
 def cancel_message() -> bytes:
@@ -27,9 +30,12 @@ def cancel_message() -> bytes:
     return _CANCEL
 
 
-def parse(line: bytes) -> ReportedEvent:
-    """The event that a runner told, not yet numbered."""
-    return wire.decode(ReportedEvent, json.loads(line))
+def parse(line: bytes) -> ReportedEvent | Recipe:
+    """The event that a runner told, not yet numbered, or the fork server that it needs."""
+    told = json.loads(line)
+    if _NEED in told:
+        return Recipe.from_plain(told[_NEED])
+    return wire.decode(ReportedEvent, told)
 
 
 class ChannelReporter:
@@ -49,8 +55,14 @@ class ChannelReporter:
 
     def tell(self, type: EventType, data: Mapping[str, Any]) -> None:  # the port's
         """See ``ports.Reporter``. Once the worker is gone there is nobody to tell."""
-        event = wire.encode(ReportedEvent(type=type, at=now(), data=data))
-        line = json.dumps(event).encode() + b"\n"
+        self._say(wire.encode(ReportedEvent(type=type, at=now(), data=data)))
+
+    def need(self, recipe: Recipe) -> None:
+        """Have the worker start a fork server."""
+        self._say({_NEED: recipe.plain()})
+
+    def _say(self, told: Mapping[str, Any]) -> None:
+        line = json.dumps(told).encode() + b"\n"
         with self._lock:
             if self._is_open:
                 self._send(line)

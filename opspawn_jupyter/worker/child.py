@@ -9,6 +9,7 @@ import threading
 from functools import partial
 from pathlib import Path
 
+from opspawn_jupyter.kernels import servers
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
@@ -31,6 +32,7 @@ def main(assignment: Assignment, line: socket.socket, grace: Grace) -> None:
     processes.adopt_orphans()
     reporter = ChannelReporter(line, orphaned=partial(_end_soon, grace))
     reporter.listen()
+    servers.delegate(reporter.need)
     try:
         runner = preload.runner(assignment.kind, grace)
         runner.run(assignment, directory.path, reporter)

@@ -85,6 +85,11 @@ def _outcome(task: Task) -> str:
     return f"task {task.state.value} after {seconds:.3f} s{reason}"
 
 
+def _kernel_started(data: Mapping[str, Any], _task: Task) -> str:
+    why = f": {data['tier_reason']}" if data.get("tier_reason") else ""
+    return f"kernel {data['name']} started, pid {data['pid']}, tier {data.get('tier')}{why}"
+
+
 def _cell_started(data: Mapping[str, Any], task: Task) -> str:
     return f"{_place(data['index'], task)} started: {_title(data['index'], task)}"
 
@@ -106,7 +111,7 @@ def _title(index: int, task: Task) -> str:
 
 _LINES: Mapping[EventType, Callable[[Mapping[str, Any], Task], str]] = {
     EventType.STARTED: lambda _data, task: f"attempt {task.attempt} started",
-    EventType.KERNEL_STARTED: lambda data, _: f"kernel {data['name']} started, pid {data['pid']}",
+    EventType.KERNEL_STARTED: _kernel_started,
     EventType.CELL_STARTED: _cell_started,
     EventType.CELL_FINISHED: _cell_finished,
     EventType.WAITING: lambda _data, _task: "waits for an answer",

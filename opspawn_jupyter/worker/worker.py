@@ -16,6 +16,7 @@ from opspawn_jupyter.model.work import Assignment, Grace, ReportAnswer, TakeAnsw
 from opspawn_jupyter.runners import sockets
 from opspawn_jupyter.version import __version__
 from opspawn_jupyter.worker.attempt import Attempt
+from opspawn_jupyter.worker.fork_servers import ForkServers
 from opspawn_jupyter.worker.kept import KeptKernels
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.link import Link
@@ -49,6 +50,7 @@ class Worker:
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
         self._outbox = Outbox()
+        self._fork_servers = ForkServers()
         self._launcher = Launcher()
         self._kept = KeptKernels(
             settings.state_directory / "kernels", self._launcher, settings.grace
@@ -65,7 +67,7 @@ class Worker:
     async def run(self) -> None:
         """Work until there is no more reason to."""
         record = self._settings.state_directory / "workers" / f"{self._settings.worker_id}.json"
-        _write_record(record)
+        _write_record(record, self._fork_servers.directory)
         sockets.sweep()
         loops = [
             asyncio.ensure_future(loop)
@@ -84,6 +86,7 @@ class Worker:
             await self._kept.close()
             self._link.close()
             self._launcher.close()
+            self._fork_servers.close()
             record.unlink(missing_ok=True)
 
     def end(self) -> None:
@@ -148,6 +151,7 @@ class Worker:
             worker_id=self._settings.worker_id,
             grace=self._settings.grace,
             launcher=self._launcher,
+            fork_servers=self._fork_servers,
             outbox=self._outbox,
         )
         self._attempts[assignment.task_id] = attempt
@@ -223,8 +227,13 @@ class Worker:
             _log.warning("left without reporting tasks=%s", ",".join(self._outbox.attempts))
 
 
-def _write_record(path: Path) -> None:
+def _write_record(path: Path, fork_servers: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     created = psutil.Process().create_time()
-    record = {"pid": os.getpid(), "created": created, "version": __version__}
+    record = {
+        "pid": os.getpid(),
+        "created": created,
+        "version": __version__,
+        "fork_servers": str(fork_servers),
+    }
     files.write_json(path, record, mode=0o600)

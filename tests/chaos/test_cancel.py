@@ -84,7 +84,7 @@ def test_running_tasks_are_cancelled(make_world: MakeWorld) -> None:
     assert time.monotonic() - asked_at < LIMIT_SECONDS
     assert states == ["cancelled"] * 3
     for moment in AT_THE_START.values():
-        task_id = world.submit(CHILD, "1")
+        task_id = world.submit(CHILD, "time.sleep(600)")  # it is too quick otherwise
         moment(world, task_id)
         assert cancelled(world, task_id)["state"] == "cancelled"
     check(world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -128,9 +129,12 @@ def test_an_end_that_only_the_journal_knows_is_true_after_a_reboot(make_world: M
 
 
 def kill_runner(world: World, task_id: str) -> None:
-    (kernel,) = [one for one in world.of_task(task_id) if "ipykernel" in " ".join(one.cmdline())]
-    runner = kernel.parent()
-    assert runner is not None
+    log = str(world.directory(task_id) / "run.log")
+    (runner,) = [
+        one
+        for one in world.processes("runner")
+        if os.path.realpath(f"/proc/{one.pid}/fd/1") == log  # where its output goes
+    ]
     world.kill(runner)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 import jupyter_process
-from jupyter_process import JupyterProcess
+from jupyter_process import JupyterProcess, runners
 
 DEADLINE_SECONDS = 90.0
 GRACE_SECONDS = 1.0
@@ -197,8 +197,7 @@ class World:
         kernels = [one for one in self.everything() if _is_kernel(one)]
         if kind == "kernel":
             return kernels
-        parents = [_parent(kernel) for kernel in kernels]
-        return [parent for parent in parents if parent is not None]
+        return [runner for worker in self.workers() for runner in runners(worker)]
 
     def everything(self) -> list[psutil.Process]:
         """Every process of this installation."""
@@ -248,12 +247,6 @@ def _is_kernel(process: psutil.Process) -> bool:
     with suppress(psutil.Error):
         return "ipykernel_launcher" in " ".join(process.cmdline())
     return False
-
-
-def _parent(process: psutil.Process) -> psutil.Process | None:
-    with suppress(psutil.Error):
-        return process.parent()
-    return None
 
 
 def _task_of(process: psutil.Process) -> str | None:

@@ -16,11 +16,13 @@ import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
+from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import Assignment, Grace, OutputLimits, ReportedEvent
 from opspawn_jupyter.worker.attempt import Attempt
+from opspawn_jupyter.worker.fork_servers import ForkServers
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.outbox import Outbox
 
@@ -116,8 +118,19 @@ class Ran:
 Run = Callable[..., Ran]
 
 
+@pytest.fixture(scope="module")
+def fork_servers() -> Iterator[ForkServers]:
+    """What the kernels of this module are forked from; runners find it by the environment."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in (DIRECTORY_VARIABLE, OWNER_VARIABLE):
+            environment.setenv(name, "")  # and back, at the end
+        servers = ForkServers()
+        yield servers
+        servers.close()
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
+def run(tmp_path: Path, fork_servers: ForkServers) -> Iterator[Run]:
     """Runs a notebook, given by its cells' sources or whole, and checks that nothing is left."""
     processes: set[int] = set()
 
@@ -126,7 +139,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
         directory = RunDirectory(tmp_path / "runs" / "weird {name} 'of' ünïcode")
         directory.artifacts.mkdir(parents=True)
         directory.input.write_text(json.dumps(content))
-        ran = asyncio.run(carry_out(assignment(directory, tmp_path, **more), during, grace))
+        given = assignment(directory, tmp_path, **more)
+        ran = asyncio.run(carry_out(given, during, grace, fork_servers))
         processes.update(one["pid"] for one in ran.of(EventType.KERNEL_STARTED))
         return ran
 
@@ -185,10 +199,15 @@ def assignment(
     )
 
 
-async def carry_out(given: Assignment, during: During | None, grace: Grace) -> Ran:
+async def carry_out(
+    given: Assignment, during: During | None, grace: Grace, fork_servers: ForkServers
+) -> Ran:
     launcher = Launcher()
     listener = Listener()
-    attempt = Attempt(given, worker_id="w", grace=grace, launcher=launcher, outbox=listener)
+    attempt = Attempt(
+        given, worker_id="w", grace=grace, launcher=launcher, fork_servers=fork_servers,
+        outbox=listener,
+    )  # fmt: skip
     started = time.monotonic()
     running = asyncio.ensure_future(attempt.run())
     try:
@@ -214,6 +233,13 @@ def cancel_in(index: int) -> During:
     return during
 
 
+def runner_of(attempt: Attempt) -> psutil.Process:
+    """The process that carries the attempt out."""
+    runner = attempt._runner
+    assert runner is not None
+    return runner
+
+
 def is_alive(pid: int) -> bool:
     """It runs; a dead process that its new parent has not collected does not."""
     try:
@@ -233,6 +259,7 @@ def test_a_notebook_that_succeeds_leaves_a_whole_run_directory(run: Run) -> None
     """The thin path: everything that the contract promises of one good run."""
     ran = run("import os\nprint('hello')", "40 + 2", "print(os.environ['OPSPAWN_TASK_ID'])")
 
+    assert ran.of(EventType.KERNEL_STARTED)[0]["tier"] == "kernel"
     kinds = [event.type.value for event in ran.events if event.type.is_durable]
     assert kinds == [
         "task.started",
@@ -359,6 +386,44 @@ child.wait()
     wait_gone(int(ran.text(0)))
 
 
+DAEMON = """
+import os, time
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(writer, str(os.getpid()).encode())
+        time.sleep(600)
+    os._exit(0)
+print(os.read(reader, 20).decode(), flush=True)
+"""
+
+
+def test_a_daemon_without_a_program_of_its_own_ends_with_the_run(run: Run) -> None:
+    """It has no parent, no group and no environment that would tell whose it is."""
+    ran = run(DAEMON)
+
+    assert ran.outcome.type is EventType.SUCCEEDED
+    wait_gone(int(ran.text(0)))
+
+
+def test_a_killed_fork_server_is_a_crash_and_leaves_nothing(run: Run) -> None:
+    """The kernel dies with it; what the kernel had started is found by its mark. The next task
+    gets a new fork server."""
+
+    async def during(_attempt: Attempt, listener: Listener) -> None:
+        kernel = await listener.heard(EventType.KERNEL_STARTED)
+        await listener.heard(EventType.CELL_OUTPUT, index=1)
+        psutil.Process(kernel.data["pid"]).parent().kill()  # type: ignore[union-attr]
+
+    code = "print('at work', flush=True)\ntime.sleep(600)"
+    ran = run(DAEMON, code, "3", during=during)
+
+    assert ran.outcome.type is EventType.CRASHED
+    assert ran.written == ["success", "crashed", "not_run"]
+    wait_gone(int(ran.text(0)))
+
+
 def test_cancel_before_the_kernel_is_up(run: Run) -> None:
     """There is no cell to interrupt yet, and there must never be one."""
 
@@ -376,9 +441,8 @@ def test_a_killed_runner_is_a_crash_and_its_kernel_goes_with_it(run: Run) -> Non
     """The worker takes over: it names the signal and puts the notebook right."""
 
     async def during(attempt: Attempt, listener: Listener) -> None:
-        kernel = await listener.heard(EventType.KERNEL_STARTED)
         await listener.heard(EventType.CELL_OUTPUT, index=1)
-        os.kill(psutil.Process(kernel.data["pid"]).ppid(), 9)
+        runner_of(attempt).kill()
 
     code = "import time\nprint('at work', flush=True)\ntime.sleep(600)"
     ran = run("1", code, "3", during=during)
@@ -396,9 +460,8 @@ def test_a_stopped_runner_is_killed_by_the_worker(run: Run, monkeypatch: Any) ->
     monkeypatch.setattr("opspawn_jupyter.worker.attempt._MARGIN_SECONDS", 0.1)
 
     async def during(attempt: Attempt, listener: Listener) -> None:
-        kernel = await listener.heard(EventType.KERNEL_STARTED)
         await listener.heard(EventType.CELL_OUTPUT, index=0)
-        psutil.Process(kernel.data["pid"]).parent().suspend()  # type: ignore[union-attr]
+        runner_of(attempt).suspend()
         attempt.cancel()
 
     grace = Grace(interrupt_seconds=0.2, terminate_seconds=0.2)

@@ -15,9 +15,9 @@ import pytest
 
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import OutputLimits
-from tests.integration.test_runner_notebook import Ran, Run, run
+from tests.integration.test_runner_notebook import Ran, Run, fork_servers, run
 
-__all__ = ["run"]  # the fixture
+__all__ = ["fork_servers", "run"]  # the fixtures
 
 MEGABYTE = 1 << 20
 #: The long form prints 1 GB and displays 100,000 times.

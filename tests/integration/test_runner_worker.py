@@ -18,6 +18,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+from jupyter_process import runners
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
@@ -318,12 +319,11 @@ async def _journal_has(directory: RunDirectory, kind: str) -> None:
 def test_a_killed_runner_is_reported_as_a_crash(tmp_path: Path) -> None:
     """Whatever dies below the worker, the server hears of it."""
 
-    async def story(server: StandIn, _worker: Worker) -> None:
+    async def story(server: StandIn, worker: Worker) -> None:
         directory = await server.submit("1", AT_WORK, "3")
         kernel = await server.heard(EventType.KERNEL_STARTED)
         await server.heard(EventType.CELL_OUTPUT)
-        runner = psutil.Process(kernel.data["pid"]).parent()
-        assert runner is not None
+        (runner,) = runners(worker)
         runner.kill()
 
         crash = await server.heard(EventType.CRASHED)

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     door = Door(options.directory, name)
     if not door.claim():
         return
-    surroundings = Surroundings()
+    surroundings = Surroundings(options.mark)
     _import(options, door)
     # Only now: the module imports ipykernel, which belongs to what is measured and warmed.
     from .server import ForkServer

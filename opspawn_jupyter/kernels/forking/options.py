@@ -26,6 +26,9 @@ class Options:
     idle_seconds: float = 900.0
     #: The server ends with this process; 0: it belongs to nobody.
     owner: int = 0
+    #: Environment variable that says whose a kernel is. Where it is given, a kernel ends with all
+    #: that it started, and shows the variable to whoever looks for what is left of a run.
+    mark: str = ""
 
     def dump(self) -> str:
         """As one command-line argument."""

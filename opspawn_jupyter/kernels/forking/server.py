@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import ipc_files, kernel, packages, process, safety, wire
+from . import family, ipc_files, kernel, packages, process, safety, wire
 from .client import Client, signal_group
 from .door import Door
 from .nursery import Nursery, Spare
@@ -56,6 +56,8 @@ class ForkServer:
 
     def serve(self) -> None:
         """Until the end."""
+        if self._options.mark:
+            family.adopt_orphans()
         self._listen()
         while not self._is_over():
             if self._obstacle is None:
@@ -209,18 +211,28 @@ class ForkServer:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if ended is None:
                 return
-            client = self._kernels.pop(pid, None)
-            if client is None:
-                self._nursery.died(pid)
-                continue
-            ipc_files.remove(client.ipc_prefix)
-            self._busy_at = time.monotonic()
-            self._answer(client, {"exit": os.waitstatus_to_exitcode(status)})
+            self._bury(ended.si_pid)
+
+    def _bury(self, pid: int) -> None:
+        """Take note of a child's end, and of a marked kernel end the rest as well."""
+        client = self._kernels.get(pid)
+        if self._options.mark:
+            if client is not None:
+                signal_group(pid, signal.SIGKILL)  # not reaped, so the number is still its own
+            family.kill_strays({*self._kernels, *self._nursery.addresses})
+        _, status = os.waitpid(pid, 0)
+        if client is None:
+            self._nursery.died(pid)
+            return
+        del self._kernels[pid]
+        ipc_files.remove(client.ipc_prefix)
+        self._busy_at = time.monotonic()
+        self._answer(client, {"exit": os.waitstatus_to_exitcode(status)})
 
     def _drop(self, client: Client) -> None:
         self._clients.pop(client.line.fileno(), None)
@@ -261,6 +273,8 @@ class ForkServer:
         for pid, address in {**addresses, **self._nursery.addresses}.items():
             signal_group(pid, signal.SIGKILL)
             ipc_files.remove(address)
+        if self._options.mark:
+            family.end_all()
         self._door.close()
         log.info("ended")
 
@@ -277,6 +291,8 @@ class ForkServer:
     def _become_kernel(self, live: Callable[[], NoReturn]) -> NoReturn:
         try:
             process.begin(self._pid)
+            if self._options.mark:
+                family.adopt_orphans()
             for key in list(self._selector.get_map().values()):
                 _close(key.fileobj)
             for client in self._clients.values():

@@ -1,0 +1,62 @@
+"""Everything that a kernel has started, so that it ends with the kernel.
+
+A process that loses its parent becomes the child of the next *subreaper* above it (prctl(2)). Each
+kernel is one, so what hangs on the fork server without being a kernel came from one that is gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+
+_PR_SET_CHILD_SUBREAPER = 36
+#: What a process that cannot be killed gets, being stuck in the system; and between two looks.
+_END_SECONDS = 2.0
+_PAUSE_SECONDS = 0.002
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants that lose theirs."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def kill_strays(known: Collection[int]) -> None:
+    """Kill our children that are not known, with all below them."""
+    for pid in [pid for pid in _children(os.getpid()) if pid not in known]:
+        for stray in [*_descendants(pid), pid]:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(stray, signal.SIGKILL)
+
+
+def end_all() -> None:
+    """Kill and collect everything below us; what is started meanwhile, too."""
+    deadline = time.monotonic() + _END_SECONDS
+    while _children(os.getpid()) and time.monotonic() < deadline:
+        kill_strays(())
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for child in _children(pid):
+        yield from _descendants(child)
+        yield child
+
+
+def _children(pid: int) -> list[int]:
+    """None for a process that is gone."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as children:
+                found.extend(int(child) for child in children.read().split())
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found

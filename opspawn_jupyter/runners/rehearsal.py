@@ -1,0 +1,63 @@
+"""What a run does before its kernel is up, done once so that no run has to do it first.
+
+Most of what that takes is not importing: nbformat compiles its schemas to code (0.2 s), Jupyter
+looks for kernelspecs by way of IPython (0.2 s), and the ways to start a kernel are found by reading
+the metadata of every installed package.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+from opspawn_jupyter.kernels.task import TaskKernelManager
+from opspawn_jupyter.model.notebook import NotebookSpec
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.runners import prepare
+from opspawn_jupyter.runners.saving import SavingManager
+
+_KERNEL = "python3"
+_SPEC = NotebookSpec(
+    notebook=None,
+    parameters={"x": 1},
+    kernel=_KERNEL,
+    language="python",
+    working_directory=".",
+    source_sha256="",
+)
+_OLD_MINOR, _NEW_MINOR = 4, 5
+
+
+def rehearse() -> None:
+    """Prepare and save a notebook of one cell. Starts nothing, and leaves nothing."""
+    with tempfile.TemporaryDirectory() as place:
+        files = RunDirectory(Path(place))
+        for minor in (_OLD_MINOR, _NEW_MINOR):
+            files.input.write_text(json.dumps(_notebook(minor)))
+            manager = SavingManager(prepare.notebook(files, _SPEC), str(files.output))
+            manager.notebook_start()
+            manager.notebook_complete()
+            nbformat.validate(manager.nb)
+    try:
+        KernelSpecManager().get_kernel_spec(_KERNEL)
+    except NoSuchKernel:
+        return
+    TaskKernelManager(kernel_name=_KERNEL)
+
+
+def _notebook(minor: int) -> dict[str, Any]:
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "source": "x = 0",
+        "metadata": {"tags": ["parameters"]},
+        "outputs": [],
+        "execution_count": None,
+    }
+    if minor >= _NEW_MINOR:
+        cell["id"] = "rehearsal"
+    return {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": minor}
