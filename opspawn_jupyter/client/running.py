@@ -6,29 +6,54 @@ cell's outputs and makes an event of it. In a notebook that is run by hand nothi
 
 from __future__ import annotations
 
-import json
 import os
 from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
-from opspawn_jupyter.client.values import plain
+from opspawn_jupyter.client.inputs import StepInputs, own_run
+from opspawn_jupyter.client.stored import stored
 
 STEP_MIME = "application/vnd.opspawn.step+json"
-MAX_OUTPUT_BYTES = 64 * 1024
+_NO_DEFAULT = object()
 
 
 class Step:
     """The notebook's side of its task. Harmless where the notebook is run by hand."""
 
+    def __init__(self) -> None:
+        self._inputs: StepInputs | None = None
+
     def output(self, name: str, value: Any) -> None:
         """Give a value to whoever waits for the task; the last one of a name counts.
 
-        Raises ``TypeError`` or ``ValueError`` for a value that JSON cannot hold or that takes
-        more than 64 kB: leave such a thing as an artifact instead.
+        A table (pandas, polars, pyarrow, DuckDB) is kept as Parquet, a ``pathlib.Path`` stands for
+        the file there, and JSON of more than 64 kB goes into a file as well. Raises ``TypeError``
+        or ``ValueError`` for a value that JSON cannot hold, ``FileNotFoundError`` for a path
+        without a file.
         """
         _require_name(name)
-        _publish({"output": {"name": name, "value": _small(name, value)}})
+        _publish({"output": {"name": name, "value": stored(name, value, own_run())}})
+
+    def input(self, reference: str, default: Any = _NO_DEFAULT) -> Any:
+        """A value that an earlier step of the workflow gave: ``step.input("ingest.rows")``; without
+        a name all of that step's values. Tables come as tables, files as paths.
+
+        Raises ``KeyError`` where there is none. ``default`` is what the notebook works with when
+        it is run by hand, or when that step was skipped.
+        """
+        inputs = self.inputs
+        if default is not _NO_DEFAULT and not inputs.has_run(reference):
+            return default
+        return inputs.value(reference)
+
+    @property
+    def inputs(self) -> StepInputs:
+        """Everything that the steps before this one gave, by step id."""
+        run = own_run()
+        if self._inputs is None or self._inputs.run != run:
+            self._inputs = StepInputs(run)
+        return self._inputs
 
     def progress(self, fraction: float, text: str = "") -> None:
         """Say how far the notebook is: from 0.0 to 1.0, with a word on what it does now."""
@@ -70,19 +95,6 @@ def _fraction(value: object) -> float:
         return fraction
     message = f"progress takes a number from 0.0 to 1.0, not {value!r}"
     raise ValueError(message)
-
-
-def _small(name: str, value: Any) -> Any:
-    try:
-        plain_value = plain(value)
-    except (TypeError, ValueError) as problem:
-        message = f"output {name!r} cannot be written as JSON: {problem}"
-        raise type(problem)(message) from None
-    size = len(json.dumps(plain_value, ensure_ascii=False).encode())
-    if size > MAX_OUTPUT_BYTES:
-        message = f"output {name!r} takes {size} bytes; at most {MAX_OUTPUT_BYTES} are kept"
-        raise ValueError(f"{message}; leave it as a file with step.artifact()")
-    return plain_value
 
 
 def _publish(message: dict[str, Any]) -> None:

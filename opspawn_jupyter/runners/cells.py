@@ -14,6 +14,7 @@ from typing import Any
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 
+from opspawn_jupyter.runners import glue
 from opspawn_jupyter.runners.budget import RESULT_BYTES, Budget
 from opspawn_jupyter.runners.iopub import LEFT_OUT, SIZE
 from opspawn_jupyter.runners.kernel import Kernel
@@ -85,6 +86,8 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         if kind == "display_data" and STEP_MIME in content.get("data", {}):
             self._outputs.step(content["data"][STEP_MIME])
             return None
+        if kind == "display_data" and (message := glue.scrap(content.get("data", {}))):
+            self._outputs.step(message)
         if kind == "clear_output" and not self._is_hooked(msg):
             self._clear(cell_index, waits=bool(content.get("wait")))
         if kind == "update_display_data" and not self._update(msg, cell, cell_index):

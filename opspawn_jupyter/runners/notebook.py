@@ -15,7 +15,7 @@ from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
 from opspawn_jupyter.model.work import Assignment, Grace
 from opspawn_jupyter.ports import Reporter
-from opspawn_jupyter.runners import environment, markers, prepare, problems
+from opspawn_jupyter.runners import environment, glue, markers, prepare, problems
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
 from opspawn_jupyter.runners.keeper import Keeper, keeping_seconds
@@ -51,7 +51,7 @@ class NotebookRunner:
         execution = Execution(
             manager,
             kernel,
-            tell=reporter.tell,
+            tell=glue.keeping(reporter.tell, files),
             limits=self._limits(assignment),
             brake=brake,
             connected=partial(environment.record, kernel, files.environment),
