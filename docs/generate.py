@@ -24,7 +24,7 @@ DOCS = Path(__file__).resolve().parent
 _MARKED = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
 #: What the layers of the import contract are for, from the top.
-LAYERS = ("roots", "verbs", "adapters", "tools", "seams", "words", "ground")
+LAYERS = ("roots", "verbs", "adapters", "plugins", "tools", "seams", "words", "ground")
 
 #: What each event carries in ``data``.
 EVENT_DATA: Mapping[EventType, str] = {

@@ -10,6 +10,7 @@
     │   ├── ParameterUnknown
     │   ├── ParameterInvalid
     │   ├── ParameterMissing
+    │   ├── PluginBroken
     │   ├── SettingInvalid
     │   └── QueryInvalid
     ├── NotFound                  the thing named does not exist
@@ -136,6 +137,12 @@ class ParameterMissing(InvalidRequest):
     """The notebook declares a parameter without a default, so it needs a value."""
 
     code = "parameter_missing"
+
+
+class PluginBroken(InvalidRequest):
+    """The plugin is installed, but cannot be used; repair its package or remove it."""
+
+    code = "plugin_broken"
 
 
 class SettingInvalid(InvalidRequest):

@@ -38,7 +38,7 @@ def parse(cls: type[T], value: Mapping[str, Any], what: str) -> T:
 
 
 def _sentence(fault: ErrorDetails) -> str:
-    if fault["type"] == "unexpected_keyword_argument":
+    if fault["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"there is no field {_place(fault)!r}"
     message = fault["msg"]
     return f"{_place(fault)}: {message[0].lower()}{message[1:]}"

@@ -171,6 +171,24 @@ class Kind(Protocol):
         """
 
 
+class Plugin(Protocol):
+    """What steps of one kind do, beside notebooks. Found by entry point
+    ``opspawn_jupyter.plugins``; the class is called without arguments.
+
+    It may carry ``Config``, a pydantic model that a step's configuration is checked against before
+    anything runs, and ``notebook``, the path of a notebook to run it through instead of the plain
+    one. The server imports the plugin to check configurations: heavy imports belong into ``run``.
+    """
+
+    def run(self, config: Any, context: Any) -> Any:
+        """Do it; what is returned are the step's outputs, a mapping by name.
+
+        Called once, in the kernel of the step. ``config`` is a ``Config``, or a plain ``dict``
+        where the plugin has none; ``context`` is a mapping by step id of what the steps before
+        have given (``plugins/context.py``). Whatever it raises fails the step.
+        """
+
+
 class Reporter(Protocol):
     """How a runner tells what happens. Told events are written to the run directory's journal
     before they are sent."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def ended_with_us(process: subprocess.Popen[str]) -> Iterator[None]:
+def ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Kill the process's group where the block is left early: by an interrupt, or a fault."""
     try:
         yield

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from opspawn_jupyter.plugins.configuration import StrictConfig
 
@@ -22,9 +22,19 @@ class PythonFunction:
     class Config(StrictConfig):
         """``function`` is ``module:name``. The module may lie in the step's working directory."""
 
-        function: str = Field(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*$")
+        function: str
         args: list[Any] = Field(default_factory=list)
         kwargs: dict[str, Any] = Field(default_factory=dict)
+
+        @field_validator("function")
+        @classmethod
+        def _names_a_function(cls, function: str) -> str:
+            module, colon, name = function.partition(":")
+            parts = [*module.split("."), *name.split(".")]
+            if not colon or not all(part.isidentifier() for part in parts):
+                message = "write it as module:function"
+                raise ValueError(message)
+            return function
 
     def run(self, config: Config, context: Mapping[str, Any]) -> dict[str, Any]:
         """``result``: what the function returned. A function with a parameter ``context`` gets

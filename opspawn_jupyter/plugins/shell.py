@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import threading
+from codecs import getincrementaldecoder
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
@@ -16,6 +18,7 @@ from opspawn_jupyter.plugins.ending import ended_with_us
 
 #: What is kept of each stream as an output; the cell shows all of it.
 _KEPT_CHARACTERS = 1 << 20
+_PIECE_BYTES = 1 << 16
 
 
 class Shell:
@@ -44,28 +47,25 @@ class Shell:
         return {"stdout": stdout, "stderr": stderr, "returncode": code}
 
 
-def _start(config: Shell.Config) -> subprocess.Popen[str]:
+def _start(config: Shell.Config) -> subprocess.Popen[bytes]:
     command: str | Sequence[str] = config.command
     return subprocess.Popen(
         command,
-        shell=isinstance(command, str),  # noqa: S602  # a shell is what the user asked for
+        shell=isinstance(command, str),  # a shell is what the user asked for
         cwd=config.cwd,
         env={**os.environ, **config.env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        errors="backslashreplace",
-        bufsize=1,
         start_new_session=True,
     )
 
 
 class _Copy:
-    """One stream on its way into the cell, line by line, with its end kept."""
+    """One stream on its way into the cell, as it comes, with its end kept."""
 
-    def __init__(self, source: IO[str] | None, target: Any) -> None:
-        self._pieces: list[str] = []
+    def __init__(self, source: IO[bytes] | None, target: Any) -> None:
+        self._pieces: deque[str] = deque()
         self._length = 0
         self._thread = threading.Thread(target=self._copy, args=(source, target), daemon=True)
         self._thread.start()
@@ -75,10 +75,16 @@ class _Copy:
         self._thread.join()
         return "".join(self._pieces)[-_KEPT_CHARACTERS:]
 
-    def _copy(self, source: IO[str], target: Any) -> None:
-        while piece := source.readline(1 << 16):
+    def _copy(self, source: Any, target: Any) -> None:
+        decoder = getincrementaldecoder("utf-8")("backslashreplace")
+        while data := source.read1(_PIECE_BYTES):
+            piece = decoder.decode(data)
             target.write(piece)
-            self._pieces.append(piece)
-            self._length += len(piece)
-            while self._length - len(self._pieces[0]) > _KEPT_CHARACTERS:
-                self._length -= len(self._pieces.pop(0))
+            self._keep(piece)
+        self._keep(decoder.decode(b"", final=True))
+
+    def _keep(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._length += len(piece)
+        while self._length - len(self._pieces[0]) > _KEPT_CHARACTERS:
+            self._length -= len(self._pieces.popleft())

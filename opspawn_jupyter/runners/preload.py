@@ -13,6 +13,9 @@ from opspawn_jupyter.model.work import Grace
 from opspawn_jupyter.ports import Runner
 
 _GROUP = "opspawn_jupyter.runners"
+#: A plugin's step is a notebook that was made for it; see ``kinds/plugin.py``.
+_PLUGIN_GROUP = "opspawn_jupyter.plugins"
+_PLUGIN_RUNNER = "notebook"
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +47,8 @@ def _load_runners() -> dict[str, Callable[[Grace], Runner]]:
             runners[point.name] = point.load()
         except Exception:  # a plugin's import may raise anything, and must not stop the others
             _log.exception("runner cannot be loaded kind=%s", point.name)
-    return runners
+    plugins = [point.name for point in metadata.entry_points(group=_PLUGIN_GROUP)]
+    return {**dict.fromkeys(plugins, runners[_PLUGIN_RUNNER]), **runners}
 
 
 def _read_distributions() -> None:

@@ -19,6 +19,7 @@ from opspawn_jupyter.buses.webhook import Webhook
 from opspawn_jupyter.buses.websocket import WebsocketBus
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.files import write_json
+from opspawn_jupyter.kinds.plugin import plugin_kinds
 from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.health import Health
@@ -222,4 +223,5 @@ def _hooks(settings: Settings, store: Store) -> HookBus:
 
 def _load_kinds(settings: Settings, kernel_specs: KernelSpecs) -> dict[str, Kind]:
     found = entry_points(group="opspawn_jupyter.kinds")
-    return {entry.name: entry.load()(settings, kernel_specs) for entry in found}
+    kinds = {entry.name: entry.load()(settings, kernel_specs) for entry in found}
+    return {**plugin_kinds(settings, kernel_specs), **kinds}

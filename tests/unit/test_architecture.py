@@ -61,14 +61,14 @@ def test_the_wheel_holds_every_package() -> None:
         for file in root.rglob("__init__.py")
     }
 
-    assert _packages() == in_tree
+    assert _packages() == in_tree | {"opspawn_notebooks"}
 
 
 def test_the_wheel_holds_every_file_that_is_not_python() -> None:
     """SQL, scripts and styles that no pattern covers are missing only after pip install."""
     patterns = _setup()["options.package_data"]["*"].split()
     covered, in_tree = set(), set()
-    for name in _packages():
+    for name in _packages() - {"opspawn_notebooks"}:
         root = REPOSITORY if name.startswith("opspawn_jupyter") else REPOSITORY / "magics"
         directory = root / name.replace(".", "/")
         covered |= {file for pattern in patterns for file in directory.glob(pattern)}
@@ -79,6 +79,19 @@ def test_the_wheel_holds_every_file_that_is_not_python() -> None:
         }
 
     assert in_tree - covered == set()
+
+
+def test_the_wheel_holds_every_notebook_that_comes_with_it() -> None:
+    """Steps run through them, and `opspawn workflow copy-example` copies them."""
+    patterns = _setup()["options.package_data"]["opspawn_notebooks"].split()
+    notebooks = REPOSITORY / "notebooks"
+    covered = {file for pattern in patterns for file in notebooks.glob(pattern)}
+    command = ["git", "ls-files", "notebooks"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+    in_tree = {REPOSITORY / name for name in listed.stdout.splitlines()}
+
+    assert in_tree - covered - {notebooks / "__init__.py"} == set()
 
 
 def test_loading_the_kernel_side_imports_nothing_heavy() -> None:

@@ -1,0 +1,115 @@
+"""Tasks of the kinds that plugins add: each runs through a notebook that is made for it.
+
+The notebook stands in ``notebooks/steps`` under the plugin's name; a plugin from elsewhere may
+bring its own. The step's configuration becomes the notebook's parameter, so everything else is
+what holds for any notebook task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar
+
+from opspawn_jupyter.errors import PluginBroken, UnknownKernel
+from opspawn_jupyter.kinds.notebook import KernelSpecs, NotebookKind
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.notebook import NotebookRequest
+from opspawn_jupyter.model.policy import STRICT
+from opspawn_jupyter.parsing import parse
+from opspawn_jupyter.plugins import configuration, registry
+from opspawn_jupyter.ports import Plugin, Prepared
+from opspawn_jupyter.settings import Settings
+
+_PLAIN = "plugin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Surroundings:
+    """What a spec may say beside the plugin's own configuration."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    #: Values as a person types them, by field of the configuration.
+    config_text: Mapping[str, str] = field(default_factory=dict)
+    kernel: str | None = None
+    working_directory: str | None = None
+
+
+class PluginKind:
+    """Checks configurations for one plugin and pins its notebook."""
+
+    def __init__(self, name: str, settings: Settings, kernel_specs: KernelSpecs) -> None:
+        self._name = name
+        self._notebooks = NotebookKind(settings, kernel_specs)
+
+    def prepare(self, spec: Mapping[str, Any]) -> Prepared:
+        """The checked spec and the notebook. ``spec`` is the plugin's configuration; beside it
+        may stand ``config_text``, ``kernel`` and ``working_directory``."""
+        plugin = registry.load(self._name)
+        config, around = self._read(plugin, spec)
+        configuration.checked(self._name, plugin, config)
+        request = NotebookRequest(
+            content=_notebook(self._name, plugin),
+            parameters={"config": config},
+            kernel=around.kernel,
+            working_directory=around.working_directory,
+        )
+        prepared = self._notebooks.prepare(wire.encode(request))
+        if prepared.spec["language"] != "python":
+            raise UnknownKernel(around.kernel, hint="a plugin is Python and needs such a kernel")
+        return replace(prepared, name=self._name)
+
+    def faults(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Field and fault of all that is wrong with a step's configuration, before its templates
+        have values. Raises ``PluginBroken``."""
+        plugin = registry.load(self._name)
+        return configuration.faults(plugin, _split(plugin, spec)[0])
+
+    def _read(
+        self, plugin: Plugin, spec: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], _Surroundings]:
+        config, rest = _split(plugin, spec)
+        around = parse(_Surroundings, rest, f"spec of a {self._name} task")
+        return {**config, **configuration.read(self._name, plugin, around.config_text)}, around
+
+
+def plugin_kinds(settings: Settings, kernel_specs: KernelSpecs) -> dict[str, PluginKind]:
+    """A kind for each plugin that is installed; none of them is imported yet."""
+    return {name: PluginKind(name, settings, kernel_specs) for name in registry.installed()}
+
+
+def _split(plugin: Plugin, spec: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The plugin's configuration, and what is said beside it."""
+    model = configuration.model_of(plugin)
+    own = set(model.model_fields) if model else set()
+    beside = {name for name in _Surroundings.__dataclass_fields__ if name not in own}
+    config = {name: value for name, value in spec.items() if name not in beside}
+    return config, {name: value for name, value in spec.items() if name in beside}
+
+
+def _notebook(name: str, plugin: Plugin) -> dict[str, Any]:
+    """The notebook to run the plugin through."""
+    own = getattr(plugin, "notebook", None)
+    step = files("opspawn_notebooks") / "steps" / f"{name}.ipynb"
+    if own is None and step.is_file():
+        return _document(step.read_text(encoding="utf-8"))
+    if own is not None:
+        return _own_document(name, Path(own))
+    plain = files("opspawn_notebooks") / "steps" / f"{_PLAIN}.ipynb"
+    return _document(plain.read_text(encoding="utf-8").replace("PLUGIN_NAME", name))
+
+
+def _own_document(name: str, path: Path) -> dict[str, Any]:
+    try:
+        return _document(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as failure:
+        raise PluginBroken(name, hint=f"its notebook cannot be read: {failure}") from failure
+
+
+def _document(text: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(text)
+    return document
