@@ -5,6 +5,7 @@ are first used, so that importing the package costs next to nothing in a kernel:
 
     connect, connect_async   a client of the Jupyter server that runs the tasks
     step                     what a running notebook says to its task
+    mcp                      tools of MCP servers: mcp.<server>.<tool>(...)
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any
 
 from opspawn_jupyter.version import __version__
 
-__all__ = ["__version__", "connect", "connect_async", "step"]
+__all__ = ["__version__", "connect", "connect_async", "mcp", "step"]
 
 #: Where each public name lives. No submodule bears one of these names: importing it would put
 #: the module in the name's place.
 _HOMES = {
     "connect": "opspawn_jupyter.client.client",
     "connect_async": "opspawn_jupyter.client.client",
+    "mcp": "opspawn_jupyter.client.tool_proxy",
     "step": "opspawn_jupyter.client.running",
 }
 

@@ -12,27 +12,36 @@
     │   ├── ParameterMissing
     │   ├── PluginBroken
     │   ├── SettingInvalid
-    │   └── QueryInvalid
+    │   ├── QueryInvalid
+    │   └── ToolArgumentsInvalid
     ├── NotFound                  the thing named does not exist
     │   ├── NotebookNotFound
     │   ├── TaskNotFound
     │   ├── QuestionNotFound
     │   ├── ArtifactNotFound
-    │   └── FilesPruned
+    │   ├── FilesPruned
+    │   └── ToolNotFound
     ├── Conflict                  it exists, but its state forbids this
     │   ├── IllegalTransition
     │   ├── TaskNotFinished
     │   ├── IdempotencyConflict
     │   ├── RecordChanged
     │   ├── KeyTaken
-    │   └── AmbiguousReference
+    │   ├── AmbiguousReference
+    │   └── ToolNotApproved
     ├── NotAuthenticated          the server does not know the caller
     ├── NotAuthorized             the server knows the caller and refuses
+    │   └── ToolNotAllowed
     ├── Unavailable               try again, or repair something first
     │   ├── StoreUnavailable
     │   ├── ServerNotFound
     │   ├── ServerAmbiguous
-    │   └── ServerUnreachable
+    │   ├── ServerUnreachable
+    │   ├── ToolLimitReached
+    │   └── ToolServerUnavailable
+    │       ├── ToolServerFault
+    │       └── ToolTimedOut
+    ├── ToolFailed                a tool ran and says that it did not succeed
     └── TaskError                 a finished task that did not succeed
         ├── TaskFailed
         ├── TaskTimedOut
@@ -157,6 +166,12 @@ class QueryInvalid(InvalidRequest):
     code = "query_invalid"
 
 
+class ToolArgumentsInvalid(InvalidRequest):
+    """The arguments do not fit the tool; `opspawn tools SERVER.TOOL` shows what it takes."""
+
+    code = "tool_arguments_invalid"
+
+
 class NotFound(OpspawnError):
     """There is nothing of this name."""
 
@@ -191,6 +206,12 @@ class FilesPruned(NotFound):
     """The task's files were removed to save room; what its history says of it is still there."""
 
     code = "files_pruned"
+
+
+class ToolNotFound(NotFound):
+    """There is no such tool, or it is not for this caller; `opspawn tools` lists them."""
+
+    code = "tool_not_found"
 
 
 class Conflict(OpspawnError):
@@ -236,6 +257,13 @@ class AmbiguousReference(Conflict):
     code = "ambiguous_reference"
 
 
+class ToolNotApproved(Conflict):
+    """This may run only once somebody has approved it; look at it with `opspawn tools`, then
+    `opspawn tools NAME --approve`."""
+
+    code = "tool_not_approved"
+
+
 class NotAuthenticated(OpspawnError):
     """The Jupyter server did not accept the token; check OPSPAWN_TOKEN or the server's own."""
 
@@ -246,6 +274,12 @@ class NotAuthorized(OpspawnError):
     """The Jupyter server does not allow this user to do this."""
 
     code = "not_authorized"
+
+
+class ToolNotAllowed(NotAuthorized):
+    """The configuration does not allow this caller to use this tool."""
+
+    code = "tool_not_allowed"
 
 
 class Unavailable(OpspawnError):
@@ -277,6 +311,36 @@ class ServerUnreachable(Unavailable):
     """The Jupyter server does not answer; check that it runs and that the address is right."""
 
     code = "server_unreachable"
+
+
+class ToolLimitReached(Unavailable):
+    """The tool server's limit is reached; try again a little later."""
+
+    code = "tool_limit_reached"
+
+
+class ToolServerUnavailable(Unavailable):
+    """The tool server cannot be reached; it is tried again with the next calls."""
+
+    code = "tool_server_unavailable"
+
+
+class ToolServerFault(ToolServerUnavailable):
+    """The tool server gave an answer that cannot be used."""
+
+    code = "tool_server_fault"
+
+
+class ToolTimedOut(ToolServerUnavailable):
+    """The tool did not answer in time."""
+
+    code = "tool_timed_out"
+
+
+class ToolFailed(OpspawnError):
+    """The tool did not succeed."""
+
+    code = "tool_failed"
 
 
 class TaskError(OpspawnError):

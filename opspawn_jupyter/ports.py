@@ -148,6 +148,16 @@ class Bus(Protocol):
         """Called after durable events are durable, and at once for the others."""
 
 
+class Keys(Protocol):
+    """What lets the kernel of a task use the tools that the task declares."""
+
+    def environment(self, task: Task, attempt: int) -> Mapping[str, str]:
+        """Variables for the kernel of this attempt; none where the task declares no tools.
+
+        Called for each assignment. They open the door until the attempt ends.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A submission that was found good."""

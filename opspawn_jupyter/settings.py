@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +69,5 @@ class Settings:
     retention_max_bytes: int = 0
     #: Other limits by label (``name:value``): any of ``days``, ``max_tasks``, ``max_bytes``.
     retention_by_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    #: MCP servers by name, beside those in the configuration files, as ``mcpServers`` has them.
+    mcp_servers: Mapping[str, Any] = field(default_factory=dict, repr=False)

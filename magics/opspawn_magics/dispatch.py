@@ -21,6 +21,7 @@ from opspawn_jupyter.client.doctor import examine
 from opspawn_jupyter.client.grammar import Options, Surface
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.render import as_json, as_text
+from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.question import Question, QuestionList
@@ -28,6 +29,7 @@ from opspawn_jupyter.model.retention import Pruned
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
+from opspawn_jupyter.model.tool import ToolResult
 from opspawn_magics.cell import cell_submission
 from opspawn_magics.display import Checks, ParameterList, QuestionListing, TaskList, rows_of
 from opspawn_magics.ipython import display
@@ -103,5 +105,7 @@ _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     Question: _print_text,
     QuestionList: lambda listed: QuestionListing(listed.questions),
     Pruned: _print_text,
+    **dict.fromkeys(TOOL_ANSWERS, _print_text),
+    ToolResult: lambda result: result.value,
     Report: Checks,
 }

@@ -15,6 +15,7 @@ from opspawn_jupyter import errors
 from opspawn_jupyter.client import discovery
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.paths import sent_path
+from opspawn_jupyter.client.tool_api import ToolApi
 from opspawn_jupyter.client.transport import Transport
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.diagnosis import Diagnosis
@@ -42,7 +43,7 @@ class Artifact:
     size_bytes: int
 
 
-class Api:
+class Api(ToolApi):
     """Requests to one server. Belongs to the event loop in which it is first used.
 
     A server of this machine that comes back on another port after a restart is found again.

@@ -13,6 +13,7 @@ from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.policy_options import policy_of
 from opspawn_jupyter.client.submission import notebook_submission
+from opspawn_jupyter.client.tool_commands import TOOL_COMMANDS, ToolAnswer
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.notebook import Parameter
@@ -63,6 +64,7 @@ Answer = (
     | Report
     | Question
     | QuestionList
+    | ToolAnswer
 )
 
 
@@ -79,6 +81,7 @@ def submission_of(options: Options, **changes: Any) -> Submission:
         "kernel": options.kernel,
         "working_directory": options.cwd,
         "keep_on_failure": options.keep_on_failure,
+        "tools": options.tools,
         "name": options.name,
         "labels": options.labels,
         "policy": policy_of(options),
@@ -179,5 +182,6 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "sql": _sql,
     "notebook": _notebook,
     "params": _params,
+    **TOOL_COMMANDS,
     "prune": _prune,
 }

@@ -11,6 +11,11 @@ from enum import Enum
 from typing import Any, NoReturn
 
 from opspawn_jupyter.client.policy_options import add_policy_options
+from opspawn_jupyter.client.tool_options import (
+    add_tool_options,
+    add_tools_option,
+    add_tools_options,
+)
 from opspawn_jupyter.client.upkeep_options import add_prune_options, add_store_options
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.states import State
@@ -138,6 +143,7 @@ def _run(parser: _Parser, surface: Surface) -> None:
         action="store_true",
         help="if a cell raises, keep the kernel for a while, to be opened with all its variables",
     )
+    add_tools_option(parser)
     parser.add_argument("--key", help="submit only once: the same key gives the same task")
     if surface is Surface.SHELL:
         parser.add_argument(
@@ -209,6 +215,17 @@ def _params(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike e
     parser.add_argument("notebook", metavar="NOTEBOOK")
 
 
+def _tools(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    parser.usage = "%(prog)s [SERVER | SERVER.TOOL] [options]"
+    add_tools_options(parser)
+
+
+def _tool(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    parser.usage = "%(prog)s SERVER.TOOL [-p NAME=VALUE ...] [options]"
+    add_tool_options(parser)
+    _assignments(parser, "-p", "--parameter", "parameters", "an argument of the tool")
+
+
 def _doctor(parser: _Parser, surface: Surface) -> None:
     """It has no options of its own."""
 
@@ -237,6 +254,8 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "sql": ("Ask the history of tasks, cells and events in SQL.", _sql),
     "notebook": ("Save a task's executed notebook.", _notebook),
     "params": ("Show the parameters that a notebook declares.", _params),
+    "tools": ("List tools of MCP servers, approve them, read resources, write prompts.", _tools),
+    "tool": ("Call a tool of an MCP server.", _tool),
     "doctor": ("Find out what is wrong, and what to do about it.", _doctor),
     "prune": ("Remove run directories of finished tasks; the history stays.", _prune),
     "store": ("Repair the history of a stopped server.", _store),

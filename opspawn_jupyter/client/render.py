@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opspawn_jupyter.client import question_text, text
+from opspawn_jupyter.client import question_text, text, tool_text
 from opspawn_jupyter.client.commands import Answer, Log, Outputs, Parameters, Saved
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.question import Question, QuestionList
@@ -43,6 +44,7 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     Report: text.report,
     Question: question_text.question_card,
     QuestionList: lambda listed: question_text.question_list(listed.questions),
+    **dict.fromkeys(TOOL_ANSWERS, tool_text.as_text),
 }
 
 _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
@@ -52,6 +54,7 @@ _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     Pruned: wire.encode,
     Question: wire.encode,
     QuestionList: wire.encode,
+    **dict.fromkeys(TOOL_ANSWERS, wire.encode),
     Report: lambda report: {**wire.encode(report), "verdict": report.verdict.value},
     Parameters: lambda declared: {"parameters": wire.encode(declared.parameters)},
     Outputs: lambda outputs: wire.encode(outputs.values),

@@ -32,13 +32,15 @@ def notebook_submission(
     on_success: Iterable[str] = (),
     on_failure: Iterable[str] = (),
     keep_on_failure: bool = False,
+    tools: Iterable[str] = (),
     idempotency_key: str | None = None,
 ) -> Submission:
     """The submission of one notebook: of a file, or of ``content`` where there is none.
 
     ``parameters`` are values, ``parameters_text`` what a person typed, which the server reads by
     the type that the notebook declares. The two time limits, where given, go before the policy's.
-    ``on_success`` and ``on_failure`` are addresses of webhooks and names of notifiers. Raises
+    ``on_success`` and ``on_failure`` are addresses of webhooks and names of notifiers. ``tools``
+    are the MCP tools that the kernel may call, as patterns like ``time.*``. Raises
     ``ParameterInvalid`` for a value that JSON cannot hold.
     """
     request = NotebookRequest(
@@ -49,6 +51,7 @@ def notebook_submission(
         kernel=kernel,
         working_directory=None if working_directory is None else sent_path(working_directory),
         keep_on_failure=keep_on_failure,
+        tools=tuple(tools),
     )
     policy = policy or Policy()
     if timeout_seconds is not None:

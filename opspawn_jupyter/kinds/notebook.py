@@ -19,8 +19,10 @@ from opspawn_jupyter.errors import (
     UnknownKernel,
 )
 from opspawn_jupyter.kinds import parameters, values
+from opspawn_jupyter.kinds.tools_used import tools_used
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookRequest, NotebookSpec, Parameter
+from opspawn_jupyter.model.tool import tool_patterns
 from opspawn_jupyter.parsing import parse
 from opspawn_jupyter.ports import Prepared
 from opspawn_jupyter.settings import Settings
@@ -79,6 +81,7 @@ class NotebookKind:
             working_directory=self._working_directory(request, source.path),
             source_sha256=hashlib.sha256(source.content).hexdigest(),
             keep_on_failure=request.keep_on_failure,
+            tools=tool_patterns(request.tools) or tools_used(source.document),
         )
         return Prepared(
             name=source.path.stem if source.path else "cell",

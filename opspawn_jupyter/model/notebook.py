@@ -30,6 +30,8 @@ class NotebookRequest:
     working_directory: str | None = None
     #: Whether the kernel stays for a while if a cell raises, with all its variables.
     keep_on_failure: bool = False
+    #: Patterns of the MCP tools that the kernel may call; see ``model/tool.py``.
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class NotebookSpec:
     #: Digest of the pinned notebook's bytes.
     source_sha256: str
     keep_on_failure: bool = False
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -126,6 +126,8 @@ class EventType(StrEnum):
     QUESTION_ANSWERED = "question.answered"
     #: Nobody waits for its answer any more.
     QUESTION_WITHDRAWN = "question.withdrawn"
+    #: A call of a tool has ended, however it ended.
+    TOOL_CALLED = "tool_call.ended"
 
     @property
     def subject(self) -> Subject | None:

@@ -19,6 +19,10 @@ from opspawn_jupyter.model.states import EventType
 WORKER_VARIABLE = "OPSPAWN_WORKER_ID"
 #: Environment variable of a task's kernel, and of all that its cells start: the task's id.
 TASK_VARIABLE = "OPSPAWN_TASK_ID"
+#: Environment variables of the kernel of a task that may use tools: its key to them, which ends
+#: with the attempt, and the address of the server that takes it.
+TASK_TOKEN_VARIABLE = "OPSPAWN_TASK_TOKEN"  # noqa: S105 (a name)
+TASK_URL_VARIABLE = "OPSPAWN_TASK_URL"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,8 @@ class Assignment:
     #: ``task.waiting`` with ``question``, its id, and ``asked``, the ``Question``; the next attempt
     #: finds the answer here.
     questions: tuple[Question, ...] = ()
+    #: Variables for the task's kernel. They may hold its key: they are written nowhere.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.orchestrator.alarm import Alarm
 from opspawn_jupyter.orchestrator.breaker import Breakers, Rule
 from opspawn_jupyter.orchestrator.doorbell import Doorbell
-from opspawn_jupyter.ports import Bus, Kind, Queue, Store
+from opspawn_jupyter.ports import Bus, Keys, Kind, Queue, Store
 from opspawn_jupyter.settings import Settings
 
 
@@ -25,6 +25,8 @@ class Orchestration:
     bus: Bus
     kinds: Mapping[str, Kind]
     settings: Settings
+    #: What lets kernels of tasks in; None where nothing does.
+    keys: Keys | None = None
     #: Held while a submission with an idempotency key is looked up and stored.
     key_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Held while run directories are removed.

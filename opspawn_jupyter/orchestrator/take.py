@@ -60,6 +60,7 @@ def _assignment(o: Orchestration, task: Task, asked: tuple[Question, ...]) -> As
         ),
         keeping=Keeping(kernels=settings.kept_kernels, seconds=settings.kept_kernel_seconds),
         questions=asked,
+        environment=o.keys.environment(task, task.attempt + 1) if o.keys else {},
     )
 
 

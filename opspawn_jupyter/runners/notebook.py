@@ -74,9 +74,12 @@ class NotebookRunner:
             spec.kernel,
             grace=self._grace,
             cwd=str(Path(assignment.root_directory, spec.working_directory)),
-            env=kernel_environment(
-                os.environ, task_id=assignment.task_id, run_directory=files.path.absolute()
-            ),
+            env={
+                **kernel_environment(
+                    os.environ, task_id=assignment.task_id, run_directory=files.path.absolute()
+                ),
+                **assignment.environment,
+            },
             is_alone=True,
         )
 

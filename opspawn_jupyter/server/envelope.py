@@ -21,6 +21,11 @@ STATUS: Mapping[type[errors.OpspawnError], HTTPStatus] = {
     errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
     errors.NotAuthorized: HTTPStatus.FORBIDDEN,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ToolLimitReached: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.ToolServerFault: HTTPStatus.BAD_GATEWAY,
+    errors.ToolTimedOut: HTTPStatus.GATEWAY_TIMEOUT,
+    # What a tool says is an answer; the client makes an error of it.
+    errors.ToolFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     # What became of a task is an answer, never the failure of a request.
     errors.TaskError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

@@ -153,6 +153,12 @@ class OpspawnExtension(ExtensionApp):
         "days, max_tasks and max_bytes. {} keeps them for ever.",
     ).tag(config=True)
 
+    mcp_servers = Dict(
+        key_trait=Unicode(),
+        help="MCP servers by name, as {'time': {'command': 'mcp-server-time'}}, beside those in "
+        "opspawn_mcp.json. Their commands need no approval.",
+    ).tag(config=True)
+
     service: Service
 
     def initialize_settings(self) -> None:
@@ -242,6 +248,7 @@ class OpspawnExtension(ExtensionApp):
             retention_max_tasks=self.retention_max_tasks,
             retention_max_bytes=self.retention_max_bytes,
             retention_by_label=self.retention_by_label,
+            mcp_servers=self.mcp_servers,
         )
         settings_retention(settings)  # says what is wrong with it, now and not at the first round
         return settings

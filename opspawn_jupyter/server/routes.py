@@ -14,6 +14,19 @@ from opspawn_jupyter.model.question import Answer, Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage
+from opspawn_jupyter.model.tool import (
+    ApprovalRequest,
+    PromptList,
+    PromptRequest,
+    PromptText,
+    ResourceContent,
+    ResourceList,
+    ResourceRequest,
+    ToolCallRequest,
+    ToolList,
+    ToolResult,
+    ToolServerList,
+)
 from opspawn_jupyter.model.work import ReportAnswer, ReportRequest, TakeAnswer, TakeRequest
 from opspawn_jupyter.server import schemas
 from opspawn_jupyter.server.handlers.base import EnvelopeMixin, UnknownRouteHandler
@@ -40,6 +53,16 @@ from opspawn_jupyter.server.handlers.task import (
     TaskRetryHandler,
     TasksHandler,
 )
+from opspawn_jupyter.server.handlers.tool import (
+    PromptHandler,
+    PromptsHandler,
+    ResourceHandler,
+    ResourcesHandler,
+    ToolApprovalHandler,
+    ToolCallHandler,
+    ToolServersHandler,
+    ToolsHandler,
+)
 from opspawn_jupyter.server.handlers.worker import ReportHandler, TakeHandler
 from opspawn_jupyter.server.service import Service
 
@@ -53,6 +76,7 @@ class Area(Enum):
     TASKS = "opspawn_tasks"
     EVENTS = "opspawn_events"
     QUESTIONS = "opspawn_questions"
+    TOOLS = "opspawn_tools"
     SQL = "opspawn_sql"
     NOTEBOOKS = "opspawn_notebooks"
     #: Not Jupyter's: the workers' own secret opens it.
@@ -208,6 +232,54 @@ ROUTES = (
         QuestionAnswerHandler,
         Area.QUESTIONS,
         _post("Answer a question", Answer, Question),
+    ),
+    _route(
+        "mcp/servers",
+        ToolServersHandler,
+        Area.TOOLS,
+        _get("Configured MCP servers", ToolServerList),
+    ),
+    _route(
+        "mcp/approvals",
+        ToolApprovalHandler,
+        Area.TOOLS,
+        _post("Approve a server's command or a changed tool", ApprovalRequest, ToolServerList),
+    ),
+    _route(
+        "mcp/tools",
+        ToolsHandler,
+        Area.TOOLS,
+        _get("Tools of MCP servers", ToolList, query=schemas.ToolQuery),
+    ),
+    _route(
+        "mcp/call",
+        ToolCallHandler,
+        Area.TOOLS,
+        _post("Call a tool", ToolCallRequest, ToolResult),
+    ),
+    _route(
+        "mcp/resources",
+        ResourcesHandler,
+        Area.TOOLS,
+        _get("What MCP servers let read", ResourceList, query=schemas.ToolQuery),
+    ),
+    _route(
+        "mcp/resource",
+        ResourceHandler,
+        Area.TOOLS,
+        _post("Read a resource", ResourceRequest, ResourceContent),
+    ),
+    _route(
+        "mcp/prompts",
+        PromptsHandler,
+        Area.TOOLS,
+        _get("Prompts of MCP servers", PromptList, query=schemas.ToolQuery),
+    ),
+    _route(
+        "mcp/prompt",
+        PromptHandler,
+        Area.TOOLS,
+        _post("Have a prompt written", PromptRequest, PromptText),
     ),
     _route(
         "notebooks/parameters",

@@ -108,6 +108,15 @@ class QuestionQuery:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolQuery:
+    """Of one tool server, or of all."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    server: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotebookQuery:
     """``format`` is ``ipynb`` or ``html``."""
 

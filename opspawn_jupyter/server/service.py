@@ -20,6 +20,7 @@ from opspawn_jupyter.model.ids import new_id
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.server.background import Background
 from opspawn_jupyter.server.html_export import HtmlExport
+from opspawn_jupyter.server.tools import Tools
 from opspawn_jupyter.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ class Running(Protocol):
     @property
     def worker_token(self) -> str:
         """The workers' secret."""
+
+    @property
+    def tools(self) -> Tools:
+        """The tool broker, and who may call it."""
 
     @property
     def problem(self) -> str | None:

@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Self
 
+from opspawn_jupyter.broker.opening import open_keys
 from opspawn_jupyter.buses.fanout import FanoutBus
 from opspawn_jupyter.buses.hooks import HookBus
 from opspawn_jupyter.buses.notifications import Notifications
@@ -33,6 +34,7 @@ from opspawn_jupyter.server.diagnosis import diagnose
 from opspawn_jupyter.server.kept_kernels import KeptKernels, Managers, are_there_any
 from opspawn_jupyter.server.maintenance import maintain
 from opspawn_jupyter.server.supervisor import Supervisor
+from opspawn_jupyter.server.tools import Tools
 from opspawn_jupyter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class System:
     bus: WebsocketBus
     hooks: HookBus
     supervisor: Supervisor
+    tools: Tools
     worker_token: str
     kernel_specs: KernelSpecs
     notice: str | None = None
@@ -88,14 +91,19 @@ class System:
         bus, supervisor = WebsocketBus(), Supervisor()
         kept = KeptKernels(settings.root_directory, _kept_directory(settings), managers)
         hooks = await asyncio.to_thread(_hooks, settings, store)
+        tools = Tools(await asyncio.to_thread(open_keys, settings, url))
+        orchestration = Orchestration(
+            store=store,
+            queue=LocalQueue(_limits(settings)),
+            bus=FanoutBus(bus, supervisor, hooks, kept, tools),
+            kinds=await asyncio.to_thread(_load_kinds, settings, kernel_specs),
+            settings=settings,
+            keys=tools.keys,
+        )
+        await tools.open(orchestration)
         system = cls(
-            orchestration=Orchestration(
-                store=store,
-                queue=LocalQueue(_limits(settings)),
-                bus=FanoutBus(bus, supervisor, hooks, kept),
-                kinds=await asyncio.to_thread(_load_kinds, settings, kernel_specs),
-                settings=settings,
-            ),
+            orchestration=orchestration,
+            tools=tools,
             bus=bus,
             hooks=hooks,
             supervisor=supervisor,
@@ -133,6 +141,7 @@ class System:
         """Let go of everything, in the reverse order."""
         settings = self.orchestration.settings
         self.bus.close()
+        await self.tools.close()
         await self.background.close()
         self.orchestration.breakers.close()
         keeps_kernels = await asyncio.to_thread(are_there_any, _kept_directory(settings))

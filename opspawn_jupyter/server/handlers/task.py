@@ -9,7 +9,13 @@ from http import HTTPStatus
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
-from opspawn_jupyter.errors import ArtifactNotFound, FilesPruned, InvalidRequest, TaskNotFinished
+from opspawn_jupyter.errors import (
+    ArtifactNotFound,
+    FilesPruned,
+    InvalidRequest,
+    NotAuthorized,
+    TaskNotFinished,
+)
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.task import Submission, Task
 from opspawn_jupyter.orchestrator.cancel import cancel
@@ -18,6 +24,7 @@ from opspawn_jupyter.orchestrator.retry import retry
 from opspawn_jupyter.orchestrator.submit import submit
 from opspawn_jupyter.server import run_files
 from opspawn_jupyter.server.handlers.base import ApiHandler
+from opspawn_jupyter.server.handlers.task_key import TaskKeyMixin
 from opspawn_jupyter.server.schemas import (
     ArtifactList,
     EventList,
@@ -48,12 +55,15 @@ class TasksHandler(ApiHandler):
         await self.answer(await o.store.tasks(self.query(TaskListQuery).record()))
 
 
-class TaskHandler(ApiHandler):
-    """One task, named by its id or the end of it."""
+class TaskHandler(TaskKeyMixin, ApiHandler):
+    """One task, named by its id or the end of it. A task's own key shows that task alone."""
 
     async def find_task(self, reference: str) -> Task:
         """The task meant."""
-        return await find(await self.orchestration(), reference)
+        task = await find(await self.orchestration(), reference)
+        if self.task_principal is not None and self.task_principal.task_id != task.id:
+            raise NotAuthorized(hint="a task's key shows that task alone")
+        return task
 
     async def run_directory(self, task: Task) -> RunDirectory:
         """Where its files lie. Raises ``FilesPruned`` where they were removed."""

@@ -78,3 +78,21 @@ SELECT
     CAST(content ->> 'answered_at' AS TIMESTAMP) AS answered_at
 FROM records
 WHERE subject = 'question';
+
+-- One row for each call of a tool that has ended.
+CREATE TEMP VIEW tool_calls AS
+SELECT
+    id,
+    CAST(content ->> 'at' AS TIMESTAMP) AS called_at,
+    content -> 'principal' ->> 'user' AS called_by,
+    task_id,
+    content ->> 'server' AS server,
+    content ->> 'tool' AS tool,
+    content ->> 'outcome' AS outcome,
+    CAST(content ->> 'duration_seconds' AS DOUBLE) AS duration_seconds,
+    content ->> 'error' AS error,
+    CAST(content ->> 'result_bytes' AS BIGINT) AS result_bytes,
+    content ->> 'arguments_digest' AS arguments_digest,
+    content -> 'arguments' AS arguments
+FROM records
+WHERE subject = 'tool_call';

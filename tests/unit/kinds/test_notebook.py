@@ -69,6 +69,7 @@ def test_a_good_notebook_is_pinned_byte_for_byte(kind: NotebookKind, root: Path)
         "working_directory": "reports",
         "source_sha256": hashlib.sha256(content).hexdigest(),
         "keep_on_failure": False,
+        "tools": [],
     }
 
 

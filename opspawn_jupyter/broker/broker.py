@@ -1,0 +1,281 @@
+"""The one call, and everything else that may be asked of tool servers.
+
+Every door (REST, kernels, MCP, workflows) comes through ``ToolBroker``; so nothing gets past the
+policy, the limits and the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from opspawn_jupyter.broker import arguments as checked
+from opspawn_jupyter.broker import catalogue, recording, results
+from opspawn_jupyter.broker.approvals import Approvals
+from opspawn_jupyter.broker.config import ServerConfig
+from opspawn_jupyter.broker.limits import RateLimit
+from opspawn_jupyter.broker.ports import CallLog, Connection, Progress
+from opspawn_jupyter.broker.upstreams import Upstreams
+from opspawn_jupyter.errors import (
+    InvalidRequest,
+    NotAuthorized,
+    OpspawnError,
+    ToolNotAllowed,
+    ToolNotApproved,
+    ToolNotFound,
+)
+from opspawn_jupyter.model.tool import (
+    ApprovalRequest,
+    Permission,
+    Principal,
+    Prompt,
+    PromptList,
+    PromptText,
+    Resource,
+    ResourceContent,
+    ResourceList,
+    Tool,
+    ToolCallRequest,
+    ToolList,
+    ToolResult,
+    ToolServer,
+    ToolServerList,
+)
+
+T = TypeVar("T")
+L = TypeVar("L", Resource, Prompt)
+
+logger = logging.getLogger(__name__)
+
+#: How long a listing waits for a server; one that is slower is left out, and named.
+_LISTING_SECONDS = 10.0
+#: Puts a call that needs a person's word before one; True where it may go on.
+AskPermission = Callable[[Principal, Tool, Mapping[str, Any]], Awaitable[bool]]
+
+
+class ToolBroker:
+    """Made once by the server."""
+
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        approvals: Approvals,
+        log: CallLog,
+        ask: AskPermission | None = None,
+    ) -> None:
+        self._upstreams = upstreams
+        self._approvals = approvals
+        self._log = log
+        self._ask = ask
+        self._rate = RateLimit()
+
+    async def call(
+        self, principal: Principal, request: ToolCallRequest, progress: Progress | None = None
+    ) -> ToolResult:
+        """What the tool gives, even where it says that it failed. Authorised, checked, limited
+        and recorded; raises one of the errors that begin with ``Tool``."""
+        recorder = recording.Recorder(self._log, principal, request)
+        with_values = False
+        try:
+            await self._upstreams.refresh()
+            config = self._config(principal, request.server)
+            with_values = config.rules.record_arguments
+            result = await self._call(principal, config, request, progress)
+        except BaseException as failure:
+            await recorder.failed(failure, with_values=with_values)
+            raise
+        await recorder.done(result, with_values=with_values)
+        return result
+
+    async def servers(self, principal: Principal) -> ToolServerList:
+        """Every configured server that the caller may reach, as it stands."""
+        await self._upstreams.refresh()
+        found = [
+            self._upstreams.describe(config)
+            for config in self._upstreams.configs()
+            if principal.may_reach(config.name)
+        ]
+        return ToolServerList(servers=tuple(found), problems=self._upstreams.problems)
+
+    async def tools(self, principal: Principal, server: str | None = None) -> ToolList:
+        """The tools that the caller may see, of one server or of all."""
+        found, problems = await self._ask_all(principal, server, self._tools_of)
+        return ToolList(tools=tuple(found), problems=problems)
+
+    async def resources(self, principal: Principal, server: str | None = None) -> ResourceList:
+        """What may be read, of one server or of all."""
+        found, problems = await self._listed(principal, server, lambda c: c.resources())
+        return ResourceList(resources=tuple(found), problems=problems)
+
+    async def read(self, principal: Principal, server: str, uri: str) -> ResourceContent:
+        """What lies at a resource's address."""
+        await self._upstreams.refresh()
+        config = self._config(principal, server)
+        upstream = self._upstreams.get(config, principal)
+        contents = await upstream.use(lambda connection: connection.read(uri), is_safe=True)
+        return ResourceContent(contents=tuple(results.small(config, contents)))
+
+    async def prompts(self, principal: Principal, server: str | None = None) -> PromptList:
+        """The prompts of one server or of all."""
+        found, problems = await self._listed(principal, server, lambda c: c.prompts())
+        return PromptList(prompts=tuple(found), problems=problems)
+
+    async def prompt(
+        self, principal: Principal, server: str, name: str, arguments: Mapping[str, str]
+    ) -> PromptText:
+        """A prompt, written with the arguments."""
+        await self._upstreams.refresh()
+        config = self._config(principal, server)
+        upstream = self._upstreams.get(config, principal)
+        description, messages = await upstream.use(
+            lambda connection: connection.prompt(name, arguments), is_safe=True
+        )
+        return PromptText(description=description, messages=tuple(results.small(config, messages)))
+
+    async def approve(self, principal: Principal, request: ApprovalRequest) -> ToolServer | Tool:
+        """Let a command run, or take a tool as it is now. Raises ``ToolNotApproved`` where it is
+        not what was looked at."""
+        if principal.task_id is not None:
+            raise NotAuthorized(hint="a task approves nothing; a person does")
+        server, _, tool = request.name.partition(".")
+        await self._upstreams.refresh()
+        config = self._config(principal, server)
+        if tool:
+            return await self._approve_tool(principal, config, tool, request.digest)
+        if request.digest != config.digest:
+            raise ToolNotApproved(server, hint="its command has changed since it was shown")
+        await self._approvals.approve_command(config)
+        logger.info("tool server approved server=%s by=%s", server, principal.user)
+        return self._upstreams.describe(config)
+
+    async def forget_task(self, task_id: str) -> None:
+        """The task has ended: end what was started for it alone."""
+        await self._upstreams.forget_task(task_id)
+
+    async def close(self) -> None:
+        """End every server that was started."""
+        await self._upstreams.close()
+
+    async def _call(
+        self,
+        principal: Principal,
+        config: ServerConfig,
+        request: ToolCallRequest,
+        progress: Progress | None,
+    ) -> ToolResult:
+        tool = await self._tool(principal, config, request.tool)
+        arguments = {**request.arguments, **checked.typed(tool, request.arguments_text)}
+        checked.check(tool, arguments)
+        self._rate.take(principal, config.name, config.rules.calls_per_minute)
+        if tool.permission is Permission.ASK:
+            await self._await_permission(principal, tool, arguments)
+        limit = config.rules.timeout_seconds
+        seconds = min(request.timeout_seconds or limit, limit)
+        upstream = self._upstreams.get(config, principal)
+        # Hints are the server's own word, so no call is ever repeated because of them.
+        result = await upstream.use(
+            lambda connection: connection.call(tool.name, arguments, seconds, progress),
+            is_safe=False,
+        )
+        return results.checked(config, tool, result)
+
+    async def _tool(self, principal: Principal, config: ServerConfig, name: str) -> Tool:
+        """The tool, if this caller may use it now."""
+        if not principal.may_use(config.name, name):
+            raise ToolNotFound(f"{config.name}.{name}")
+        if catalogue.permission(config.rules, name) is Permission.DENY:
+            raise ToolNotAllowed(f"{config.name}.{name}")
+        for tool in await self._tools_of(principal, config):
+            if tool.name == name:
+                if tool.problem:
+                    raise ToolNotApproved(tool.full_name, hint=tool.problem)
+                return tool
+        raise ToolNotFound(f"{config.name}.{name}")
+
+    async def _await_permission(
+        self, principal: Principal, tool: Tool, arguments: Mapping[str, Any]
+    ) -> None:
+        if self._ask is None:
+            raise ToolNotApproved(tool.full_name, hint="nobody can be asked here")
+        if not await self._ask(principal, tool, arguments):
+            raise ToolNotApproved(tool.full_name, hint="the answer was no")
+
+    async def _tools_of(self, principal: Principal, config: ServerConfig) -> Sequence[Tool]:
+        upstream = self._upstreams.get(config, principal)
+        found = await upstream.tools(self._approvals)
+        await self._approvals.save()
+        return [
+            tool
+            for tool in found
+            if principal.may_use(config.name, tool.name) and tool.permission is not Permission.DENY
+        ]
+
+    async def _approve_tool(
+        self, principal: Principal, config: ServerConfig, name: str, digest: str
+    ) -> Tool:
+        for tool in await self._tools_of(principal, config):
+            if tool.name == name and tool.digest == digest:
+                await self._approvals.approve_tool(config.name, name, digest)
+                logger.info("tool approved tool=%s by=%s", tool.full_name, principal.user)
+                return replace(tool, problem=None)
+        raise ToolNotApproved(f"{config.name}.{name}", hint="it is not what was shown")
+
+    def _config(self, principal: Principal, name: str) -> ServerConfig:
+        """The server, if this caller may know of it."""
+        config = self._upstreams.config(name)
+        if config is None or not principal.may_reach(name):
+            known = ", ".join(sorted(self._upstreams.names(principal))) or "none"
+            raise ToolNotFound(name, hint=f"configured tool servers: {known}")
+        return config
+
+    async def _listed(
+        self,
+        principal: Principal,
+        server: str | None,
+        ask: Callable[[Connection], Awaitable[Sequence[L]]],
+    ) -> tuple[list[L], Mapping[str, str]]:
+        """Resources or prompts, with the names of their servers."""
+
+        async def of(principal: Principal, config: ServerConfig) -> Sequence[L]:
+            listed = await self._upstreams.get(config, principal).use(ask, is_safe=True)
+            return [replace(one, server=config.name) for one in listed]
+
+        return await self._ask_all(principal, server, of)
+
+    async def _ask_all(
+        self,
+        principal: Principal,
+        server: str | None,
+        of: Callable[[Principal, ServerConfig], Awaitable[Sequence[T]]],
+    ) -> tuple[list[T], Mapping[str, str]]:
+        """What each server gives, side by side: a slow or dead one holds up no other."""
+        await self._upstreams.refresh()
+        if server is not None:
+            return list(await of(principal, self._config(principal, server))), {}
+        configs = [
+            config
+            for config in self._upstreams.configs()
+            if config.rules.enabled and principal.may_reach(config.name)
+        ]
+        waits = [asyncio.ensure_future(of(principal, config)) for config in configs]
+        if waits:
+            await asyncio.wait(waits, timeout=_LISTING_SECONDS)
+        found: list[T] = []
+        problems = {}
+        for config, wait in zip(configs, waits, strict=True):
+            try:
+                found += _given(wait)
+            except OpspawnError as problem:
+                standing = self._upstreams.describe(config).problem
+                problems[config.name] = standing or problem.message
+        return found, problems
+
+
+def _given(wait: asyncio.Future[Sequence[T]]) -> Sequence[T]:
+    if not wait.done():
+        wait.cancel()
+        raise InvalidRequest(hint="it is still starting; ask again in a moment")
+    return wait.result()

@@ -1,0 +1,87 @@
+"""How the broker comes to be in a server: its files, its secrets, and the SDK when it is needed.
+
+The SDK takes a second of processor time to import, so that happens in a thread, and with the
+first connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_config_path
+
+from opspawn_jupyter.broker import config as configuration
+from opspawn_jupyter.broker.approvals import Approvals
+from opspawn_jupyter.broker.broker import AskPermission, ToolBroker
+from opspawn_jupyter.broker.config import Configuration, ServerConfig
+from opspawn_jupyter.broker.keys import Keys, load_secret
+from opspawn_jupyter.broker.ports import CallLog, Connection, Open
+from opspawn_jupyter.broker.upstream import Ask
+from opspawn_jupyter.broker.upstreams import Upstreams
+from opspawn_jupyter.broker.variables import Secrets
+from opspawn_jupyter.errors import StoreUnavailable, ToolServerUnavailable
+from opspawn_jupyter.settings import Settings
+
+
+def open_keys(settings: Settings, url: str) -> Keys:
+    """Keys of this server. Reads or makes a file."""
+    path = settings.state_directory / "tool_key"
+    try:
+        return Keys(load_secret(path), url)
+    except OSError as failure:
+        raise StoreUnavailable(str(path), hint=str(failure.strerror)) from failure
+
+
+def open_broker(
+    settings: Settings,
+    log: CallLog,
+    *,
+    ask_permission: AskPermission | None = None,
+    ask: Ask | None = None,
+) -> ToolBroker:
+    """The broker of this server. Reads files; starts nothing."""
+    approvals = Approvals(settings.state_directory / "mcp_approvals.json")
+    approvals.load()
+    root = settings.root_directory
+    surroundings = {**os.environ, "JUPYTER_ROOT_DIR": str(root)}
+    secrets = Secrets(settings.state_directory / "secrets.json", surroundings)
+
+    def read() -> Configuration:
+        return configuration.read(config_files(root), settings.mcp_servers)
+
+    @asynccontextmanager
+    async def connect(config: ServerConfig, events: Open) -> AsyncIterator[Connection]:
+        sdk = await asyncio.to_thread(import_module, "opspawn_jupyter.broker.connection")
+        resolved = await asyncio.to_thread(_resolved, config, secrets, root)
+        try:
+            async with sdk.connect(config, sdk.Resolved(**resolved), events) as connection:
+                yield connection
+        except ToolServerUnavailable as problem:
+            hidden = secrets.hide(problem.message)
+            raise type(problem).restore(hidden, problem.detail) from problem
+
+    return ToolBroker(Upstreams(read, approvals, connect, ask), approvals, log, ask=ask_permission)
+
+
+def config_files(root: Path) -> list[Path]:
+    """Where servers are configured, the strongest last."""
+    directories = [*reversed(jupyter_config_path()), str(root)]
+    return [Path(directory, configuration.FILE_NAME) for directory in directories]
+
+
+def _resolved(config: ServerConfig, secrets: Secrets, root: Path) -> Mapping[str, Any]:
+    expand = secrets.expand
+    where = config.working_directory
+    return {
+        "command": tuple(expand(word) for word in config.command),
+        "environment": {name: expand(text) for name, text in config.environment.items()},
+        "working_directory": str(root / expand(where)) if where else str(root),
+        "url": expand(config.url),
+        "headers": {name: expand(text) for name, text in config.headers.items()},
+    }

@@ -1,0 +1,93 @@
+"""The broker's own seams: a connection to a server, and where calls are recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from opspawn_jupyter.model.tool import Prompt, Resource, ToolCall, ToolResult
+
+#: What a server says of one tool, as it says it.
+Definition = Mapping[str, Any]
+
+
+class Progress(Protocol):
+    """Whom a tool tells how far it is."""
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
+        """Called as the tool tells it."""
+
+
+class ConnectionLost(Exception):
+    """The server is gone or has forgotten us; its argument says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a server wants to know from a person while a tool runs."""
+
+    message: str
+    #: JSON Schema of the answer, an object.
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """Whom a connection tells."""
+
+    #: It is of no use any more.
+    lost: Callable[[], None]
+    #: The server has other tools than before.
+    changed: Callable[[], None]
+    #: Put to a person; None is a refusal. Left out where questions are refused by policy.
+    ask: Callable[[Question], Awaitable[Mapping[str, Any] | None]] | None = None
+
+
+class Connection(Protocol):
+    """An open connection. Any task may use it; only its owner opens and closes it. Each method
+    raises ``ConnectionLost``, ``ToolServerFault`` or ``ToolTimedOut``."""
+
+    @property
+    def protocol_version(self) -> str:
+        """The protocol's version that both sides speak."""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of a server that was started here."""
+
+    async def tools(self) -> Sequence[Definition]:
+        """Everything that the server says of its tools."""
+
+    async def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        timeout_seconds: float,
+        progress: Progress | None,
+    ) -> ToolResult:
+        """Call the tool."""
+
+    async def resources(self) -> Sequence[Resource]:
+        """Resources and templates of resources; ``server`` is left empty."""
+
+    async def read(self, uri: str) -> Sequence[Mapping[str, Any]]:
+        """What lies at a resource's address."""
+
+    async def prompts(self) -> Sequence[Prompt]:
+        """Prompts; ``server`` is left empty."""
+
+    async def prompt(
+        self, name: str, arguments: Mapping[str, str]
+    ) -> tuple[str, Sequence[Mapping[str, Any]]]:
+        """Description and messages of a prompt."""
+
+    async def watch(self, changed: Callable[[], None]) -> None:
+        """Hear of changes in the tools where that needs a stream of its own; may end at once."""
+
+
+class CallLog(Protocol):
+    """Where calls are recorded. Never fails a call."""
+
+    async def record(self, call: ToolCall) -> None:
+        """Called once for each call, when it has ended, however it ended."""

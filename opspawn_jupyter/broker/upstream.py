@@ -1,0 +1,259 @@
+"""One upstream server: started with the first use, kept open, opened again when it was lost.
+
+One task owns the connection, from entering it to leaving it (anyio's rule: a connection that is
+left in another task than it was entered in spins or hangs); everybody else only calls. After a
+failure the breaker is open: callers are refused at once, with the reason, until one of them is let
+through to try again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
+
+import anyio
+
+from opspawn_jupyter.broker import catalogue
+from opspawn_jupyter.broker.approvals import Approvals
+from opspawn_jupyter.broker.config import ServerConfig
+from opspawn_jupyter.broker.ports import Connection, ConnectionLost, Definition, Open, Question
+from opspawn_jupyter.errors import OpspawnError, ToolLimitReached, ToolServerUnavailable
+from opspawn_jupyter.model.tool import ServerState, Tool
+
+T = TypeVar("T")
+Connect = Callable[[ServerConfig, Open], AbstractAsyncContextManager[Connection]]
+Ask = Callable[[Question], Awaitable[Any]]
+
+logger = logging.getLogger(__name__)
+
+#: How long the breaker stays open; after more failures than this it doubles, up to the longest.
+_OPEN_SECONDS = 1.0
+_PATIENT_FAILURES = 4
+_LONGEST_OPEN_SECONDS = 15.0
+#: Callers that wait for one of the server's places, as a multiple of these.
+_WAITING_PER_PLACE = 32
+_CLOSE_SECONDS = 5.0
+
+
+class Upstream:
+    """One connection's life, and the tools that were seen through it."""
+
+    def __init__(self, config: ServerConfig, connect: Connect, ask: Ask | None) -> None:
+        self.config = config
+        self._connect = connect
+        self._ask = ask
+        self.problem: str | None = None
+        self._connection: Connection | None = None
+        self._opening: asyncio.Future[Connection] | None = None
+        self._owner: asyncio.Task[None] | None = None
+        self._end = asyncio.Event()
+        self._scope: anyio.CancelScope | None = None
+        self._failures = 0
+        self._closed_until = 0.0
+        self._places = asyncio.Semaphore(config.rules.max_concurrency)
+        self._waiting = 0
+        self._users = 0
+        self._used_at = time.monotonic()
+        self._definitions: Sequence[Definition] | None = None
+        #: What the tools were made of (the definitions are held, so that no others take their
+        #: identity), and they themselves.
+        self._described: tuple[tuple[int, int], Sequence[Definition], Sequence[Tool]] | None = None
+        self._listing = asyncio.Lock()
+
+    @property
+    def state(self) -> ServerState:
+        """How it stands."""
+        if self._connection is not None:
+            return ServerState.READY
+        if self._opening is not None:
+            return ServerState.CONNECTING
+        return ServerState.FAILED if self.problem else ServerState.IDLE
+
+    @property
+    def connection(self) -> Connection | None:
+        """The open connection, to look at."""
+        return self._connection
+
+    @property
+    def known_definitions(self) -> Sequence[Definition] | None:
+        """The tools that were seen last, where any were."""
+        return self._definitions
+
+    async def definitions(self) -> Sequence[Definition]:
+        """What the server says of its tools; asked again only when that changed."""
+        async with self._listing:
+            found = self._definitions
+            if found is None:
+                found = await self.use(lambda connection: connection.tools(), is_safe=True)
+                self._definitions = found
+        return found
+
+    async def tools(self, approvals: Approvals) -> Sequence[Tool]:
+        """The tools as callers see them."""
+        definitions = await self.definitions()
+        seen = (id(definitions), approvals.version)
+        if self._described is None or self._described[0] != seen:
+            found = tuple(catalogue.tools(self.config, definitions, approvals))
+            self._described = ((id(definitions), approvals.version), definitions, found)
+        return self._described[2]
+
+    async def use(self, work: Callable[[Connection], Awaitable[T]], *, is_safe: bool) -> T:
+        """What the work gives, on an open connection. Work that is safe to repeat is repeated
+        once where the connection was lost. Raises ``ToolServerUnavailable`` and what it does."""
+        async with self._place():
+            for is_last in (not is_safe, True):
+                connection = await self._opened()
+                try:
+                    return await work(connection)
+                except ConnectionLost as loss:
+                    await self._give_up(connection)
+                    if is_last:
+                        raise self._unavailable(str(loss)) from loss
+        raise AssertionError  # the loop returns or raises
+
+    async def close(self) -> None:
+        """End the server and wait for that."""
+        self._end.set()
+        if self._opening is not None and self._scope is not None:
+            self._scope.cancel()
+        if self._owner is not None:
+            # Not awaited itself: a caller who is cancelled would cancel it in mid-shutdown.
+            await asyncio.wait({self._owner}, timeout=_CLOSE_SECONDS)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the server's places, held for the length of a block."""
+        if self._waiting >= self.config.rules.max_concurrency * _WAITING_PER_PLACE:
+            raise ToolLimitReached(self.config.name, hint="too many calls wait for it")
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._used_at = time.monotonic()
+            self._places.release()
+
+    async def _opened(self) -> Connection:
+        if self._connection is not None:
+            return self._connection
+        if self._opening is None:
+            self._open()
+        elif self._failures:
+            raise self._unavailable()  # somebody else tries it
+        opening = self._opening
+        if opening is None:
+            raise self._unavailable()
+        return await asyncio.shield(opening)
+
+    def _open(self) -> None:
+        if time.monotonic() < self._closed_until:
+            raise self._unavailable()
+        self._end = asyncio.Event()
+        opening: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
+        opening.add_done_callback(_look_at)
+        self._opening = opening
+        before, self._owner = self._owner, None
+        owner = self._own(opening, self._end, before)
+        self._owner = asyncio.get_running_loop().create_task(owner, name=f"mcp {self.config.name}")
+
+    async def _own(
+        self,
+        opening: asyncio.Future[Connection],
+        end: asyncio.Event,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        if before is not None:
+            await asyncio.wait({before}, timeout=_CLOSE_SECONDS)
+        seconds = self.config.rules.connect_timeout_seconds
+        reason = f"it did not answer within {seconds:g} seconds"
+        try:
+            # The scope is entered first and left last, or it could not end what it holds.
+            with anyio.CancelScope(deadline=anyio.current_time() + seconds) as scope:
+                self._scope = scope
+                async with self._connect(self.config, self._events(end)) as connection:
+                    scope.deadline = math.inf
+                    self._ready(connection, opening)
+                    await self._until_unused(connection, end)
+                    scope.deadline = anyio.current_time() + _CLOSE_SECONDS
+        except (Exception, BaseExceptionGroup) as failure:  # whatever a server can do to us
+            reason = _reason(failure)
+        finally:
+            if not opening.done():
+                self._failed(reason, opening)
+
+    def _events(self, end: asyncio.Event) -> Open:
+        return Open(
+            lost=end.set,
+            changed=self._forget,
+            ask=self._ask if self.config.rules.questions else None,
+        )
+
+    def _ready(self, connection: Connection, opening: asyncio.Future[Connection]) -> None:
+        self._connection, self.problem, self._failures = connection, None, 0
+        self._opening = None
+        self._forget()
+        opening.set_result(connection)
+        logger.info("tool server ready server=%s", self.config.name)
+
+    def _failed(self, reason: str, opening: asyncio.Future[Connection]) -> None:
+        self._failures += 1
+        doubled = _OPEN_SECONDS * 2 ** max(0, self._failures - _PATIENT_FAILURES)
+        self._closed_until = time.monotonic() + min(doubled, _LONGEST_OPEN_SECONDS)
+        self.problem, self._opening = reason, None
+        logger.warning("tool server failed server=%s reason=%s", self.config.name, reason)
+        opening.set_exception(self._unavailable())
+
+    async def _until_unused(self, connection: Connection, end: asyncio.Event) -> None:
+        watching = asyncio.ensure_future(connection.watch(self._forget))
+        watching.add_done_callback(_look_at)
+        idle_seconds = self.config.rules.idle_stop_seconds or math.inf
+        try:
+            while not end.is_set():
+                unused = 0.0 if self._users else time.monotonic() - self._used_at
+                if unused >= idle_seconds:
+                    return
+                with anyio.move_on_after(idle_seconds - unused):
+                    await end.wait()
+        finally:
+            self._connection = None  # nobody comes in while it is closed
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    async def _give_up(self, connection: Connection) -> None:
+        """The connection is of no use: have its owner end it."""
+        if self._connection is connection:
+            self._connection = None
+            self._end.set()
+
+    def _forget(self) -> None:
+        self._definitions = None
+
+    def _unavailable(self, reason: str | None = None) -> ToolServerUnavailable:
+        why = reason or self.problem or "it was ended"
+        return ToolServerUnavailable(self.config.name, hint=why)
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Nobody may be waiting for it; then its failure is no news."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _reason(failure: BaseException) -> str:
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    if isinstance(failure, OpspawnError):
+        return failure.message
+    if isinstance(failure, FileNotFoundError):
+        return f"there is no program {failure.filename!r}"
+    return (str(failure) or type(failure).__name__).splitlines()[0][:300]

@@ -1,0 +1,71 @@
+"""The tool broker's place in the server: when it is open, who calls it, and what it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from opspawn_jupyter.broker import keys as door_keys
+from opspawn_jupyter.broker.broker import ToolBroker
+from opspawn_jupyter.broker.keys import Keys
+from opspawn_jupyter.broker.opening import open_broker
+from opspawn_jupyter.errors import StoreUnavailable
+from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.states import OUTCOME_EVENTS
+from opspawn_jupyter.model.tool import Principal, ToolCall
+from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.tool_call import record_call
+from opspawn_jupyter.server.background import Background
+
+_OUTCOMES = frozenset(OUTCOME_EVENTS.values())
+
+
+class Tools:
+    """The broker with its keys. A bus as well: what runs for one task alone ends with it."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self._background = Background()
+        self._broker: ToolBroker | None = None
+        self._o: Orchestration | None = None
+
+    async def open(self, o: Orchestration) -> None:
+        """Make the broker. Starts no server."""
+        self._o = o
+        self._broker = await asyncio.to_thread(open_broker, o.settings, CallRecords(o))
+
+    @property
+    def broker(self) -> ToolBroker:
+        """The broker. Raises ``StoreUnavailable`` before it is open."""
+        if self._broker is None:
+            raise StoreUnavailable(hint="the server is still starting")
+        return self._broker
+
+    async def principal(self, token: str) -> Principal | None:
+        """Who shows this key; None where it is none, or its time is over."""
+        named = self.keys.read(token)
+        task = await self._o.store.task(named[0]) if named and self._o else None
+        return door_keys.principal(task, named[1]) if named and task else None
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """See ``ports.Bus``."""
+        for event in events:
+            if self._broker is not None and event.type in _OUTCOMES:
+                self._background.start(self._broker.forget_task(event.task_id), "forget task")
+
+    async def close(self) -> None:
+        """End every tool server."""
+        await self._background.close()
+        if self._broker is not None:
+            await self._broker.close()
+
+
+class CallRecords:
+    """See ``broker.ports.CallLog``: the history keeps them."""
+
+    def __init__(self, o: Orchestration) -> None:
+        self._o = o
+
+    async def record(self, call: ToolCall) -> None:
+        """Keep it."""
+        await record_call(self._o, call)

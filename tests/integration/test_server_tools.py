@@ -1,0 +1,185 @@
+"""Tools through the real doors: REST, shell, kernels of tasks, and the history."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.broker_stage import habit, write_config
+from tests.integration.conftest import Running, Server
+
+
+@pytest.fixture(scope="module")
+def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("root")
+    write_config(root, {"filed": habit("none"), "other": {"url": "http://127.0.0.1:9/mcp"}})
+    own = f"--OpspawnExtension.mcp_servers={ {'good': habit('none', timeout_seconds=5)}!r}"
+    with running(root, tmp_path_factory.mktemp("home"), own) as one:
+        yield one
+
+
+def _shell(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "opspawn_jupyter.cli", *words],
+        env=server.jupyter.environment,
+        cwd=server.root,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def _call(server: Server, name: str, arguments: dict[str, Any], **more: Any) -> tuple[int, Any]:
+    of, tool = name.split(".", 1)
+    body = {"server": of, "tool": tool, "arguments": arguments}
+    return server.json("POST", "mcp/call", body=body, **more)
+
+
+def _run(server: Server, source: str, **spec: Any) -> dict[str, Any]:
+    """The task of a notebook with one cell, once it has ended."""
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "source": source}
+    kernel = {"name": "python3", "display_name": "Python"}
+    content = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": kernel},
+        "cells": [{**cell, "execution_count": None}],
+    }
+    status, task = server.json("POST", "tasks", body={"spec": {"content": content, **spec}})
+    assert status == 201, task
+    return server.wait(
+        "the end of the task",
+        lambda: server.json("GET", f"tasks/{task['id']}")[1],
+        lambda task: task["finished_at"],
+    )
+
+
+def test_a_call_gives_the_result_and_the_history_has_it(server: Server) -> None:
+    status, result = _call(server, "good.echo", {"text": "words"})
+    assert (status, result["content"]) == (200, [{"type": "text", "text": "words"}])
+    query = "SELECT server, tool, outcome FROM tool_calls WHERE tool = 'echo'"
+    status, table = server.json("POST", "sql", body={"query": query})
+    assert ["good", "echo", "success"] in table["rows"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"server": "good", "tool": "echo"}, 422, "tool_arguments_invalid"),
+        ({"server": "good", "tool": "none"}, 404, "tool_not_found"),
+        ({"server": "none", "tool": "echo"}, 404, "tool_not_found"),
+        ({"server": "filed", "tool": "echo", "arguments": {"text": "x"}}, 409, "tool_not_approved"),
+        ({"server": "other", "tool": "echo"}, 503, "tool_server_unavailable"),
+        ({"server": "slow", "tool": "sleep", "arguments": {"text": "9"}}, 504, "tool_timed_out"),
+        ({"server": "good"}, 422, "invalid_request"),
+        ({"server": "good", "tool": "echo", "extra": 1}, 422, "invalid_request"),
+        (b"{", 422, "invalid_request"),
+    ],
+)
+def test_a_call_that_cannot_be_made_says_why(
+    server: Server, body: Any, status: int, code: str
+) -> None:
+    got, envelope = server.json("POST", "mcp/call", body=body)
+    assert (got, envelope["code"]) == (status, code), envelope
+
+
+@pytest.mark.parametrize("token", [None, "wrong", "ost_x", "ost_" + "0" * 36 + ".1." + "x" * 43])
+def test_strangers_are_refused(server: Server, token: str | None) -> None:
+    for method, path in (("GET", "mcp/tools"), ("POST", "mcp/call"), ("GET", "mcp/servers")):
+        status, envelope = server.json(method, path, body={} if method == "POST" else None,
+                                       token=token)  # fmt: skip
+        assert (status, envelope["code"]) == (401, "not_authenticated")
+
+
+def test_a_task_calls_the_tools_that_its_code_names(server: Server) -> None:
+    source = (
+        "from opspawn_jupyter import mcp, step\n"
+        "step.output('said', mcp.good.echo('hello'))\n"
+        "step.output('names', dir(mcp))\n"
+        "step.output('doc', mcp.good.echo.__doc__)\n"
+    )
+    task = _run(server, source)
+    assert task["state"] == "success", task["error"]
+    assert task["spec"]["tools"] == ["good.echo"]
+    assert task["outputs"]["said"] == "hello"
+    assert task["outputs"]["names"] == ["good"]
+    assert "Give back" in task["outputs"]["doc"]
+    query = f"SELECT tool FROM tool_calls WHERE task_id = '{task['id']}'"
+    assert server.json("POST", "sql", body={"query": query})[1]["rows"] == [["echo"]]
+
+
+def test_a_tasks_key_opens_nothing_else_and_ends_with_the_task(server: Server) -> None:
+    """The cell tries what the key must not open, and tells what it got."""
+    source = """
+import json, os, urllib.error, urllib.request
+from opspawn_jupyter import step
+token, url = os.environ["OPSPAWN_TASK_TOKEN"], os.environ["OPSPAWN_TASK_URL"]
+def ask(method, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, data=data, method=method,
+                                     headers={"Authorization": "token " + token})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+api = "opspawn/api/v1/"
+def call(tool):
+    return ask("POST", api + "mcp/call",
+               {"server": "good", "tool": tool, "arguments": {"text": "x"}})
+step.output("own", [call("echo"), ask("GET", api + "tasks/" + os.environ["OPSPAWN_TASK_ID"])])
+step.output("others", [call("fail"), ask("GET", api + "tasks"), ask("GET", "api/contents"),
+    ask("GET", api + "questions"), ask("POST", api + "sql", {"query": "SELECT 1"}),
+    ask("POST", api + "tasks", {"spec": {}})])
+import base64
+step.output("key", base64.b64encode(token.encode()).decode())
+"""
+    task = _run(server, source, tools=["good.echo"])
+    assert task["state"] == "success", task["error"]
+    assert task["outputs"]["own"] == [200, 200]
+    assert all(status in (401, 403, 404) for status in task["outputs"]["others"]), task["outputs"]
+    key = base64.b64decode(task["outputs"]["key"]).decode()
+    assert _call(server, "good.echo", {"text": "x"}, token=key)[0] == 401
+    run = server.root / task["run_directory"]
+    written = [path for path in run.rglob("*") if path.is_file()]
+    assert not [path for path in written if key.encode() in path.read_bytes()]
+    assert key not in server.jupyter.log
+
+
+def test_a_task_without_tools_is_told_how_to_get_them(server: Server) -> None:
+    source = "import opspawn_jupyter\nopspawn_jupyter.mcp.good.echo('x')"
+    task = _run(server, source)
+    assert task["state"] == "failed"
+    assert "--tool" in task["error"]["message"]
+
+
+def test_the_shell_lists_shows_approves_and_calls(server: Server) -> None:
+    listed = _shell(server, "tools")
+    assert "good.echo" in listed.stdout
+    assert "filed: run `opspawn tools filed --approve`" in listed.stdout
+    assert "good.echo(text: string, times: integer" in _shell(server, "tools", "good.echo").stdout
+    called = _shell(server, "tool", "good.echo", "-p", "text=12", "-p", "times=3")
+    assert (called.returncode, called.stdout.strip()) == (0, "12")
+    wrong = _shell(server, "tool", "good.echo", "-p", "text=12", "-p", "times=three")
+    assert wrong.returncode == 2
+    assert "integer" in wrong.stderr
+    failed = _shell(server, "tool", "good.fail", "-p", "text=why not")
+    assert failed.returncode == 1
+    assert "why not" in failed.stderr
+    approved = _shell(server, "tools", "filed", "--approve")
+    assert "habits.py" in approved.stdout
+    assert _shell(server, "tool", "filed.echo", "-p", "text=x").stdout.strip() == "x"
+    servers = json.loads(_shell(server, "tools", "--servers", "--json").stdout)["servers"]
+    assert {one["name"]: one["state"] for one in servers}["filed"] == "ready"
+
+
+def test_a_server_that_will_not_end_is_no_harm(server: Server) -> None:
+    """It is called here; the fixture looks for what is left when the Jupyter server has ended."""
+    assert _call(server, "stubborn.echo", {"text": "x"})[0] == 200
