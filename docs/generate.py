@@ -48,6 +48,7 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.KERNEL_STARTED: "`name`, `pid`, `tier`, `tier_reason` where it was not forked",
     EventType.KERNEL_KEPT: "`id`, `connection_file`, `expires_at`, `kernel_name`, `pid`",
     EventType.CELLS_PLANNED: "`cells`: `index`, `id` and `title` of each code cell",
+    EventType.CELL_ADDED: "`index`, `id` and `title` of the code cell",
     EventType.CELL_STARTED: "`index`",
     EventType.CELL_OUTPUT: "`index`, `output_number`, and `output` (as in the notebook format, "
     "with its `display_id` or, to replace that display, `update`) or `clear`",
@@ -55,6 +56,8 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.STEP_OUTPUT: "`name`, `value`",
     EventType.STEP_PROGRESS: "`fraction`, `text`",
     EventType.STEP_LOG: "`text`",
+    EventType.MODEL_REPLIED: "`model`, `requests`, `input_tokens`, `output_tokens`, `cost` in "
+    "dollars (nothing where the price is not known), `tool_calls`",
     EventType.QUESTION_ASKED: "a change of a record: `id`, `version`, `content`, `is_open`, `key`",
     EventType.QUESTION_ANSWERED: "likewise",
     EventType.QUESTION_WITHDRAWN: "likewise",

@@ -47,7 +47,13 @@
         ├── TaskTimedOut
         ├── TaskCrashed
         ├── TaskCancelled
-        └── TaskSkipped
+        ├── TaskSkipped
+        └── AgentStopped          why an agent gave up; seen as the error of its task
+            ├── BudgetExceeded
+            ├── ModelUnavailable
+            ├── ModelRefused
+            ├── TooManyMistakes
+            └── TapeMismatch
 
 A class's docstring is its message: what happened and what to do. The offending
 value follows in ``repr``. ``code`` is stable; the server maps it to an HTTP
@@ -377,6 +383,43 @@ class TaskSkipped(TaskError):
     """The task was not run."""
 
     code = "task_skipped"
+
+
+class AgentStopped(TaskError):
+    """The agent could not go on."""
+
+    code = "agent_stopped"
+
+
+class BudgetExceeded(AgentStopped):
+    """The agent's budget is used up; resume the task with a larger one."""
+
+    code = "budget_exceeded"
+
+
+class ModelUnavailable(AgentStopped):
+    """The language model did not answer; resume the task once it does."""
+
+    code = "model_unavailable"
+
+
+class ModelRefused(AgentStopped):
+    """The language model's provider refused the request."""
+
+    code = "model_refused"
+
+
+class TooManyMistakes(AgentStopped):
+    """The model's calls were wrong too often in a row."""
+
+    code = "too_many_mistakes"
+
+
+class TapeMismatch(AgentStopped):
+    """The tape does not fit this run; it was made by another goal, another tool or another
+    version."""
+
+    code = "tape_mismatch"
 
 
 def tree(root: type[OpspawnError] = OpspawnError) -> Iterator[type[OpspawnError]]:

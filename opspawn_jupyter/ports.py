@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from opspawn_jupyter.model.agent import Act, Plan, Ran
+from opspawn_jupyter.model.conversation import Message, Prompt, Reply
 from opspawn_jupyter.model.diagnosis import StoreStatus
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.record import Record, RecordQuery
@@ -225,3 +227,49 @@ class Runner(Protocol):
         Called once, in the main thread of a fresh process whose standard streams go to
         ``run.log``.
         """
+
+
+class LanguageModel(Protocol):
+    """A language model that an agent asks. Made by name of provider, which is an entry point of
+    ``opspawn_jupyter.models``; the factory is called with the model's name and a
+    ``ModelOptions``."""
+
+    async def reply(self, prompt: Prompt) -> Reply:
+        """What it answers. Called for each turn of a run.
+
+        Raises ``ModelUnavailable`` where asking again may help, ``ModelRefused`` where it will
+        not.
+        """
+
+
+class Planner(Protocol):
+    """How an agent is led to its goal. Entry points of ``opspawn_jupyter.planners``."""
+
+    @property
+    def instructions(self) -> str:
+        """Told to the model at the start of a run."""
+
+    def offered(self, plan: Plan, tools: Sequence[str]) -> Sequence[str]:
+        """Names of those tools that the model may use in the next turn."""
+
+    def reminder(self, plan: Plan) -> str:
+        """Told to the model at the end of each request; nothing where it is empty."""
+
+
+class Memory(Protocol):
+    """What of a conversation is sent with a request. Entry points of
+    ``opspawn_jupyter.memories``; the factory is called with the budget in tokens."""
+
+    def recent(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The messages that fit, in order. Called before each request, with all of them."""
+
+
+class Workbench(Protocol):
+    """Where an agent's acts become cells. An act that was done before is put there again with
+    the outputs that it had then."""
+
+    async def run(self, act: Act, recorded: Sequence[Mapping[str, Any]] | None = None) -> Ran:
+        """Run the act's code in the kernel."""
+
+    def write(self, cell_id: str, text: str, tags: Sequence[str] = ()) -> None:
+        """Put a text there, in place of the one with this id where there is one."""

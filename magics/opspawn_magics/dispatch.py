@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.client import grammar, outcome
+from opspawn_jupyter.client.agent import agent_submission_of
 from opspawn_jupyter.client.client import Client, connect
 from opspawn_jupyter.client.commands import (
     Answer,
@@ -18,7 +20,7 @@ from opspawn_jupyter.client.commands import (
     submission_of,
 )
 from opspawn_jupyter.client.doctor import examine
-from opspawn_jupyter.client.grammar import Options, Surface
+from opspawn_jupyter.client.grammar import SUBMITTING, Options, Surface
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
@@ -47,7 +49,7 @@ def perform(words: Sequence[str], cell: str | None) -> Any:
         return _given(examine(options.server), options)
     client = connect(options.server)
     given = answer(client, options) if cell is None else _answer_to_cell(client, options, cell)
-    if isinstance(given, TaskHandle) and options.command == "run" and options.wait:
+    if isinstance(given, TaskHandle) and options.command in SUBMITTING and options.wait:
         _wait(given)
     return _given(given, options)
 
@@ -62,6 +64,10 @@ def _given(given: Answer, options: Options) -> Any:
 def _answer_to_cell(client: Client, options: Options, cell: str) -> Answer:
     if options.command == "sql":
         return client.sql(cell)
+    if options.command == "agent":
+        here = options.cwd or str(Path.cwd())
+        submission = agent_submission_of(options, cell.strip(), working_directory=here)
+        return client.attach(client.submit(submission))
     content, directory = cell_submission(cell, options)
     submission = submission_of(
         options,

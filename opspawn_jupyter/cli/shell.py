@@ -12,9 +12,9 @@ from opspawn_jupyter import errors
 from opspawn_jupyter.cli.watching import watch
 from opspawn_jupyter.client import discovery
 from opspawn_jupyter.client.client import AsyncClient, Client
-from opspawn_jupyter.client.commands import Answer, Log, answer, submission_of
+from opspawn_jupyter.client.commands import Answer, Log, answer, submitted
 from opspawn_jupyter.client.discovery import Server
-from opspawn_jupyter.client.grammar import Options
+from opspawn_jupyter.client.grammar import SUBMITTING, Options
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.outcome import error_of
 from opspawn_jupyter.client.render import as_json, as_text
@@ -33,7 +33,7 @@ def perform(options: Options) -> int:
         from opspawn_jupyter.cli import upkeep  # imports DuckDB, which others do without
 
         return {"doctor": upkeep.doctor, "store": upkeep.store}[options.command](options)
-    if options.command == "run":
+    if options.command in SUBMITTING:
         _run(options)
     else:
         client = Client(AsyncClient(discovery.find(options.server)))
@@ -46,7 +46,7 @@ def _run(options: Options) -> None:
         raise errors.UsageError(hint="--serve stops its server at the end; leave out --detach")
     with _server(options) as (server, is_temporary):
         client = Client(AsyncClient(server))
-        handle = client.attach(client.submit(submission_of(options)))
+        handle = submitted(client, options)
         if options.wait:
             # With --json, stdout is for the one line that a program reads.
             _wait(handle, sys.stderr if options.json else sys.stdout, is_temporary=is_temporary)

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, Self
 
 from opspawn_jupyter.client import discovery, outcome
 from opspawn_jupyter.client import follow as following
+from opspawn_jupyter.client.agent import agent_submission
 from opspawn_jupyter.client.api import Api
 from opspawn_jupyter.client.blocking import Blocking, blocking, iterating, loop_thread
 from opspawn_jupyter.client.discovery import Server
@@ -44,6 +45,9 @@ class AsyncClient(Api):
 
     #: Run a notebook in the background; takes what ``notebook_submission`` takes.
     run = _submitting(notebook_submission)
+
+    #: Let an agent work in the background; takes what ``agent_submission`` takes.
+    agent = _submitting(agent_submission)
 
     async def find(self, reference: str) -> AsyncTaskHandle:
         """The task of this id, or of this unique end of an id."""
@@ -100,6 +104,7 @@ class Client(Blocking[AsyncClient]):
         return TaskHandle(self._twin.attach(task))
 
     run = _handled(AsyncClient.run)
+    agent = _handled(AsyncClient.agent)
     find = _handled(AsyncClient.find)
     submit = blocking(AsyncClient.submit)
     task = blocking(AsyncClient.task)

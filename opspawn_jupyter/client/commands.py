@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.client import outcome
+from opspawn_jupyter.client.agent import agent_submission_of
 from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
@@ -92,7 +93,10 @@ def submission_of(options: Options, **changes: Any) -> Submission:
     return notebook_submission(**{**asked, **changes})
 
 
-def _run(client: Client, options: Options) -> TaskHandle:
+def submitted(client: Client, options: Options) -> TaskHandle:
+    """The task that one of the commands ``SUBMITTING`` gives. Raises ``OpspawnError``."""
+    if options.command == "agent":
+        return client.attach(client.submit(agent_submission_of(options, options.goal)))
     return client.attach(client.submit(submission_of(options)))
 
 
@@ -170,7 +174,8 @@ def _params(client: Client, options: Options) -> Parameters:
 
 
 _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
-    "run": _run,
+    "run": submitted,
+    "agent": submitted,
     "status": _status,
     "tasks": _tasks,
     "logs": _logs,

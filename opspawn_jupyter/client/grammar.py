@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn
 
+from opspawn_jupyter.client.agent import add_agent_options
 from opspawn_jupyter.client.policy_options import add_policy_options
 from opspawn_jupyter.client.tool_options import (
     add_tool_options,
@@ -129,26 +130,40 @@ def _run(parser: _Parser, surface: Surface) -> None:
     if surface is not Surface.CELL:
         parser.add_argument("notebook", metavar="NOTEBOOK")
     _assignments(parser, "-p", "--parameter", "parameters", "a parameter of the notebook")
-    waiting = parser.add_mutually_exclusive_group()
-    waiting.add_argument("--wait", action="store_true", help="wait and show what the cells print")
-    waiting.add_argument("--detach", dest="wait", action="store_false", help="return at once")
-    parser.set_defaults(wait=surface is Surface.SHELL, serve=False)
-    parser.add_argument("--name", help="name for people")
-    parser.add_argument("--kernel", help="kernel to run in, instead of the notebook's own")
-    _assignments(parser, "--label", None, "labels", "a label to find the task by")
+    _submitted(parser, surface)
     add_policy_options(parser)
-    parser.add_argument("--cwd", metavar="DIR", help="where the kernel starts")
     parser.add_argument(
         "--keep-on-failure",
         action="store_true",
         help="if a cell raises, keep the kernel for a while, to be opened with all its variables",
     )
     add_tools_option(parser)
-    parser.add_argument("--key", help="submit only once: the same key gives the same task")
     if surface is Surface.SHELL:
         parser.add_argument(
             "--serve", action="store_true", help="start a Jupyter server for this run only"
         )
+
+
+def _submitted(parser: _Parser, surface: Surface) -> None:
+    """What can be said of every task that runs in a kernel."""
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--wait", action="store_true", help="wait and show what the cells print")
+    waiting.add_argument("--detach", dest="wait", action="store_false", help="return at once")
+    parser.set_defaults(wait=surface is Surface.SHELL, serve=False)
+    parser.add_argument("--name", help="name for people")
+    parser.add_argument("--kernel", help="kernel to run in, instead of the usual one")
+    _assignments(parser, "--label", None, "labels", "a label to find the task by")
+    parser.add_argument("--cwd", metavar="DIR", help="where the kernel starts")
+    parser.add_argument("--key", help="submit only once: the same key gives the same task")
+
+
+def _agent(parser: _Parser, surface: Surface) -> None:
+    goal = "" if surface is Surface.CELL else " GOAL"
+    parser.usage = f"%(prog)s{goal} [--model MODEL ...] [--agent FILE] [options]"
+    if surface is not Surface.CELL:
+        parser.add_argument("goal", metavar="GOAL", help="what to find out or do, in quotes")
+    _submitted(parser, surface)
+    add_agent_options(parser)
 
 
 def _assignments(parser: _Parser, short: str, long: str | None, dest: str, help_text: str) -> None:
@@ -243,6 +258,7 @@ def _store(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (only for
 
 _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "run": ("Run a notebook in the background.", _run),
+    "agent": ("Let a language model work on a goal, in a notebook of its own.", _agent),
     "status": ("Show how a task stands.", _task),
     "tasks": ("List tasks.", _tasks),
     "logs": ("Show a task's log.", _logs),
@@ -260,7 +276,9 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "prune": ("Remove run directories of finished tasks; the history stays.", _prune),
     "store": ("Repair the history of a stopped server.", _store),
 }
-_CELL_COMMANDS = ("run", "sql")
+_CELL_COMMANDS = ("run", "agent", "sql")
+#: Commands that give a task, and wait for it where that is asked for.
+SUBMITTING = ("run", "agent")
 _SHELL_COMMANDS = ("store",)
 
 

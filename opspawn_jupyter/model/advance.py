@@ -155,6 +155,10 @@ def _cells_planned(task: Task, event: Draft) -> Task:
     return replace(task, cells=tuple(wire.decode(Cell, cell) for cell in event.data["cells"]))
 
 
+def _cell_added(task: Task, event: Draft) -> Task:
+    return replace(task, cells=(*task.cells, wire.decode(Cell, event.data)))
+
+
 def _cell_started(task: Task, event: Draft) -> Task:
     return _with_cell(task, event, {"state": CellState.RUNNING})
 
@@ -200,6 +204,7 @@ _CHANGES: Mapping[EventType, Callable[[Task, Draft], Task]] = {
     EventType.KERNEL_STARTED: _kernel_started,
     EventType.KERNEL_KEPT: _kernel_kept,
     EventType.CELLS_PLANNED: _cells_planned,
+    EventType.CELL_ADDED: _cell_added,
     EventType.CELL_STARTED: _cell_started,
     EventType.CELL_FINISHED: _cell_finished,
     EventType.STEP_OUTPUT: _step_output,

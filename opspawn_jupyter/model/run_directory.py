@@ -57,6 +57,11 @@ class RunDirectory:
         return self.path / "summary.json"
 
     @property
+    def tape(self) -> Path:
+        """What an agent was answered, unit by unit; see ``agentkit.tape``."""
+        return self.path / "tape.jsonl"
+
+    @property
     def artifacts(self) -> Path:
         """Files that the task leaves for others."""
         return self.path / "artifacts"

@@ -116,12 +116,16 @@ class EventType(StrEnum):
     #: The kernel of a run that failed stays for a while, to be looked into.
     KERNEL_KEPT = "kernel.kept"
     CELLS_PLANNED = "cells.planned"
+    #: A notebook that writes itself has one code cell more, at its end.
+    CELL_ADDED = "cell.added"
     CELL_STARTED = "cell.started"
     CELL_OUTPUT = "cell.output"
     CELL_FINISHED = "cell.finished"
     STEP_OUTPUT = "step.output"
     STEP_PROGRESS = "step.progress"
     STEP_LOG = "step.log"
+    #: An agent was answered by a model.
+    MODEL_REPLIED = "model.replied"
     QUESTION_ASKED = "question.asked"
     QUESTION_ANSWERED = "question.answered"
     #: Nobody waits for its answer any more.

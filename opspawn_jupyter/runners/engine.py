@@ -164,6 +164,20 @@ class Execution:
             await self._connected()
 
     async def _run_cells(self) -> None:
+        client = self._cell_client()
+        for index, cell in executed_notebook.own_cells(self._manager.nb):
+            if self._brake.pulled:
+                break
+            if not executed_notebook.runs(cell):
+                self._manager.pass_by(cell)
+            elif not await self._run_cell(client, cell, index):
+                break
+            faults.reach("runner.between_cells")
+        else:
+            await self._go_on(client)
+        client.set_widgets_metadata()
+
+    def _cell_client(self) -> CellClient:
         client = CellClient(
             self._manager,
             self._kernel,
@@ -173,15 +187,10 @@ class Execution:
             **self._client_options,
         )
         client.reset_execution_trackers()
-        for index, cell in executed_notebook.own_cells(self._manager.nb):
-            if self._brake.pulled:
-                break
-            if not executed_notebook.runs(cell):
-                self._manager.pass_by(cell)
-            elif not await self._run_cell(client, cell, index):
-                break
-            faults.reach("runner.between_cells")
-        client.set_widgets_metadata()
+        return client
+
+    async def _go_on(self, client: CellClient) -> None:
+        """What there is to do after the last cell; nothing, for a notebook."""
 
     async def _run_cell(self, client: CellClient, cell: Any, index: int) -> bool:
         """Whether the next one may run."""

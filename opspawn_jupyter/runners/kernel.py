@@ -21,7 +21,7 @@ from opspawn_jupyter.kernels.configuration import SPARE_ARGUMENTS
 from opspawn_jupyter.kernels.provisioner import TIER_KERNEL, ForkProvisioner
 from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
 from opspawn_jupyter.kernels.task import TaskKernelManager, tier
-from opspawn_jupyter.model.work import TASK_VARIABLE, Grace
+from opspawn_jupyter.model.work import TASK_VARIABLE, WORKER_VARIABLE, Grace
 from opspawn_jupyter.runners import processes, sockets
 from opspawn_jupyter.runners.iopub import BoundedChannel
 
@@ -263,3 +263,25 @@ def kernel_environment(
     }
     own = {TASK_VARIABLE: task_id, "OPSPAWN_RUN_DIRECTORY": str(run_directory)}
     return {**kept, **own}
+
+
+#: What a kernel needs to find its programs, packages, language and directories; no more is given
+#: to one in which a language model's code runs.
+_HARMLESS = frozenset(
+    {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV",
+     "IPYTHONDIR", "MPLBACKEND", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", WORKER_VARIABLE,
+     "JUPYTER_PATH", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"}
+)  # fmt: skip
+_HARMLESS_PREFIXES = ("LC_", "PYTHON", "CONDA_", "XDG_", "OMP_")
+
+
+def agent_environment(
+    base: Mapping[str, str], *, task_id: str, run_directory: Path
+) -> dict[str, str]:
+    """What the kernel of an agent gets: no key, token or password, whatever its name is."""
+    kept = {
+        name: value
+        for name, value in base.items()
+        if name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES)
+    }
+    return kernel_environment(kept, task_id=task_id, run_directory=run_directory)

@@ -37,14 +37,14 @@ class NotebookRunner:
     def run(self, assignment: Assignment, directory: Path, reporter: Reporter) -> None:
         """See ``ports.Runner``."""
         brake = Brake()
-        reporter.on_stop(_pull(brake))
+        reporter.on_stop(pull(brake))
         files = RunDirectory(directory)
         spec = wire.decode(NotebookSpec, assignment.spec)
         try:
             manager = SavingManager(prepare.notebook(files, spec), str(files.output))
         except prepare.CANNOT_PREPARE as error:
             problem = problems.unexpected(error)
-            _tell_outcome(reporter, Outcome(state=State.FAILED, problem=problem))
+            tell_outcome(reporter, Outcome(state=State.FAILED, problem=problem))
             return
         kernel = self._kernel(assignment, spec, files)
         keeper = Keeper(kernel, brake, keeping_seconds(assignment, spec))
@@ -59,12 +59,12 @@ class NotebookRunner:
         )
         manager.notebook_start()
         outcome = execution.run()
-        _complete(manager, outcome)
+        complete(manager, outcome)
         is_kept = keeper.is_wanted and outcome.state is State.FAILED
         if is_kept:
             reporter.tell(EventType.KERNEL_KEPT, keeper.facts())
         faults.reach("runner.before_outcome")
-        _tell_outcome(reporter, outcome)
+        tell_outcome(reporter, outcome)
         faults.reach("runner.after_outcome")
         if is_kept:
             keeper.keep()
@@ -92,7 +92,7 @@ class NotebookRunner:
         )
 
 
-def _complete(manager: SavingManager, outcome: Outcome) -> None:
+def complete(manager: SavingManager, outcome: Outcome) -> None:
     """Save the notebook for the last time, saying how it ended."""
     if outcome.state is not State.SUCCESS:
         manager.nb.metadata.papermill["exception"] = True
@@ -101,11 +101,13 @@ def _complete(manager: SavingManager, outcome: Outcome) -> None:
     manager.notebook_complete()
 
 
-def _pull(brake: Brake) -> Callable[[State], None]:
+def pull(brake: Brake) -> Callable[[State], None]:
+    """What pulls the brake where the run must end before its time."""
     return lambda state: brake.pull(state, _STOP_MESSAGES[state])
 
 
-def _tell_outcome(reporter: Reporter, outcome: Outcome) -> None:
+def tell_outcome(reporter: Reporter, outcome: Outcome) -> None:
+    """Tell how the run ended; the last that is told."""
     data: dict[str, Any] = {}
     if outcome.problem is not None:
         data["error"] = wire.encode(outcome.problem)

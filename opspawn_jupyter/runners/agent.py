@@ -1,0 +1,193 @@
+"""Carrying out tasks of kind ``agent``."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from opspawn_jupyter import faults
+from opspawn_jupyter.agentkit import making
+from opspawn_jupyter.agentkit.agent import Agent, Parts
+from opspawn_jupyter.agentkit.approvals import QuestionApprovals, Waits
+from opspawn_jupyter.agentkit.budget import Account
+from opspawn_jupyter.agentkit.doors import CodeDoor, FunctionDoor, McpDoor, PlanDoor
+from opspawn_jupyter.agentkit.patience import PatientModel
+from opspawn_jupyter.agentkit.tape import Tape
+from opspawn_jupyter.agentkit.tools import ToolRegistry, own_tools
+from opspawn_jupyter.errors import AgentStopped
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.agent import AgentMode, AgentSpec, Plan
+from opspawn_jupyter.model.conversation import Reply
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import EventType, State
+from opspawn_jupyter.model.work import Assignment, Grace
+from opspawn_jupyter.ports import Reporter, Workbench
+from opspawn_jupyter.runners import environment, prepare, problems
+from opspawn_jupyter.runners.agent_execution import AgentExecution, problem
+from opspawn_jupyter.runners.agent_notebook import PaperBench
+from opspawn_jupyter.runners.agent_report import Totals, answer_text, answer_values, totals_text
+from opspawn_jupyter.runners.brake import Brake
+from opspawn_jupyter.runners.engine import Limits, Outcome
+from opspawn_jupyter.runners.kernel import Kernel, agent_environment
+from opspawn_jupyter.runners.notebook import complete, pull, tell_outcome
+from opspawn_jupyter.runners.saving import SavingManager
+
+
+class AgentRunner:
+    """Runs the loop in this process and its acts in a kernel, as cells of one notebook."""
+
+    def __init__(self, grace: Grace) -> None:
+        self._grace = grace
+
+    def run(self, assignment: Assignment, directory: Path, reporter: Reporter) -> None:
+        """See ``ports.Runner``."""
+        brake = Brake()
+        reporter.on_stop(pull(brake))
+        files = RunDirectory(directory)
+        spec = wire.decode(AgentSpec, assignment.spec)
+        try:
+            manager = SavingManager(prepare.notebook(files, spec.notebook), str(files.output))
+        except prepare.CANNOT_PREPARE as error:
+            failed = Outcome(state=State.FAILED, problem=problems.unexpected(error))
+            tell_outcome(reporter, failed)
+            return
+        approvals = QuestionApprovals(assignment.questions)
+        run = AgentRun(spec, files, reporter, manager, approvals)
+        manager.notebook_start()
+        if spec.mode is AgentMode.REPLAY:
+            outcome = asyncio.run(run.replay())
+        else:
+            outcome = self._execution(assignment, run, brake).run()
+        run.close()
+        if isinstance(outcome.cause, Waits):
+            manager.notebook_complete()
+            question = outcome.cause.question
+            asked = {"question": question.id, "asked": wire.encode(question)}
+            reporter.tell(EventType.WAITING, asked)
+            return
+        complete(manager, outcome)
+        faults.reach("runner.before_outcome")
+        tell_outcome(reporter, outcome)
+        faults.reach("runner.after_outcome")
+
+    def _execution(self, assignment: Assignment, run: AgentRun, brake: Brake) -> AgentExecution:
+        files, notebook, policy = run.files, run.spec.notebook, assignment.policy
+        kernel = Kernel(
+            notebook.kernel,
+            grace=self._grace,
+            cwd=str(Path(assignment.root_directory, notebook.working_directory)),
+            env=agent_environment(
+                os.environ, task_id=assignment.task_id, run_directory=files.path.absolute()
+            ),
+            is_alone=True,
+        )
+        limits = Limits(
+            run_seconds=policy.timeout_seconds,
+            cell_seconds=policy.cell_timeout_seconds,
+            grace=self._grace,
+            outputs=assignment.output_limits,
+        )
+        return AgentExecution(
+            run.manager,
+            kernel,
+            tell=run.reporter.tell,
+            limits=limits,
+            brake=brake,
+            connected=partial(environment.record, kernel, files.environment),
+            work=run.work,
+            act_seconds=run.act_seconds,
+        )
+
+
+class AgentRun:
+    """One run: its parts, what it uses up, and what it leaves in the notebook."""
+
+    def __init__(
+        self,
+        spec: AgentSpec,
+        files: RunDirectory,
+        reporter: Reporter,
+        manager: SavingManager,
+        approvals: QuestionApprovals,
+    ) -> None:
+        self.spec = spec
+        self.files = files
+        self.reporter = reporter
+        self.manager = manager
+        self._approvals = approvals
+        self._account = Account(spec.limits)
+        self._models: list[str] = []
+        self._bench: Workbench | None = None
+
+    async def work(self, bench: Workbench) -> None:
+        """To the answer. Raises ``AgentStopped``."""
+        self._bench = bench
+        agent = Agent(self.spec, self._parts(bench), self._account, self._replied)
+        answer = await agent.run()
+        bench.write("answer", answer_text(answer), ("answer",))
+        for name, value in answer_values(answer).items():
+            self.reporter.tell(EventType.STEP_OUTPUT, {"name": name, "value": value})
+
+    async def replay(self) -> Outcome:
+        """The same from the tape alone."""
+        try:
+            await self.work(PaperBench(self.manager))
+        except AgentStopped as stopped:
+            return Outcome(state=State.FAILED, problem=problem(stopped), cause=stopped)
+        return Outcome()
+
+    def act_seconds(self) -> float:
+        """How long the next act may take."""
+        limit, remaining = self.spec.limits.tool_seconds, self._account.remaining_seconds
+        return limit if remaining is None else max(0.1, min(limit, remaining))
+
+    def close(self) -> None:
+        """Put the totals into the notebook, however the run ended."""
+        totals = Totals(
+            usage=self._account.usage,
+            models=tuple(dict.fromkeys(self._models)),
+            steps=self._account.steps,
+            tape_sha256=_digest(self.files.tape),
+        )
+        if self._bench is not None:
+            self._bench.write("totals", totals_text(totals), ("totals",))
+        self.manager.nb.metadata["opspawn"] = {"agent": wire.encode(totals)}
+
+    def _parts(self, bench: Workbench) -> Parts:
+        plan = PlanDoor(bench, self._planned)
+        doors: dict[str, Any] = {
+            "code": CodeDoor(bench),
+            "function": FunctionDoor(bench),
+            "mcp": McpDoor(bench),
+            "plan": plan,
+        }
+        options = self.spec.model_options
+        make = making.models(options, self.files.path)
+        return Parts(
+            model=PatientModel(self.spec.models, make, options, self._account),
+            planner=making.planner(self.spec),
+            memory=making.memory(self.spec),
+            tools=ToolRegistry((*own_tools(self.spec), *self.spec.tools), doors),
+            plan=plan,
+            bench=bench,
+            tape=Tape(self.files.tape, is_live=self.spec.mode is AgentMode.LIVE),
+            approvals=self._approvals,
+        )
+
+    def _replied(self, reply: Reply, *, is_new: bool) -> None:
+        self._models.append(reply.model)
+        if is_new:
+            facts = {"model": reply.model, **wire.encode(reply.usage)}
+            self.reporter.tell(EventType.MODEL_REPLIED, facts)
+
+    def _planned(self, plan: Plan) -> None:
+        progress = {"fraction": plan.done / len(plan.steps), "text": plan.current}
+        self.reporter.tell(EventType.STEP_PROGRESS, progress)
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
