@@ -4,7 +4,8 @@
 #   make lab        open JupyterLab on the quick start
 #   make test       run the tests (what this machine cannot run is left out, and named)
 #   make chaos      break servers, workers and kernels hundreds of times (takes an hour)
-#   make check      everything that CI checks: lint, format, types, layers, docs, tests, coverage
+#   make coverage   run the unit and contract tests, and show what they cover
+#   make check      lint, format, types, layers and tests
 #   make docs       write the generated parts of the documentation
 #   make pictures   make the pictures of the documentation from a real JupyterLab
 #   make clean      remove everything that was made
@@ -15,6 +16,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 EXAMPLES := notebooks/examples
+# Test files that run at once. They wait more than they compute, so one more than two cores.
+JOBS ?= 3
 # JupyterLab refuses to run as root, as in a container, unless it is told to.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 CONFIG := jupyter-config/jupyter_server_config.d/opspawn_jupyter.json
@@ -37,12 +40,12 @@ lab: $(VENV)/.lab
 	cd $(EXAMPLES) && $(abspath $(BIN))/python -m jupyterlab quickstart.ipynb $(AS_ROOT)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile $(ARGS)
 
 chaos: $(VENV)/.dev
 	OPSPAWN_CHAOS_LONG=1 $(BIN)/python -m pytest tests/chaos tests/integration/test_runner_output.py $(ARGS)
 
-check: lint types layers coverage
+check: lint types layers test
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -55,9 +58,7 @@ layers: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
 
 coverage: $(VENV)/.dev
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
-	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage run -m pytest tests/unit tests/contract $(ARGS)
 	$(BIN)/coverage report
 
 wheel: $(VENV)/.dev

@@ -22,16 +22,24 @@ _left_out: dict[str, str] = {}
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
-    """Remember what is skipped; where everything is required, let it fail."""
+    """Where everything is required, what is skipped fails."""
     report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        reason = reason.removeprefix("Skipped: ")
-        _left_out[item.location[0]] = reason
-        if REQUIRE_ALL:
-            report.outcome = "failed"
-            report.longrepr = f"nothing may be left out here: {reason}"
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be left out here: {_reason(report)}"
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember what is skipped, in whichever process the test ran."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _left_out[report.location[0]] = _reason(report)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    where_and_why = report.longrepr
+    text = where_and_why[2] if isinstance(where_and_why, tuple) else str(where_and_why)
+    return text.removeprefix("Skipped: ")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

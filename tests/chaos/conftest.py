@@ -12,6 +12,22 @@ from tests.chaos import ledger
 from tests.chaos.world import World
 
 
+@pytest.fixture(autouse=True)
+def _put_down(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the test puts down travels with its report: it may run in another process than the one
+    that prints the table."""
+    yield
+    request.node.user_properties += ledger.taken()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect what the tests put down."""
+    if report.when == "teardown":
+        for name, counts in report.user_properties:
+            if name.startswith(ledger.PROPERTY):
+                ledger.add(name.removeprefix(ledger.PROPERTY), counts)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was broken, and what came of it."""
     for line in ledger.table():

@@ -20,6 +20,11 @@ _COLUMNS = (
     "other",
     "lost",
 )
+#: Names of the properties of a test's report begin so; the scenario follows.
+PROPERTY = "chaos: "
+#: Of the test that runs.
+_noted: dict[str, Counter[str]] = {}
+#: Of all tests.
 _entries: dict[str, Counter[str]] = {}
 
 
@@ -35,13 +40,25 @@ def note(world: World, tasks: Sequence[Mapping[str, Any]]) -> None:
         **known,
         "other": len(tasks) - sum(known.values()),
     }
-    _entries.setdefault(_scenario(), Counter()).update(counts)
+    _noted.setdefault(_scenario(), Counter()).update(counts)
 
 
 def note_store(kills: int, acknowledged: int, lost: int) -> None:
     """Put down how often a store was killed, and what became of what it had acknowledged."""
     counts = {"worlds": 1, "faults": kills, "tasks": acknowledged, "success": acknowledged - lost}
-    _entries.setdefault(_scenario(), Counter()).update({**counts, "lost": lost})
+    _noted.setdefault(_scenario(), Counter()).update({**counts, "lost": lost})
+
+
+def taken() -> list[tuple[str, dict[str, int]]]:
+    """What was noted since this was called last, as properties of a test's report."""
+    properties = [(f"{PROPERTY}{name}", dict(counts)) for name, counts in _noted.items()]
+    _noted.clear()
+    return properties
+
+
+def add(scenario: str, counts: Mapping[str, int]) -> None:
+    """Add what a test noted to the table."""
+    _entries.setdefault(scenario, Counter()).update(counts)
 
 
 def table() -> Iterator[str]:
