@@ -14,7 +14,8 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from enum import Enum
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -131,19 +132,21 @@ def iterating(
         loop = loop_thread()
         items = method(self._twin, *args, **kwargs)
         try:
-            while True:
-                try:
-                    yield loop.run(_next, items)
-                except StopAsyncIteration:
-                    return
+            # Without a ``try`` in here: Python does not protect the line on which one begins.
+            while (item := loop.run(_next, items)) is not _End.END:
+                yield item
         finally:
             loop.run(_close, items)
 
     return call
 
 
-async def _next(items: AsyncGenerator[R, None]) -> R:
-    return await anext(items)
+class _End(Enum):
+    END = "no more items"
+
+
+async def _next(items: AsyncGenerator[R, None]) -> R | Literal[_End.END]:
+    return await anext(items, _End.END)
 
 
 async def _close(items: AsyncGenerator[Any, None]) -> None:
