@@ -12,6 +12,7 @@ from opspawn_jupyter.client.agent import agent_submission_of
 from opspawn_jupyter.client.client import Client, connect
 from opspawn_jupyter.client.commands import (
     Answer,
+    Audits,
     Log,
     Outputs,
     Parameters,
@@ -33,7 +34,14 @@ from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
 from opspawn_jupyter.model.tool import ToolResult
 from opspawn_magics.cell import cell_submission
-from opspawn_magics.display import Checks, ParameterList, QuestionListing, TaskList, rows_of
+from opspawn_magics.display import (
+    AuditListing,
+    Checks,
+    ParameterList,
+    QuestionListing,
+    TaskList,
+    rows_of,
+)
 from opspawn_magics.ipython import display
 from opspawn_magics.waiting import watch
 
@@ -51,6 +59,9 @@ def perform(words: Sequence[str], cell: str | None) -> Any:
     given = answer(client, options) if cell is None else _answer_to_cell(client, options, cell)
     if isinstance(given, TaskHandle) and options.command in SUBMITTING and options.wait:
         _wait(given)
+    if isinstance(given, Audits) and options.wait:
+        for handle in given.handles:
+            handle.wait()
     return _given(given, options)
 
 
@@ -90,6 +101,10 @@ def _shown(given: Answer) -> Any:
     return _SHOWN[type(given)](given)
 
 
+def _audits(audits: Audits) -> Any:
+    return audits.handles[0] if len(audits.handles) == 1 else AuditListing(audits.handles)
+
+
 def _print_log(log: Log) -> None:
     for piece in log.pieces:
         sys.stdout.write(piece)
@@ -102,6 +117,7 @@ def _print_text(given: Answer) -> None:
 
 _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     TaskHandle: lambda handle: handle,
+    Audits: _audits,
     TaskPage: lambda page: TaskList(page.tasks),
     Table: rows_of,
     Parameters: lambda declared: ParameterList(declared.parameters),

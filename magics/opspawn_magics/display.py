@@ -7,7 +7,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar, overload
 
-from opspawn_jupyter.client import html, text
+from opspawn_jupyter.client import audit_html, audit_text, html, text
+from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.question_text import question_list
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.notebook import Parameter
@@ -55,6 +56,17 @@ class QuestionListing(_Listing[Question]):
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         return {"text/plain": question_list(self), "text/html": html.question_list(self)}
+
+
+class AuditListing(_Listing[TaskHandle]):
+    """Audits, shown as a table."""
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        tasks = [handle.picture() for handle in self]
+        return {
+            "text/plain": audit_text.audit_list(tasks),
+            "text/html": audit_html.audit_list(tasks),
+        }
 
 
 class Checks:

@@ -33,6 +33,10 @@ def perform(options: Options) -> int:
         from opspawn_jupyter.cli import upkeep  # imports DuckDB, which others do without
 
         return {"doctor": upkeep.doctor, "store": upkeep.store}[options.command](options)
+    if options.command == "audit":
+        from opspawn_jupyter.cli.audit import audit  # reads reports for JUnit
+
+        return audit(options)
     if options.command in SUBMITTING:
         _run(options)
     else:
@@ -44,7 +48,7 @@ def perform(options: Options) -> int:
 def _run(options: Options) -> None:
     if options.serve and not options.wait:
         raise errors.UsageError(hint="--serve stops its server at the end; leave out --detach")
-    with _server(options) as (server, is_temporary):
+    with server_for(options, _paths(options)) as (server, is_temporary):
         client = Client(AsyncClient(server))
         handle = submitted(client, options)
         if options.wait:
@@ -53,6 +57,12 @@ def _run(options: Options) -> None:
         _print(handle, as_record=options.json)
     if options.wait and handle.state is not State.SUCCESS:
         raise error_of(handle.task)
+
+
+def _paths(options: Options) -> list[Path]:
+    """What the server's directory must hold."""
+    notebook = getattr(options, "notebook", None)
+    return [Path(notebook)] if notebook else []
 
 
 def _wait(handle: TaskHandle, out: TextIO, *, is_temporary: bool) -> None:
@@ -69,8 +79,9 @@ def _wait(handle: TaskHandle, out: TextIO, *, is_temporary: bool) -> None:
 
 
 @contextmanager
-def _server(options: Options) -> Iterator[tuple[Server, bool]]:
-    """The server to run on, and whether it is there for this run only."""
+def server_for(options: Options, paths: list[Path]) -> Iterator[tuple[Server, bool]]:
+    """The server to run on, whose directory holds the paths, and whether it is there for this
+    command only."""
     if not options.serve:
         yield _found(options.server), False
         return
@@ -78,8 +89,8 @@ def _server(options: Options) -> Iterator[tuple[Server, bool]]:
         raise errors.UsageError(hint="--serve starts a server; leave out --server")
     from opspawn_jupyter.cli.serving import common_root, temporary_server
 
-    notebook = Path(options.notebook).expanduser().absolute()
-    above = [Path.cwd(), *([Path(options.cwd)] if options.cwd else []), notebook.parent]
+    places = [path.expanduser().absolute().parent for path in paths]
+    above = [Path.cwd(), *([Path(options.cwd)] if options.cwd else []), *places]
     root = common_root(above)
     # Two servers over one directory would want the same database.
     present = discovery.serving(root)

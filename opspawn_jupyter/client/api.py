@@ -136,6 +136,11 @@ class Api(ToolApi):
         path = f"{_task_path(reference)}/notebook"
         return await self._connected().download(path, query={"format": format})
 
+    async def bundle(self, reference: str) -> bytes:
+        """The sealed evidence of an audit, as a zip file. Raises ``TaskNotFinished`` before its
+        end."""
+        return await self._connected().download(f"{_task_path(reference)}/bundle")
+
     async def artifacts(self, reference: str) -> tuple[Artifact, ...]:
         """Files that the task left."""
         answer = await self._get(f"{_task_path(reference)}/artifacts")

@@ -10,14 +10,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self
 
-from opspawn_jupyter.client import discovery, outcome
+from opspawn_jupyter.client import audit, discovery, outcome
 from opspawn_jupyter.client import follow as following
 from opspawn_jupyter.client.agent import agent_submission
 from opspawn_jupyter.client.api import Api
+from opspawn_jupyter.client.audit import audit_submission
 from opspawn_jupyter.client.blocking import Blocking, blocking, iterating, loop_thread
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.handle import AsyncTaskHandle, TaskHandle
@@ -45,6 +46,14 @@ class AsyncClient(Api):
 
     #: Run a notebook in the background; takes what ``notebook_submission`` takes.
     run = _submitting(notebook_submission)
+    #: Audit a notebook in the background; takes what ``audit_submission`` takes.
+    audit = _submitting(audit_submission)
+
+    async def audits(self, targets: Iterable[str], like: Submission) -> list[AsyncTaskHandle]:
+        """An audit of each notebook that the targets name: files, folders, tasks that have run.
+        Policy and spec are those of ``like``. Raises as ``submit`` does."""
+        wanted = await audit.submissions(self, targets, like)
+        return [self.attach(await self.submit(one)) for one in wanted]
 
     #: Let an agent work in the background; takes what ``agent_submission`` takes.
     agent = _submitting(agent_submission)
@@ -103,8 +112,14 @@ class Client(Blocking[AsyncClient]):
         """A handle for a task that is known."""
         return TaskHandle(self._twin.attach(task))
 
+    def audits(self, targets: Iterable[str], like: Submission) -> list[TaskHandle]:
+        """As ``AsyncClient.audits``."""
+        handles = loop_thread().run(AsyncClient.audits, self._twin, targets, like)
+        return [TaskHandle(handle) for handle in handles]
+
     run = _handled(AsyncClient.run)
     agent = _handled(AsyncClient.agent)
+    audit = _handled(AsyncClient.audit)
     find = _handled(AsyncClient.find)
     submit = blocking(AsyncClient.submit)
     task = blocking(AsyncClient.task)
@@ -118,6 +133,7 @@ class Client(Blocking[AsyncClient]):
     events = blocking(AsyncClient.events)
     follow = iterating(AsyncClient.follow)
     notebook = blocking(AsyncClient.notebook)
+    bundle = blocking(AsyncClient.bundle)
     artifacts = blocking(AsyncClient.artifacts)
     artifact = blocking(AsyncClient.artifact)
     sql = blocking(AsyncClient.sql)

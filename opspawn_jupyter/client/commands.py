@@ -9,6 +9,7 @@ from typing import Any
 
 from opspawn_jupyter.client import outcome
 from opspawn_jupyter.client.agent import agent_submission_of
+from opspawn_jupyter.client.audit import audit_submission
 from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
@@ -53,6 +54,13 @@ class Saved:
     path: Path
 
 
+@dataclass(frozen=True)
+class Audits:
+    """Audits that were submitted together."""
+
+    handles: tuple[TaskHandle, ...]
+
+
 Answer = (
     TaskHandle
     | TaskPage
@@ -63,6 +71,7 @@ Answer = (
     | Saved
     | Pruned
     | Report
+    | Audits
     | Question
     | QuestionList
     | ToolAnswer
@@ -98,6 +107,26 @@ def submitted(client: Client, options: Options) -> TaskHandle:
     if options.command == "agent":
         return client.attach(client.submit(agent_submission_of(options, options.goal)))
     return client.attach(client.submit(submission_of(options)))
+
+
+def _audit(client: Client, options: Options) -> Audits:
+    like = audit_submission(
+        "",
+        kernel=options.kernel,
+        working_directory=options.cwd,
+        inputs=options.input,
+        reason=options.reason,
+        timeout_seconds=options.timeout,
+        cell_timeout_seconds=options.cell_timeout,
+    )
+    return Audits(tuple(client.audits(options.targets, like)))
+
+
+def _bundle(client: Client, options: Options) -> Saved:
+    task = client.task(options.task)
+    path = Path(options.output or f"{task.name}_{short(task.id)}.zip").expanduser()
+    path.write_bytes(client.bundle(task.id))
+    return Saved(path.absolute())
 
 
 def _status(client: Client, options: Options) -> TaskHandle:
@@ -176,6 +205,7 @@ def _params(client: Client, options: Options) -> Parameters:
 _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "run": submitted,
     "agent": submitted,
+    "audit": _audit,
     "status": _status,
     "tasks": _tasks,
     "logs": _logs,

@@ -11,6 +11,11 @@ from enum import Enum
 from typing import Any, NoReturn
 
 from opspawn_jupyter.client.agent import add_agent_options
+from opspawn_jupyter.client.audit_options import (
+    add_audit_options,
+    add_bundle_options,
+    add_verify_options,
+)
 from opspawn_jupyter.client.policy_options import add_policy_options
 from opspawn_jupyter.client.tool_options import (
     add_tool_options,
@@ -241,6 +246,18 @@ def _tool(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike eve
     _assignments(parser, "-p", "--parameter", "parameters", "an argument of the tool")
 
 
+def _audit(parser: _Parser, surface: Surface) -> None:
+    add_audit_options(parser, in_shell=surface is Surface.SHELL)
+
+
+def _bundle(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    add_bundle_options(parser)
+
+
+def _verify(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (only for shells)
+    add_verify_options(parser)
+
+
 def _doctor(parser: _Parser, surface: Surface) -> None:
     """It has no options of its own."""
 
@@ -272,6 +289,7 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "params": ("Show the parameters that a notebook declares.", _params),
     "tools": ("List tools of MCP servers, approve them, read resources, write prompts.", _tools),
     "tool": ("Call a tool of an MCP server.", _tool),
+    "audit": ("Re-run notebooks in clean kernels and judge what they claim.", _audit),
     "doctor": ("Find out what is wrong, and what to do about it.", _doctor),
     "prune": ("Remove run directories of finished tasks; the history stays.", _prune),
     "store": ("Repair the history of a stopped server.", _store),
@@ -279,7 +297,7 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
 _CELL_COMMANDS = ("run", "agent", "sql")
 #: Commands that give a task, and wait for it where that is asked for.
 SUBMITTING = ("run", "agent")
-_SHELL_COMMANDS = ("store",)
+_SHELL_COMMANDS = ("store", "verify")
 
 
 def _count(text: str) -> int:

@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from opspawn_jupyter.client import text
+from opspawn_jupyter.client import audit_html, text
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.question_text import QUESTION_HEADINGS, question_row
 from opspawn_jupyter.model.diagnosis import Report, Verdict
@@ -55,7 +55,7 @@ def task_card(task: Task, server: Server, notebook: str) -> str:
     lines = [
         _heading(task),
         _bar(task),
-        *(_line(f"{name} = {text.brief(value)}", _MONO) for name, value in task.outputs.items()),
+        audit_html.lights(task, server) or _outputs(task),
         _line(text.due_line(task)) if task.due_at else "",
         _line(f"error: {text.problem_line(task)}") if task.error else "",
         _links(task, server, notebook),
@@ -123,6 +123,11 @@ def report(given: Report) -> str:
     )
     table = _table(("", "check", "found", "what to do"), rows)
     return f"{table}<div>{escape(text.report_sum(given))}</div>"
+
+
+def _outputs(task: Task) -> str:
+    lines = (f"{name} = {text.brief(value)}" for name, value in task.outputs.items())
+    return "".join(_line(line, _MONO) for line in lines)
 
 
 def _heading(task: Task) -> str:

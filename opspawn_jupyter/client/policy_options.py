@@ -16,9 +16,9 @@ _FROM_NOW = re.compile(r"\+(\d+(?:\.\d+)?)([smhd])")
 
 def add_policy_options(parser: argparse.ArgumentParser) -> None:
     """The options, for ``policy_of`` to read."""
-    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="limit for the run")
+    parser.add_argument("--timeout", type=seconds, metavar="SECONDS", help="limit for the run")
     parser.add_argument(
-        "--cell-timeout", type=_seconds, metavar="SECONDS", help="limit for each cell"
+        "--cell-timeout", type=seconds, metavar="SECONDS", help="limit for each cell"
     )
     parser.add_argument(
         "--retries", type=int, default=0, metavar="N", help="try again up to N times"
@@ -74,11 +74,12 @@ def _names() -> str:
     return ",".join(state.value for state in RETRYABLE)
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
+def seconds(text: str) -> float:
+    """A limit of time. Raises ``ValueError``."""
+    given = float(text)
+    if not 0 < given < float("inf"):
         raise ValueError
-    return seconds
+    return given
 
 
 def _outcomes(text: str) -> tuple[State, ...]:
@@ -97,6 +98,6 @@ def _moment(text: str) -> datetime:
 
 
 # argparse names the type in its message.
-_seconds.__name__ = "number of seconds"
+seconds.__name__ = "number of seconds"
 _outcomes.__name__ = f"list out of {_names()}"
 _moment.__name__ = "time (+30m, 2030-01-31T09:00)"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opspawn_jupyter.client import question_text, text, tool_text
-from opspawn_jupyter.client.commands import Answer, Log, Outputs, Parameters, Saved
+from opspawn_jupyter.client import audit_text, question_text, text, tool_text
+from opspawn_jupyter.client.commands import Answer, Audits, Log, Outputs, Parameters, Saved
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
 from opspawn_jupyter.model import wire
@@ -32,9 +32,17 @@ def _page_text(page: TaskPage) -> str:
     return text.task_list(page.tasks) + more
 
 
+def _audits_text(audits: Audits) -> str:
+    if len(audits.handles) == 1:
+        handle = audits.handles[0]
+        return text.task_card(handle.task, handle.run_directory)
+    return audit_text.audit_list([handle.task for handle in audits.handles])
+
+
 _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     TaskHandle: lambda handle: text.task_card(handle.task, handle.run_directory),
     TaskPage: _page_text,
+    Audits: _audits_text,
     Table: text.table_text,
     Parameters: lambda declared: text.parameter_list(declared.parameters),
     Outputs: lambda outputs: text.outputs_text(outputs.values),
@@ -50,6 +58,7 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
 _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     TaskHandle: lambda handle: wire.encode(handle.task),
     TaskPage: wire.encode,
+    Audits: lambda audits: {"tasks": [wire.encode(handle.task) for handle in audits.handles]},
     Table: wire.encode,
     Pruned: wire.encode,
     Question: wire.encode,

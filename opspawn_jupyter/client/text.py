@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from opspawn_jupyter.client.verdict_text import verdict_lines
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.diagnosis import Report, Verdict
 from opspawn_jupyter.model.ids import short
@@ -136,6 +137,8 @@ def _now_line(task: Task) -> str:
 
 
 def _output_lines(task: Task) -> list[str]:
+    if verdict := verdict_lines(task):
+        return verdict
     return [f"{name} = {brief(value)}" for name, value in task.outputs.items()]
 
 

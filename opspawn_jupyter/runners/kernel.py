@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -33,11 +33,23 @@ _POLITE_SECONDS = 2.5
 _LONGEST_DIRECTORY = 80
 
 
+class _StartedManager(AsyncKernelManager):
+    """Starts the kernel afresh, by its command with words before it."""
+
+    #: Words before the kernelspec's own; the process must become the kernel.
+    prefix: tuple[str, ...] = ()
+
+    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+        """See ``KernelManager``."""
+        return [*self.prefix, *super().format_kernel_cmd(extra_arguments)]
+
+
 class Kernel:
     """A kernel that is started once and stopped once. Belongs to one event loop.
 
     ``is_alone`` says that this process exists for this kernel only: it is forked where that is
     possible, and whatever hangs on it in the end came from the kernel, and goes with it.
+    ``prefix`` are words before its command; with any, or none in a list, it is started afresh.
     """
 
     def __init__(
@@ -48,10 +60,10 @@ class Kernel:
         cwd: str | None = None,
         env: Mapping[str, str],
         is_alone: bool = False,
+        prefix: Sequence[str] | None = None,
     ) -> None:
         self.name = name
-        manager = TaskKernelManager if is_alone else AsyncKernelManager
-        self.manager = manager(kernel_name=name, context=_context())
+        self.manager = _manager(name, is_alone=is_alone, prefix=prefix)
         self.client: AsyncKernelClient | None = None
         #: Content of the kernel's own ``kernel_info_reply``.
         self.info: dict[str, Any] = {}
@@ -212,6 +224,15 @@ class Kernel:
         finally:
             if self._directory is not None:
                 shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _manager(name: str, *, is_alone: bool, prefix: Sequence[str] | None) -> AsyncKernelManager:
+    if prefix is not None:
+        started = _StartedManager(kernel_name=name, context=_context())
+        started.prefix = tuple(prefix)
+        return started
+    manager = TaskKernelManager if is_alone else AsyncKernelManager
+    return manager(kernel_name=name, context=_context())
 
 
 def death(exit_code: int | None) -> DeadKernelError:

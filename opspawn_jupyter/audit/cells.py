@@ -1,0 +1,179 @@
+"""One cell's outputs compared, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any
+
+from opspawn_jupyter.audit import documents, images, outputs, tables, text
+from opspawn_jupyter.audit.outputs import Piece
+from opspawn_jupyter.audit.rules import Rules
+from opspawn_jupyter.audit.text import Compared
+from opspawn_jupyter.model.audit import Part, Sameness, worst
+
+#: Noise that two fresh runs cannot have in common by chance.
+_NEVER_ALIKE = frozenset(
+    {"scrubbed timing", "scrubbed date and time", "scrubbed uuid", "scrubbed progress rate"}
+)
+_GONE = Compared(sameness=Sameness.DIFFERENT, notes=("missing now",))
+_NEW = Compared(sameness=Sameness.DIFFERENT, notes=("not there before",))
+
+
+def compare(left: Sequence[Piece], right: Sequence[Piece], rules: Rules) -> tuple[Part, ...]:
+    """The parts of two sets of outputs of the same cell, each with its class."""
+    parts = []
+    for one, other in _paired(left, right):
+        compared = _compare(one, other, rules)
+        piece = one or other
+        assert piece is not None  # noqa: S101  # one of the two is there
+        parts.append(Part(kind=piece.kind, sameness=compared.sameness, notes=compared.notes))
+    return tuple(parts)
+
+
+def sum_of(parts: Sequence[Part]) -> Sameness:
+    """The worst class; what was not compared decides only where nothing else was."""
+    compared = [one.sameness for one in parts if one.sameness is not Sameness.NOT_COMPARED]
+    if parts and not compared:
+        return Sameness.NOT_COMPARED
+    return worst(compared)
+
+
+def calibrated(stored: Sequence[Part], again: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts against the stored outputs, where two fresh runs are known.
+
+    What was taken for noise (a time, a date) and yet is the same in two fresh runs, of which the
+    second has another time zone, is none: the stored output is different.
+    """
+    if len(stored) != len(again):
+        return tuple(stored)
+    return tuple(_calibrated(one, other) for one, other in zip(stored, again, strict=True))
+
+
+def _calibrated(stored: Part, again: Part) -> Part:
+    is_noise = stored.sameness in (Sameness.VOLATILE, Sameness.NOT_COMPARED)
+    never = set(stored.notes) & _NEVER_ALIKE
+    if is_noise and never and again.sameness is Sameness.IDENTICAL and stored.kind == again.kind:
+        notes = (*stored.notes, "but the fresh runs agree on it, so it is not volatile")
+        return Part(kind=stored.kind, sameness=Sameness.DIFFERENT, notes=notes)
+    return stored
+
+
+def _paired(
+    left: Sequence[Piece], right: Sequence[Piece]
+) -> list[tuple[Piece | None, Piece | None]]:
+    """Parts of the same kind in order; what has no counterpart stands alone."""
+    kinds = [one.kind for one in left], [one.kind for one in right]
+    pairs: list[tuple[Piece | None, Piece | None]] = []
+    for _, start, end, from_, to in SequenceMatcher(None, *kinds, autojunk=False).get_opcodes():
+        common = min(end - start, to - from_)
+        pairs += [(left[start + i], right[from_ + i]) for i in range(common)]
+        pairs += [(one, None) for one in left[start + common : end]]
+        pairs += [(None, one) for one in right[from_ + common : to]]
+    return pairs
+
+
+def _compare(one: Piece | None, other: Piece | None, rules: Rules) -> Compared:
+    if one is None or other is None:
+        return _alone(one, other, rules)
+    if one.kind == other.kind == "stderr":
+        return _stderr(one, other, rules)
+    if one.kind == other.kind:
+        return _of_kind(one.kind, one.content, other.content, rules)
+    return _by_common_form(one, other, rules)
+
+
+def _alone(one: Piece | None, other: Piece | None, rules: Rules) -> Compared:
+    piece = one or other
+    if piece is not None and piece.kind == "stderr":
+        empty = Piece(kind="stderr", content="", others={})
+        return _stderr(one or empty, other or empty, rules)
+    return _NEW if one is None else _GONE
+
+
+def _stderr(one: Piece, other: Piece, rules: Rules) -> Compared:
+    """Warnings come and go with versions: they are listed, and decide nothing."""
+    compared = text.compare(one.content, other.content, rules)
+    if compared.sameness is not Sameness.DIFFERENT:
+        return compared
+    return Compared(sameness=Sameness.VOLATILE, notes=("stderr: warnings differ", *compared.notes))
+
+
+def _by_common_form(one: Piece, other: Piece, rules: Rules) -> Compared:
+    """Two displays whose richest forms are not of one kind, by the best that both have."""
+    left = {one.kind: one.content, **one.others}
+    right = {other.kind: other.content, **other.others}
+    common = [mime for mime in left if mime in right]
+    if not common:
+        note = f"{one.kind} became {other.kind}"
+        return Compared(sameness=Sameness.DIFFERENT, notes=(note,))
+    kind = outputs.best(common)
+    if outputs.is_mere_name(left[kind]):
+        # Only the object's name is common: the picture itself came or went.
+        note = f"{one.kind} became {other.kind}"
+        return Compared(sameness=Sameness.DIFFERENT, notes=(note,))
+    compared = _of_kind(kind, left[kind], right[kind], rules)
+    sameness = worst([compared.sameness, Sameness.NORMALISED])
+    note = f"compared as {kind}"
+    return Compared(sameness=sameness, notes=(note, *compared.notes))
+
+
+def _of_kind(kind: str, left: Any, right: Any, rules: Rules) -> Compared:
+    if left is None or right is None:
+        return Compared(sameness=Sameness.NOT_COMPARED, notes=("the widget's state is not kept",))
+    if kind in outputs.PICTURES:
+        return images.compare(str(left), str(right), rules)
+    if kind == outputs.WIDGET or kind.endswith("json"):
+        return documents.compare(left, right, rules)
+    return _BY_KIND.get(kind, _text)(str(left), str(right), rules)
+
+
+def _html(left: str, right: str, rules: Rules) -> Compared:
+    compared = tables.compare(left, right, rules)
+    if compared.sameness is Sameness.IDENTICAL:
+        return compared
+    if outputs.is_script(left) and outputs.is_script(right):
+        note = "the HTML draws itself by a script, whose picture is not compared"
+        return _script(compared, note)
+    return compared
+
+
+def _script(compared: Compared, note: str) -> Compared:
+    if compared.sameness is Sameness.DIFFERENT:
+        return compared
+    return Compared(sameness=Sameness.NOT_COMPARED, notes=(note, *compared.notes))
+
+
+def _code(left: str, right: str, rules: Rules) -> Compared:
+    if left == right:
+        return Compared(sameness=Sameness.IDENTICAL)
+    note = "a script's text, whose effect is not compared"
+    compared = text.compare(left, right, rules)
+    if compared.sameness is Sameness.DIFFERENT:
+        return Compared(sameness=Sameness.NOT_COMPARED, notes=(note,))
+    return compared
+
+
+def _text(left: str, right: str, rules: Rules) -> Compared:
+    if left != right and outputs.is_mere_name(left) and outputs.is_mere_name(right):
+        return _named(left, right, rules)
+    return text.compare(left, right, rules)
+
+
+def _named(left: str, right: str, rules: Rules) -> Compared:
+    """``<matplotlib.lines.Line2D at 0x…>``: in which module a class lies is a library's matter."""
+    compared = text.compare(left, right, rules)
+    if compared.sameness is Sameness.DIFFERENT and _class_name(left) == _class_name(right):
+        return Compared(sameness=Sameness.REPRESENTATION, notes=compared.notes)
+    return compared
+
+
+def _class_name(said: str) -> str:
+    return said.strip("<>").split()[0].rpartition(".")[2].removesuffix("Subplot")
+
+
+_BY_KIND: Mapping[str, Callable[[str, str, Rules], Compared]] = {
+    "text/html": _html,
+    "image/svg+xml": tables.compare_markup,
+    "application/javascript": _code,
+}

@@ -1,0 +1,105 @@
+"""Pictures compared by their pixels: over the whole, and block by block.
+
+The mean over the whole picture alone would let a small change pass, a perceptual hash two plots
+of different data. Needs Pillow and numpy, from the extra ``audit``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from typing import Any
+
+from opspawn_jupyter.audit.rules import Rules
+from opspawn_jupyter.audit.text import Compared
+from opspawn_jupyter.model.audit import Sameness
+
+_BLOCK = 8
+#: A picture that would not fit into memory several times is not decoded.
+_MOST_PIXELS = 50_000_000
+_NOT_READ = Compared(sameness=Sameness.DIFFERENT, notes=("a picture cannot be read",))
+
+
+def compare(stored: str, fresh: str, rules: Rules) -> Compared:
+    """Two pictures in base64."""
+    left, right = _bytes(stored), _bytes(fresh)
+    if left is not None and left == right:
+        return Compared(sameness=Sameness.IDENTICAL)
+    one, other = _pixels(left), _pixels(right)
+    if one is None or other is None:
+        return _NOT_READ
+    if one.shape != other.shape:
+        sizes = " became ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (one, other))
+        note = f"the picture's size of {sizes} pixels"
+        return Compared(sameness=Sameness.DIFFERENT, notes=(note,))
+    return _by_pixels(one, other, rules)
+
+
+def difference(stored: str, fresh: str) -> str | None:
+    """A picture (PNG, base64) of where the two differ; None where they cannot be laid over each
+    other."""
+    from PIL import Image
+
+    one, other = _pixels(_bytes(stored)), _pixels(_bytes(fresh))
+    if one is None or other is None or one.shape != other.shape:
+        return None
+    import numpy as np
+
+    changed = np.abs(one - other).max(axis=2)
+    faded = 255 - (255 - other.mean(axis=2)) * 0.25
+    shown = np.stack([faded, faded, faded], axis=2)
+    shown[changed > 0] = (200, 0, 60)
+    target = io.BytesIO()
+    Image.fromarray(shown.astype("uint8")).save(target, "PNG", optimize=True)
+    return base64.b64encode(target.getvalue()).decode()
+
+
+def _by_pixels(one: Any, other: Any, rules: Rules) -> Compared:
+    import numpy as np
+
+    delta = one - other
+    rms = float(np.sqrt(np.mean(delta**2)))
+    if rms == 0:
+        return Compared(sameness=Sameness.NORMALISED)
+    block = _worst_block(np.abs(delta).max(axis=2))
+    share = float(np.mean(np.abs(delta).max(axis=2) > 0))
+    note = f"{share:.2%} of the pixels differ, RMS {rms:.2f}, worst block {block:.0f} of 255"
+    is_close = rms <= rules.image and block <= rules.image_block
+    return Compared(sameness=Sameness.TOLERANCE if is_close else Sameness.DIFFERENT, notes=(note,))
+
+
+def _worst_block(delta: Any) -> float:
+    """The largest mean difference of any block, the picture's edge filled up with nothing."""
+    import numpy as np
+
+    height, width = (-(-side // _BLOCK) * _BLOCK for side in delta.shape)
+    filled = np.zeros((height, width))
+    filled[: delta.shape[0], : delta.shape[1]] = delta
+    blocks = filled.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    return float(blocks.mean(axis=(1, 3)).max())
+
+
+def _bytes(encoded: str) -> bytes | None:
+    try:
+        return base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _pixels(data: bytes | None) -> Any:
+    """Height by width by red, green, blue over white; None for what is no picture."""
+    import numpy as np
+    from PIL import Image
+
+    if data is None:
+        return None
+    try:
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > _MOST_PIXELS:
+            return None
+        rgba = image.convert("RGBA")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"), dtype=float)

@@ -1,0 +1,1 @@
+"""What an audited kernel loads first; ``sitecustomize`` beside this file. Not to be imported."""

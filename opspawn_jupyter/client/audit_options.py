@@ -1,0 +1,75 @@
+"""Options of ``audit``, ``bundle`` and ``verify``."""
+
+from __future__ import annotations
+
+import argparse
+
+from opspawn_jupyter.client.policy_options import seconds
+from opspawn_jupyter.model.audit import HEADLINES
+
+
+def add_audit_options(parser: argparse.ArgumentParser, *, in_shell: bool) -> None:
+    """What is audited, how long that may take, and what is good enough."""
+    parser.usage = "%(prog)s TARGET [TARGET ...] [--wait | --detach] [options]"
+    help_text = "a notebook, a folder of notebooks, or the id of a task or workflow that has run"
+    parser.add_argument("targets", metavar="TARGET", nargs="+", help=help_text)
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--wait", action="store_true", help="wait for the verdict")
+    waiting.add_argument("--detach", dest="wait", action="store_false", help="return at once")
+    parser.set_defaults(wait=in_shell, serve=False, junit=None, fail_under=None)
+    parser.add_argument("--kernel", help="kernel to run in, instead of the notebook's own")
+    parser.add_argument("--cwd", metavar="DIR", help="where the kernel starts")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="what the notebook needs of its project, instead of all of it",
+    )
+    parser.add_argument("--reason", default="", help="why the audit is made, for the record")
+    parser.add_argument(
+        "--timeout", type=seconds, metavar="SECONDS", help="limit for all runs of one audit"
+    )
+    parser.add_argument(
+        "--cell-timeout", type=seconds, metavar="SECONDS", help="limit for each cell"
+    )
+    if in_shell:
+        _add_shell_options(parser)
+
+
+def _add_shell_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--fail-under",
+        choices=[one.value for one in HEADLINES],
+        metavar="HEADLINE",
+        help="exit with 1 where an audit comes to less: one of %(choices)s",
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write the verdicts as JUnit XML")
+    parser.add_argument(
+        "--serve", action="store_true", help="start a Jupyter server for these audits only"
+    )
+
+
+def add_bundle_options(parser: argparse.ArgumentParser) -> None:
+    """Whose evidence, and where to."""
+    parser.add_argument("task", metavar="TASK", help="id of the audit, or the end of it")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (.zip)")
+
+
+def add_verify_options(parser: argparse.ArgumentParser) -> None:
+    """What is verified."""
+    parser.usage = "%(prog)s [BUNDLE] [--head FILE] [--key FILE] [options]"
+    help_text = "a bundle (.zip or its directory); the history of tasks where it is left out"
+    parser.add_argument("bundle", metavar="BUNDLE", nargs="?", help=help_text)
+    parser.add_argument(
+        "--key", metavar="FILE", help="the public key that must have signed the bundle"
+    )
+    parser.add_argument(
+        "--head",
+        metavar="FILE",
+        help="a file of tree heads that were noted before: the history must still hold them all",
+    )
+    parser.add_argument(
+        "--note", metavar="FILE", help="note the present tree head in this file, for later"
+    )
+    parser.add_argument("--root", metavar="DIR", help="the stopped server's directory")

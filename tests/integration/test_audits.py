@@ -1,0 +1,205 @@
+"""Audits through a real server: lights from real kernels, and nothing touched or left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+
+from opspawn_jupyter.model.states import FINAL
+from opspawn_jupyter.model.work import TASK_VARIABLE
+
+RANDOM = "import os, time; print(os.urandom(4).hex())"
+
+WRITE_BY_PATH = "try:\n    open({!r}, 'w')\nexcept OSError:\n    print('refused')"
+
+
+def write_notebook(path: Path, *cells: tuple[str, str | None]) -> None:
+    """A notebook of code cells, each with what it is stored to have printed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = [_cell(number, *cell) for number, cell in enumerate(cells, start=1)]
+    nbformat.write(nbformat.v4.new_notebook(cells=made), path)
+
+
+def _cell(number: int, source: str, printed: str | None) -> Any:
+    cell = nbformat.v4.new_code_cell(source, execution_count=number)
+    if printed:
+        cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed)]
+    return cell
+
+
+def audit(server, name: str, **spec: Any) -> dict[str, Any]:
+    """The finished audit of a notebook."""
+    policy = {"timeout_seconds": spec.pop("timeout_seconds")} if "timeout_seconds" in spec else {}
+    body = {"kind": "audit", "spec": {"notebook": name, **spec}, "policy": policy}
+    status, task = server.json("POST", "tasks", body=body)
+    assert status == 201, task
+    return server.wait(
+        "the audit's end",
+        lambda: server.json("GET", f"tasks/{task['id']}")[1],
+        lambda one: one["state"] in FINAL,
+    )
+
+
+def report(server, task: dict[str, Any]) -> dict[str, Any]:
+    status, given = server.json("GET", f"tasks/{task['id']}/artifacts/report.json")
+    assert status == 200, given
+    return given
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """Every file below, by path, but for what opspawn itself keeps there."""
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def good(server) -> dict[str, Any]:
+    """An audit of a notebook that reads a file of its project and is as it says."""
+    write_notebook(
+        server.root / "good" / "sum.ipynb",
+        ("import json", None),
+        ("numbers = json.load(open('numbers.json'))", None),
+        ("print('sum', sum(numbers))", "sum 6\n"),
+    )
+    (server.root / "good" / "numbers.json").write_text("[1, 2, 3]")
+    return audit(server, "good/sum.ipynb", reason="before the review")
+
+
+def test_a_notebook_that_is_as_it_says_is_hermetic(server, good) -> None:
+    """All five lights, from two runs of which the second differed in all six ways."""
+    assert good["state"] == "success", good["error"]
+    assert set(good["outputs"]["lights"].values()) == {"pass"}, good["outputs"]["reasons"]
+    assert good["outputs"]["headline"] == "HERMETIC"
+
+    given = report(server, good)
+    assert [one["path"] for one in given["inputs"]] == ["numbers.json"]
+    assert len(given["runs"]) == 2
+    assert len(given["runs"][1]["perturbed"]) == 6
+
+
+def test_an_audit_leaves_report_junit_and_executed_notebooks(server, good) -> None:
+    listed = server.json("GET", f"tasks/{good['id']}/artifacts")[1]["artifacts"]
+
+    assert {one["path"] for one in listed} == {
+        "junit.xml",
+        "report.html",
+        "report.json",
+        "runs/control.ipynb",
+        "runs/perturbed.ipynb",
+        "sbom.cdx.json",
+    }
+
+
+def test_the_cause_of_an_unstable_cell_is_named_and_the_original_stays_as_it_is(server) -> None:
+    """One notebook with several faults: each light says its own, and nothing in the directory
+    changes though the notebook writes into it, by a path relative and absolute."""
+    directory = server.root / "faulty"
+    write_notebook(
+        directory / "faulty.ipynb",
+        ("print([*{'a', 'b', 'c', 'd', 'e', 'f'}])", "['a', 'b', 'c', 'd', 'e', 'f']\n"),
+        (RANDOM, "00000000\n"),
+        ("print(6 * 7)", "41\n"),
+        ("open('made.txt', 'w').write('x'); None", None),
+        (
+            WRITE_BY_PATH.format(str(directory / "absolute.txt")),
+            "refused\n",
+        ),
+    )
+    before = digests(directory)
+
+    task = audit(server, "faulty/faulty.ipynb")
+
+    assert digests(directory) == before
+    given = report(server, task)
+    cells = {cell["index"]: cell for cell in given["cells"]}
+    assert cells[0]["cause"] == "depends on the hash seed"
+    assert cells[1]["cause"].startswith("differs in the same surroundings too")
+    assert [index for index, cell in cells.items() if cell["stored"] == "different"] == [0, 1, 2]
+    assert [one["path"] for one in given["products"]] == ["made.txt"]
+    lights = task["outputs"]["lights"]
+    assert (lights["executes"], lights["same_results"], lights["deterministic"]) == (
+        "pass",
+        "fail",
+        "fail",
+    )
+    assert lights["hermetic"] == "fail"  # it tried to write beyond its copy
+    assert task["outputs"]["headline"] == "EXECUTES"
+
+
+def test_a_notebook_without_end_is_inconclusive_and_leaves_nothing_running(server) -> None:
+    write_notebook(
+        server.root / "endless" / "endless.ipynb",
+        ("import subprocess, time", None),
+        ("p = subprocess.Popen(['sleep', '600'])\nwhile True: time.sleep(1)", None),
+    )
+
+    task = audit(server, "endless/endless.ipynb", timeout_seconds=4)
+
+    assert task["outputs"]["headline"] == "INCONCLUSIVE"
+    assert "1 of 2 cells ran" in task["outputs"]["reasons"]["executes"]
+    left = [
+        process
+        for process in psutil.process_iter()
+        if _variable(process) == task["id"] and process.status() != psutil.STATUS_ZOMBIE
+    ]
+    assert not left
+
+
+def _variable(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(TASK_VARIABLE)
+    except (psutil.Error, OSError):
+        return None
+
+
+def test_what_a_notebook_claims_in_its_metadata_counts_for_nothing(server) -> None:
+    """Labels that tools believed have made never-executed notebooks "reproduced"."""
+    path = server.root / "claims" / "claims.ipynb"
+    write_notebook(path, ("x = 1", None))
+    document = json.loads(path.read_text())
+    document["cells"][0]["execution_count"] = None
+    document["metadata"]["opspawn"] = {"reproduced": True, "headline": "HERMETIC"}
+    path.write_text(json.dumps(document))
+
+    task = audit(server, "claims/claims.ipynb")
+
+    assert task["outputs"]["lights"]["same_results"] == "not_applicable"
+    assert task["outputs"]["headline"] == "EXECUTES"
+
+
+def test_a_cell_that_raises_fails_with_its_place(server) -> None:
+    write_notebook(server.root / "raises" / "raises.ipynb", ("a = 1", None), ("1 / 0", None))
+
+    task = audit(server, "raises/raises.ipynb")
+
+    assert task["outputs"]["headline"] == "FAILS"
+    assert "ZeroDivisionError" in task["outputs"]["reasons"]["executes"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"notebook": "missing.ipynb"}, "no notebook at this path"),
+        ({"notebook": "good/sum.ipynb", "inputs": ["../secret"]}, "inside good/"),
+        ({"notebook": "good/sum.ipynb", "speed": 3}, "no field 'speed'"),
+        ({"notebook": "rules/n.ipynb"}, "exemption needs a reason"),
+    ],
+)
+def test_what_cannot_be_audited_is_refused_with_a_sentence(server, good, spec, said) -> None:
+    """Nothing is stored then, and nobody has to wait for a run to learn of a misspelt rule."""
+    write_notebook(server.root / "rules" / "n.ipynb", ("1", None))
+    (server.root / "rules" / "opspawn-audit.toml").write_text('[[exempt]]\ntag = "x"\n')
+
+    status, answer = server.json("POST", "tasks", body={"kind": "audit", "spec": spec})
+
+    assert status in (404, 422)
+    assert said in answer["message"]

@@ -1,0 +1,167 @@
+"""One change by hand in a stored notebook: exactly that cell is different, whatever was changed.
+
+The comparator is the heart of an audit; one that is too kind says "reproduced" of what is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from opspawn_jupyter.audit.comparison import Executions, compare
+from opspawn_jupyter.audit.rules import Rules
+from opspawn_jupyter.model.audit import Sameness
+from tests.unit.audit.notebooks import TABLE, Notebook, code, display, notebook, picture, stream
+
+Change = Callable[[list[Any]], None]
+
+
+def verdicts(stored: Notebook, control: Notebook, again: Notebook | None = None) -> list[Sameness]:
+    """The class of each cell."""
+    executions = Executions(stored=stored, control=control, perturbed=again)
+    return [cell.stored or Sameness.IDENTICAL for cell in compare(executions, Rules())]
+
+
+def _word(cells: list[Any]) -> None:
+    cells[0]["outputs"][0]["text"] = "hello word\n"
+
+
+def _float(cells: list[Any]) -> None:
+    cells[1]["outputs"][0]["data"]["text/plain"] = "0.123466789"
+
+
+def _table_cell(cells: list[Any]) -> None:
+    data = cells[2]["outputs"][0]["data"]
+    data["text/html"] = TABLE.replace("2.5", "2.6")
+
+
+def _pixel_block(cells: list[Any]) -> None:
+    cells[3]["outputs"][0]["data"]["image/png"] = picture(spot=8)
+
+
+def _json_value(cells: list[Any]) -> None:
+    cells[4]["outputs"][0]["data"]["application/json"]["n"][1] = 2.6
+
+
+def _count(cells: list[Any]) -> None:
+    cells[5]["outputs"][0]["data"]["text/plain"] = "3"
+
+
+def _missing(cells: list[Any]) -> None:
+    cells[0]["outputs"] = []
+
+
+CHANGES: list[tuple[int, Change]] = [
+    (0, _word), (1, _float), (2, _table_cell), (3, _pixel_block), (4, _json_value), (5, _count),
+    (0, _missing),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "change"), CHANGES, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_exactly_the_changed_cell_is_different(place: int, change: Change) -> None:
+    stored = notebook()
+    change(stored["cells"])
+
+    found = verdicts(stored, notebook())
+
+    assert [index for index, one in enumerate(found) if one is Sameness.DIFFERENT] == [place]
+
+
+def test_an_unchanged_notebook_is_identical_throughout() -> None:
+    assert set(verdicts(notebook(), notebook())) == {Sameness.IDENTICAL}
+
+
+@pytest.mark.parametrize(
+    ("stored", "fresh", "expected"),
+    [
+        ("0.30000000000000004", "0.3000000000000000", Sameness.TOLERANCE),
+        ("\x1b[31mred\x1b[0m", "red", Sameness.NORMALISED),
+        ("10%\r100%", "100%", Sameness.NORMALISED),
+        ("[1, 2,   3]", "[1, 2, 3]", Sameness.NORMALISED),
+        ("{'b', 'a'}", "{'a', 'b'}", Sameness.REPRESENTATION),
+        ("{'a': 1, 'b': 2}", "{'b': 2, 'a': 1}", Sameness.REPRESENTATION),
+        ("(2.5, True)", "(np.float64(2.5), np.True_)", Sameness.REPRESENTATION),
+        ("[1. 2. 3.]", "[1 2 3]", Sameness.TOLERANCE),
+        ("<a.B object at 0x7f0012345678>", "<a.B object at 0x7f9912345678>", Sameness.VOLATILE),
+        ("done in 3.2 s", "done in 4.1 s", Sameness.VOLATILE),
+        ("Wall time: 3.2 s", "Wall time: 4.1 s", Sameness.NOT_COMPARED),
+        ("['b', 'a']", "['a', 'b']", Sameness.DIFFERENT),
+        ("1000000", "1000001", Sameness.DIFFERENT),
+        ("accuracy 0.91", "accuracy 0.92", Sameness.DIFFERENT),
+        ("nan 1.0", "nan 1.0", Sameness.IDENTICAL),
+        ("home court", "home-court", Sameness.DIFFERENT),
+    ],
+)  # fmt: skip
+def test_text_is_compared_by_what_it_means(stored: str, fresh: str, expected: Sameness) -> None:
+    """Each class has its own meaning in the report, so each must be reached, and no lower one."""
+    left = {"cells": [code("x", stream(stored))]}
+    right = {"cells": [code("x", stream(fresh))]}
+
+    assert verdicts(left, right) == [expected]
+
+
+def test_noise_that_two_fresh_runs_share_is_none() -> None:
+    """A result of "3.2 s" that a calculation gives every time is a result, not a timing."""
+    stored = {"cells": [code("x", stream("period: 4.1 s\n"))]}
+    fresh = {"cells": [code("x", stream("period: 3.2 s\n"))]}
+
+    assert verdicts(stored, fresh, fresh) == [Sameness.DIFFERENT]
+
+
+def test_a_date_in_data_is_compared_once_two_runs_agree_on_it() -> None:
+    stored = {"cells": [code("x", stream("first: 2020-01-02 10:00:00\n"))]}
+    fresh = {"cells": [code("x", stream("first: 2020-01-01 10:00:00\n"))]}
+
+    assert verdicts(stored, fresh, fresh) == [Sameness.DIFFERENT]
+
+
+def test_warnings_are_listed_and_decide_nothing() -> None:
+    """Versions of libraries warn of other things; a result stands beside them."""
+    stored = {"cells": [code("x", stream("old warning", "stderr"), stream("42\n"))]}
+    fresh = {"cells": [code("x", stream("42\n"))]}
+
+    assert verdicts(stored, fresh) == [Sameness.VOLATILE]
+
+
+def test_a_picture_that_became_text_is_different() -> None:
+    """The name of the figure is common to both, and says nothing of what it shows."""
+    stored = {"cells": [code("x", display(image_png=picture(), text_plain="<Figure size 1x1>"))]}
+    fresh = {"cells": [code("x", display(text_plain="<Figure size 1x1>"))]}
+
+    assert verdicts(stored, fresh) == [Sameness.DIFFERENT]
+
+
+def test_pictures_within_tolerance_are_the_same() -> None:
+    import base64
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture()))), dtype=int)
+    target = io.BytesIO()
+    Image.fromarray((pixels - 1).astype("uint8")).save(target, "PNG")
+    shifted = base64.b64encode(target.getvalue()).decode()
+
+    left = {"cells": [code("x", display(image_png=picture()))]}
+    right = {"cells": [code("x", display(image_png=shifted))]}
+
+    assert verdicts(left, right) == [Sameness.TOLERANCE]
+
+
+def test_a_tagged_cell_is_not_compared_and_says_why() -> None:
+    """nbval's users keep their tags; an exemption is listed, never silent."""
+    stored = notebook()
+    stored["cells"][0]["metadata"]["tags"] = ["nbval-ignore-output"]
+    _word(stored["cells"])
+
+    cells = compare(Executions(stored=stored, control=notebook()), Rules())
+
+    assert (cells[0].stored, cells[0].exemption) == (
+        Sameness.NOT_COMPARED,
+        "tag nbval-ignore-output",
+    )
