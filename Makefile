@@ -20,7 +20,7 @@ EXAMPLES := notebooks/examples
 JOBS ?= 3
 # JupyterLab refuses to run as root, as in a container, unless it is told to.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
-CONFIG := jupyter-config/jupyter_server_config.d/opspawn_jupyter.json
+DATA := $(shell find jupyter-config labextension magics/opspawn_magics/widgets -type f -not -name '*.py*')
 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # A name or a cache of the user's must not reach into the environment.
@@ -33,10 +33,10 @@ unexport PYTHONPATH PYTHONHOME
 help:
 	@sed -n 's/^#  *make /  make /p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.lab
+demo: $(VENV)/.data
 	@$(BIN)/python tools/demo.py
 
-lab: $(VENV)/.lab
+lab: $(VENV)/.data
 	cd $(EXAMPLES) && $(abspath $(BIN))/python -m jupyterlab quickstart.ipynb $(AS_ROOT)
 
 test: $(VENV)/.dev
@@ -53,6 +53,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+	$(BIN)/python tools/check_javascript.py
 
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
@@ -79,7 +80,8 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The package is installed in place, so that a change is seen at once. Such an installation leaves
-# out the data file which enables the server extension; so it is copied by hand.
+# out the data files: what enables the server extension, and the JupyterLab extension. They are
+# copied here, and again when they change.
 $(VENV)/.base:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "opspawn_jupyter needs Python 3.11 or newer, and '$(PYTHON)' is not:" \
@@ -90,13 +92,16 @@ $(VENV)/.base:
 	  echo "'$(PYTHON) -m venv' failed; on Debian: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.lab: $(VENV)/.base pyproject.toml setup.cfg $(CONFIG)
+$(VENV)/.lab: $(VENV)/.base pyproject.toml setup.cfg
 	@echo "Installing JupyterLab and opspawn_jupyter (a few minutes the first time) ..."
 	@$(PIP) install --editable '.[lab]'
-	@install -D -m 644 $(CONFIG) $(VENV)/etc/jupyter/jupyter_server_config.d/opspawn_jupyter.json
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.lab
+$(VENV)/.data: $(VENV)/.lab tools/data_files.py $(DATA)
+	@$(BIN)/python tools/data_files.py
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.data
 	@echo "Installing the tools for development ..."
 	@$(PIP) install --editable '.[lab,test,dev]'
 	@$(BIN)/python -m bash_kernel.install --sys-prefix >/dev/null

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +81,20 @@ def examples_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyte
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterProcess]:
     """JupyterLab on a copy of the examples."""
     yield from _server(tmp_path_factory, "jupyterlab", examples=True)
+
+
+# Playwright keeps an event loop running in the main thread: the browser ends with its module, so
+# that other modules can run theirs.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; without one the browser suite is left out."""
+    pytest.importorskip("playwright")
+    from browser import chromium_path, headless_browser
+
+    if chromium_path() is None:
+        pytest.skip("there is no Chromium; on Debian: apt install chromium")
+    with headless_browser() as running:
+        yield running
 
 
 def _server(

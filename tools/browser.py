@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from jupyter_process import JupyterProcess
 
@@ -49,6 +49,7 @@ def headless_browser() -> Iterator[Browser]:
     path = chromium_path()
     if path is None:
         raise RuntimeError("there is no Chromium on this machine")
+    expect.set_options(timeout=_TIMEOUT_MILLISECONDS)  # its own 5 s are short on a busy machine
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
         try:

@@ -19,6 +19,7 @@ from opspawn_jupyter.client.commands import (
     Saved,
     answer,
     submission_of,
+    task_query,
 )
 from opspawn_jupyter.client.doctor import examine
 from opspawn_jupyter.client.grammar import SUBMITTING, Options, Surface
@@ -62,6 +63,8 @@ def perform(words: Sequence[str], cell: str | None) -> Any:
     if isinstance(given, Audits) and options.wait:
         for handle in given.handles:
             handle.wait()
+    if isinstance(given, TaskPage) and not options.json:
+        return TaskList(given.tasks, task_query(client, options))
     return _given(given, options)
 
 
@@ -118,7 +121,6 @@ def _print_text(given: Answer) -> None:
 _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     TaskHandle: lambda handle: handle,
     Audits: _audits,
-    TaskPage: lambda page: TaskList(page.tasks),
     Table: rows_of,
     Parameters: lambda declared: ParameterList(declared.parameters),
     Outputs: lambda outputs: dict(outputs.values),

@@ -9,12 +9,13 @@ from typing import Any, TypeVar, overload
 
 from opspawn_jupyter.client import audit_html, audit_text, html, text
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.panel import PANEL_MIME, board_panel
 from opspawn_jupyter.client.question_text import question_list
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.table import Table
-from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.model.task import Task, TaskQuery
 
 T = TypeVar("T")
 
@@ -38,10 +39,18 @@ class _Listing(Sequence[T]):
 
 
 class TaskList(_Listing[Task]):
-    """Tasks, shown as a table."""
+    """Tasks, shown as a list that stays true: all that ``query`` finds, where it is given."""
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return {"text/plain": text.task_list(self), "text/html": html.task_list(self)}
+    def __init__(self, tasks: Sequence[Task], query: TaskQuery | None = None) -> None:
+        super().__init__(tasks)
+        self._query = query
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {
+            PANEL_MIME: board_panel(self, self._query),
+            "text/plain": text.task_list(self),
+            "text/html": html.task_list(self),
+        }
 
 
 class ParameterList(_Listing[Parameter]):

@@ -42,9 +42,10 @@ class Told:
 class Subscription:
     """What one listener has still to be told. Iterate it once."""
 
-    def __init__(self, outputs: Sequence[Told]) -> None:
+    def __init__(self, outputs: Sequence[Told], *, wants_outputs: bool = True) -> None:
         #: Outputs of the task's cells from before this subscription.
         self.outputs = tuple(outputs)
+        self._wants_outputs = wants_outputs
         #: It was too slow and has missed something.
         self.is_overrun = False
         self._is_closed = False
@@ -54,7 +55,7 @@ class Subscription:
 
     def put(self, told: Told) -> None:
         """Queue it, or give the listener up."""
-        if self._is_closed:
+        if self._is_closed or not (told.event.type.is_durable or self._wants_outputs):
             return
         if not told.event.type.is_durable:
             self._characters += len(told.text)
@@ -115,10 +116,11 @@ class WebsocketBus:
             for subscription in self._subscriptions:
                 subscription.put(told)
 
-    def subscribe(self, task_id: str | None = None) -> Subscription:
-        """Everything told from now on, and the kept outputs of the task."""
-        kept = self._kept.get(task_id) if task_id is not None else None
-        subscription = Subscription(tuple(kept.told) if kept else ())
+    def subscribe(self, task_id: str | None = None, *, outputs: bool = True) -> Subscription:
+        """Everything told from now on, and the kept outputs of the task; without ``outputs``
+        only what is durable."""
+        kept = self._kept.get(task_id) if task_id is not None and outputs else None
+        subscription = Subscription(tuple(kept.told) if kept else (), wants_outputs=outputs)
         self._subscriptions.add(subscription)
         return subscription
 

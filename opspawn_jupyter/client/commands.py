@@ -133,8 +133,9 @@ def _status(client: Client, options: Options) -> TaskHandle:
     return client.find(options.task)
 
 
-def _tasks(client: Client, options: Options) -> TaskPage:
-    query = TaskQuery(
+def task_query(client: Client, options: Options) -> TaskQuery:
+    """What ``tasks`` with these options lists."""
+    return TaskQuery(
         states=tuple(State(state) for state in options.state),
         name=options.name,
         kind=options.kind,
@@ -144,7 +145,10 @@ def _tasks(client: Client, options: Options) -> TaskPage:
         sort=options.sort,
         limit=options.limit,
     )
-    return client.tasks(query)
+
+
+def _tasks(client: Client, options: Options) -> TaskPage:
+    return client.tasks(task_query(client, options))
 
 
 def _logs(client: Client, options: Options) -> Log:

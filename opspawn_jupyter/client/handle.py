@@ -16,6 +16,7 @@ from opspawn_jupyter.client import html, outcome
 from opspawn_jupyter.client.api import Api
 from opspawn_jupyter.client.blocking import Blocking, blocking, chained, iterating
 from opspawn_jupyter.client.discovery import Server
+from opspawn_jupyter.client.panel import PANEL_MIME, task_panel
 from opspawn_jupyter.client.text import task_card, task_line
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Event
@@ -188,9 +189,10 @@ class TaskHandle(Blocking[AsyncTaskHandle], TaskFacts):
         ended, or has succeeded."""
         return TaskHandle(blocking(AsyncTaskHandle.retry)(self))
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         task = self.picture()
         return {
+            PANEL_MIME: task_panel(task),
             "text/plain": task_card(task, self.run_directory),
             "text/html": html.task_card(task, self.server, self.notebook),
         }

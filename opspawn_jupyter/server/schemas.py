@@ -89,12 +89,16 @@ class EventQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamQuery:
-    """Where to begin (new events only, where ``after`` is left out), and whose events."""
+    """Where to begin (new events only, where ``after`` is left out), and whose events.
+
+    ``outputs`` off leaves out what cells put out, which is most of the traffic.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     after: Annotated[int, Ge(0)] | None = None
     task: str | None = None
+    outputs: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

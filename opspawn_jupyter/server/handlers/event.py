@@ -120,7 +120,7 @@ class EventStreamHandler(EnvelopeMixin, WebSocketMixin, WebSocketHandler, Jupyte
         self._telling.cancel()
 
     async def _tell(self, running: Running) -> None:
-        subscription = running.bus.subscribe(self._task_id)
+        subscription = running.bus.subscribe(self._task_id, outputs=self._query.outputs)
         try:
             await self._send_all(running.orchestration.store, subscription)
             if subscription.is_overrun:

@@ -1,0 +1,90 @@
+/** What waits for a person's decision, with the buttons to decide it. */
+
+import { node, say } from "./dom.js";
+
+/**
+ * @typedef {{ id: string, text: string, detail: Record<string, any>, choices: string[], task_id: string, asked_by: string }} Question
+ * @typedef {import("./server.js").Server} Server
+ */
+
+/** @param {string} word */
+const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+
+/** Open questions, of one task or of all. Nothing is shown where there are none. */
+export class Questions {
+  list = node("div");
+  complaint = node("div", { class: "opspawn-complaint", role: "alert" });
+  root = node("section", { class: "opspawn-questions", "aria-label": "Questions", hidden: true }, this.list, this.complaint);
+  /** @type {Set<string>} */
+  shown = new Set();
+
+  /** @param {Server} server @param {{ task?: string, isReadOnly?: boolean }} [options] */
+  constructor(server, { task, isReadOnly = false } = {}) {
+    this.server = server;
+    this.task = task;
+    this.isReadOnly = isReadOnly;
+  }
+
+  /** Ask the server which are open. Those that are shown already stay, with what was typed. */
+  async refresh() {
+    const query = this.task ? `?${new URLSearchParams({ task: this.task })}` : "";
+    try {
+      /** @type {{ questions: Question[] }} */
+      const { questions } = await this.server.request(`questions${query}`);
+      const ids = new Set(questions.map(({ id }) => id));
+      for (const gone of [...this.shown].filter((id) => !ids.has(id))) this.#drop(gone);
+      for (const question of questions.filter(({ id }) => !this.shown.has(id)).reverse()) this.#add(question);
+      this.root.hidden = !this.shown.size;
+    } catch (problem) {
+      say(this.complaint, /** @type {Error} */ (problem).message);
+    }
+  }
+
+  /** @param {string} id */
+  #drop(id) {
+    this.shown.delete(id);
+    this.list.querySelector(`[data-question="${CSS.escape(id)}"]`)?.remove();
+    say(this.complaint, "");
+  }
+
+  /** @param {Question} question */
+  #add(question) {
+    this.shown.add(question.id);
+    const facts = Object.entries(question.detail).map(([name, value]) => node(
+      "div", {}, node("dt", {}, name), node("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
+    ));
+    this.list.prepend(node(
+      "div", { class: "opspawn-question", "data-question": question.id },
+      node("div", { class: "opspawn-asked" }, question.text),
+      facts.length > 0 && node("dl", { class: "opspawn-values" }, ...facts),
+      !this.isReadOnly && this.#answers(question),
+    ));
+  }
+
+  /** @param {Question} question */
+  #answers(question) {
+    if (question.choices.length) {
+      const buttons = question.choices.map((choice) => node(
+        "button", { class: "opspawn-button", type: "button", "aria-label": `${capital(choice)}: ${question.text}`, onclick: () => void this.#answer(question, choice) },
+        capital(choice),
+      ));
+      return node("div", { class: "opspawn-actions" }, ...buttons);
+    }
+    const field = node("input", { type: "text", "aria-label": question.text, required: true });
+    const onsubmit = (/** @type {Event} */ event) => {
+      event.preventDefault();
+      void this.#answer(question, field.value);
+    };
+    return node("form", { class: "opspawn-actions", onsubmit }, field, node("button", { class: "opspawn-button" }, "Answer"));
+  }
+
+  /** @param {Question} question @param {string} answer */
+  async #answer(question, answer) {
+    try {
+      await this.server.request(`questions/${encodeURIComponent(question.id)}/answer`, { method: "POST", body: { answer } });
+    } catch (problem) {
+      say(this.complaint, /** @type {Error} */ (problem).message);
+    }
+    await this.refresh();
+  }
+}
