@@ -89,15 +89,22 @@ class Agent:
         self._begin()
         while True:
             reply, offered = await self._turn()
-            if not reply.calls and self._spec.output_schema is None:
-                return reply.text
-            if not reply.calls:
-                self._note_mistake()
-                self._say(Role.USER, f"Give the answer by calling `{ANSWER_TOOL}`.")
-            for call in reply.calls:
-                answer = await self._carry_out(call, offered)
-                if answer is not None:
-                    return answer
+            answer = await self._answered(reply, offered)
+            if answer is not None and not self._parts.tape.has_remark:
+                return answer
+
+    async def _answered(self, reply: Reply, offered: Sequence[str]) -> Any:
+        """The answer, where the reply gives it; else everything is done that it calls for."""
+        if not reply.calls and self._spec.output_schema is None:
+            return reply.text
+        if not reply.calls:
+            self._note_mistake()
+            self._say(Role.USER, f"Give the answer by calling `{ANSWER_TOOL}`.")
+        for call in reply.calls:
+            answer = await self._carry_out(call, offered)
+            if answer is not None:
+                return answer
+        return None
 
     def _begin(self) -> None:
         parts = (_INSTRUCTIONS, self._parts.planner.instructions, self._spec.instructions)
@@ -151,6 +158,7 @@ class Agent:
         try:
             checked = self._parts.tools.checked(call, offered, self._cell_id(call))
             if call.name == ANSWER_TOOL:
+                self._tell_result(call, "The answer was taken.")
                 return self._answer(checked.arguments)
         except Mistake as mistake:
             self._note_mistake()

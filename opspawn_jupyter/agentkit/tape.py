@@ -56,13 +56,17 @@ class Tape:
         """How many units are on it."""
         return len(self._units)
 
+    @property
+    def has_remark(self) -> bool:
+        """A remark comes next."""
+        return self.is_playing and self._units[self._position]["kind"] == UnitKind.REMARK
+
     def remark(self) -> str | None:
         """The remark that comes next, where one does."""
-        unit = self._units[self._position] if self.is_playing else None
-        if unit is None or unit["kind"] != UnitKind.REMARK:
+        if not self.has_remark:
             return None
         self._position += 1
-        return str(unit["result"])
+        return str(self._units[self._position - 1]["result"])
 
     def taken(self, kind: UnitKind, asked: Any) -> Any:
         """The next unit's result; None where the tape ends before it.

@@ -10,7 +10,7 @@ from typing import Any
 
 from opspawn_jupyter.client.paths import sent_path
 from opspawn_jupyter.client.policy_options import add_policy_options, policy_of
-from opspawn_jupyter.model.agent import CODE_TOOL, Permission
+from opspawn_jupyter.model.agent import CODE_TOOL, AgentMode, Permission, ResumeRequest
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.task import Submission
 
@@ -24,6 +24,7 @@ _LIMITS = {
     "--max-seconds": ("max_seconds", float, "seconds of wall time"),
     "--tool-timeout": ("tool_seconds", float, "seconds for each call of a tool"),
 }
+_LIMIT_NAMES = [field for field, _, _ in _LIMITS.values()]
 
 
 def agent_submission(
@@ -83,6 +84,43 @@ def agent_submission(
     )
 
 
+#: Commands that go on from a tape, by how they do it.
+TAPE_COMMANDS: Mapping[str, AgentMode] = {
+    "resume": AgentMode.LIVE,
+    "branch": AgentMode.LIVE,
+    "replay": AgentMode.REPLAY,
+    "rerun": AgentMode.RERUN,
+    "reproduce": AgentMode.REPRODUCE,
+}
+
+
+def add_tape_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``resume`` and ``branch``, for ``resume_request`` to read."""
+    parser.add_argument("--at", metavar="CELL", help="id of the code cell to leave the run at")
+    parser.add_argument("--code", help="code for that cell, in place of the model's")
+    parser.add_argument("--say", metavar="TEXT", help="what the model is told there, or at the end")
+    _add_limits(parser)
+
+
+def resume_request(options: argparse.Namespace) -> ResumeRequest:
+    """What one of the ``TAPE_COMMANDS`` asks for."""
+    mode = TAPE_COMMANDS[options.command]
+    if not hasattr(options, "at"):
+        return ResumeRequest(mode=mode)
+    return ResumeRequest(
+        mode=mode,
+        limits=_given(options, _LIMIT_NAMES) or {},
+        cell=options.at,
+        code=options.code,
+        remark=options.say,
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    for option, (field, kind, what) in _LIMITS.items():
+        parser.add_argument(option, dest=field, type=kind, metavar="N", help=f"limit of {what}")
+
+
 def add_agent_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``agent``, for ``agent_submission_of`` to read."""
     parser.add_argument(
@@ -108,8 +146,7 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--approve-code", action="store_true", help="ask before each code cell")
     parser.add_argument("--plan-first", action="store_true", help="ask before the plan is begun")
-    for option, (field, kind, what) in _LIMITS.items():
-        parser.add_argument(option, dest=field, type=kind, metavar="N", help=f"limit of {what}")
+    _add_limits(parser)
     add_policy_options(parser)
 
 
@@ -136,7 +173,7 @@ def agent_submission_of(options: argparse.Namespace, goal: str, **changes: Any) 
         "tools": options.tools,
         "permissions": permissions or None,
         "plan_first": options.plan_first or None,
-        "limits": _given(options, [field for field, _, _ in _LIMITS.values()]),
+        "limits": _given(options, _LIMIT_NAMES),
         "model_options": _given(options, ["base_url", "api_key_env"]),
         "kernel": options.kernel,
         "working_directory": options.cwd,

@@ -18,6 +18,7 @@ from opspawn_jupyter.client.paths import sent_path
 from opspawn_jupyter.client.tool_api import ToolApi
 from opspawn_jupyter.client.transport import Transport
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.agent import ResumeRequest
 from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.health import Health
@@ -97,6 +98,13 @@ class Api(ToolApi):
         """A new task that does the same as one that ended without success. Raises
         ``IllegalTransition`` where it has not ended or has succeeded."""
         answer = await self._connected().call("POST", f"{_task_path(reference)}/retry")
+        return wire.decode(Task, answer)
+
+    async def resume(self, reference: str, request: ResumeRequest | None = None) -> Task:
+        """A new task that begins with the tape of an agent's run that has ended. Raises
+        ``IllegalTransition`` where it has not, or has its answer and nothing else is asked."""
+        body = wire.encode(request or ResumeRequest())
+        answer = await self._connected().call("POST", f"{_task_path(reference)}/resume", body=body)
         return wire.decode(Task, answer)
 
     async def logs(self, reference: str, *, tail: int | None = None) -> str:

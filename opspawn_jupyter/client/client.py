@@ -126,6 +126,7 @@ class Client(Blocking[AsyncClient]):
     tasks = blocking(AsyncClient.tasks)
     cancel = blocking(AsyncClient.cancel)
     retry = blocking(AsyncClient.retry)
+    resume = blocking(AsyncClient.resume)
     result = blocking(AsyncClient.result)
     wait = blocking(AsyncClient.wait)
     logs = blocking(AsyncClient.logs)

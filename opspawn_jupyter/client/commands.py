@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.client import outcome
-from opspawn_jupyter.client.agent import agent_submission_of
+from opspawn_jupyter.client.agent import TAPE_COMMANDS, agent_submission_of, resume_request
 from opspawn_jupyter.client.audit import audit_submission
 from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.grammar import Options
@@ -177,6 +177,10 @@ def _answer(client: Client, options: Options) -> Question:
     return client.answer(options.question, options.answer, comment=options.comment)
 
 
+def _tape(client: Client, options: Options) -> TaskHandle:
+    return client.attach(client.resume(options.task, resume_request(options)))
+
+
 def _sql(client: Client, options: Options) -> Table:
     return client.sql(" ".join(options.query))
 
@@ -216,6 +220,7 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "result": _result,
     "cancel": _cancel,
     "retry": _retry,
+    **dict.fromkeys(TAPE_COMMANDS, _tape),
     "questions": _questions,
     "answer": _answer,
     "sql": _sql,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NoReturn
 
-from opspawn_jupyter.client.agent import add_agent_options
+from opspawn_jupyter.client.agent import add_agent_options, add_tape_options
 from opspawn_jupyter.client.audit_options import (
     add_audit_options,
     add_bundle_options,
@@ -171,6 +171,12 @@ def _agent(parser: _Parser, surface: Surface) -> None:
     add_agent_options(parser)
 
 
+def _tape(parser: _Parser, surface: Surface) -> None:
+    _task(parser, surface)
+    if parser.prog.split()[-1] in ("resume", "branch"):
+        add_tape_options(parser)
+
+
 def _assignments(parser: _Parser, short: str, long: str | None, dest: str, help_text: str) -> None:
     names = [short, long] if long else [short]
     empty: Mapping[str, str] = {}
@@ -276,6 +282,11 @@ def _store(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (only for
 _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "run": ("Run a notebook in the background.", _run),
     "agent": ("Let a language model work on a goal, in a notebook of its own.", _agent),
+    "resume": ("Go on with an agent's run that has ended, from its tape.", _tape),
+    "branch": ("Take another way with an agent's run, from one of its cells on.", _tape),
+    "replay": ("Make an agent's notebook again from its tape, without model and kernel.", _tape),
+    "rerun": ("Run the code of an agent's notebook again, without a model.", _tape),
+    "reproduce": ("Find out whether an agent's code gives the same in a clean kernel.", _tape),
     "status": ("Show how a task stands.", _task),
     "tasks": ("List tasks.", _tasks),
     "logs": ("Show a task's log.", _logs),

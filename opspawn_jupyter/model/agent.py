@@ -34,6 +34,10 @@ class AgentMode(StrEnum):
     LIVE = "live"
     #: Everything is taken from the tape: no model, no kernel.
     REPLAY = "replay"
+    #: No model; the code runs for real, in a clean kernel, and what it puts out is kept.
+    RERUN = "rerun"
+    #: The same, and what it puts out is compared with what it put out first.
+    REPRODUCE = "reproduce"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,3 +199,20 @@ class Ran:
     has_failed: bool = False
     #: It was interrupted at its time limit.
     was_cut: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeRequest:
+    """How to go on from the tape of an agent's run that has ended, as a new task."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    mode: AgentMode = AgentMode.LIVE
+    #: Limits that are to be others, by name; what was used before counts.
+    limits: Mapping[str, float] = field(default_factory=dict)
+    #: Id of the code cell at which to leave the run as it was; its end where it is left out.
+    cell: str | None = None
+    #: Code for that cell, in place of the model's.
+    code: str | None = None
+    #: What the model is told there.
+    remark: str | None = None

@@ -68,7 +68,7 @@ async def retry(o: Orchestration, reference: str, by: str) -> Task:
     if not task.state.is_final or task.state is State.SUCCESS:
         hint = f"only a task that ended without success can be; it is {task.state.value}"
         raise IllegalTransition("retry", hint=hint)
-    files = await asyncio.to_thread(_pinned, o.settings.root_directory, task)
+    files = await asyncio.to_thread(pinned, o.settings.root_directory, task)
     accepted = Accepted(
         submission=Submission(
             kind=task.kind,
@@ -88,7 +88,8 @@ async def retry(o: Orchestration, reference: str, by: str) -> Task:
     return again
 
 
-def _pinned(root: Path, task: Task) -> Mapping[str, bytes]:
+def pinned(root: Path, task: Task) -> Mapping[str, bytes]:
+    """What the task was given, by name. Raises ``ArtifactNotFound`` where it is gone."""
     directory = RunDirectory(root / task.run_directory)
     # Tasks from before retries do not say what was pinned: it was the notebook.
     names = task.pinned or (directory.input.name,)

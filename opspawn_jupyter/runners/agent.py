@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,10 @@ class AgentRunner:
         if spec.mode is AgentMode.REPLAY:
             outcome = asyncio.run(run.replay())
         else:
-            outcome = self._execution(assignment, run, brake).run()
+            execution = self._execution(assignment, run, brake)
+            outcome = execution.run()
+            if spec.mode is AgentMode.REPRODUCE and outcome.state is State.SUCCESS:
+                run.compared(execution.differing)
         run.close()
         if isinstance(outcome.cause, Waits):
             manager.notebook_complete()
@@ -100,6 +104,7 @@ class AgentRunner:
             connected=partial(environment.record, kernel, files.environment),
             work=run.work,
             act_seconds=run.act_seconds,
+            mode=run.spec.mode,
         )
 
 
@@ -140,6 +145,13 @@ class AgentRun:
             return Outcome(state=State.FAILED, problem=problem(stopped), cause=stopped)
         return Outcome()
 
+    def compared(self, differing: Sequence[str]) -> None:
+        """Say whether the code gives what it gave first."""
+        verdict = {"reproducible": not differing, "differing_cells": list(differing)}
+        self.manager.nb.metadata["opspawn"] = verdict
+        for name, value in verdict.items():
+            self.reporter.tell(EventType.STEP_OUTPUT, {"name": name, "value": value})
+
     def act_seconds(self) -> float:
         """How long the next act may take."""
         limit, remaining = self.spec.limits.tool_seconds, self._account.remaining_seconds
@@ -155,7 +167,8 @@ class AgentRun:
         )
         if self._bench is not None:
             self._bench.write("totals", totals_text(totals), ("totals",))
-        self.manager.nb.metadata["opspawn"] = {"agent": wire.encode(totals)}
+        known = self.manager.nb.metadata.get("opspawn", {})
+        self.manager.nb.metadata["opspawn"] = {**known, "agent": wire.encode(totals)}
 
     def _parts(self, bench: Workbench) -> Parts:
         plan = PlanDoor(bench, self._planned)

@@ -12,12 +12,18 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from opspawn_jupyter.agentkit.approvals import Waits
 from opspawn_jupyter.errors import AgentStopped
-from opspawn_jupyter.model.agent import Act, Ran
+from opspawn_jupyter.model.agent import Act, AgentMode, Ran
 from opspawn_jupyter.model.executed_notebook import title
 from opspawn_jupyter.model.states import CellState, EventType, State
 from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.ports import Workbench
-from opspawn_jupyter.runners.agent_notebook import AgentNotebook, settle, tag_as_raising
+from opspawn_jupyter.runners.agent_notebook import (
+    AgentNotebook,
+    raised,
+    same,
+    settle,
+    tag_as_raising,
+)
 from opspawn_jupyter.runners.cells import CellClient
 from opspawn_jupyter.runners.engine import Execution, Outcome
 
@@ -33,7 +39,12 @@ class AgentExecution(Execution):
     """
 
     def __init__(
-        self, *arguments: Any, work: Work, act_seconds: Callable[[], float], **options: Any
+        self,
+        *arguments: Any,
+        work: Work,
+        act_seconds: Callable[[], float],
+        mode: AgentMode,
+        **options: Any,
     ) -> None:
         super().__init__(*arguments, **options)
         self._agent = work
@@ -41,6 +52,9 @@ class AgentExecution(Execution):
         self._notebook = AgentNotebook(self._manager)
         self._cells: CellClient | None = None
         self._was_cut = False
+        self._mode = mode
+        #: Ids of the cells that gave something else than they had, where that is looked at.
+        self.differing: list[str] = []
 
     async def run_act(self, act: Act, recorded: Sequence[Mapping[str, Any]] | None = None) -> Ran:
         """Put the act's cell down and run it; with outputs that it had before, only to bring the
@@ -52,12 +66,11 @@ class AgentExecution(Execution):
         self._manager.begin(cell, index)
         self._tell(EventType.CELL_STARTED, {"index": index})
         started = time.monotonic()
-        has_failed = False
-        if recorded is None or act.is_repeatable:
+        has_failed = recorded is not None and raised(recorded)
+        if self._is_to_run(act, recorded):
             has_failed = await self._has_failed(cell, index)
         if recorded is not None:
-            settle(cell, recorded)
-            has_failed = any(output["output_type"] == "error" for output in recorded)
+            has_failed = self._compared(cell, recorded, has_failed=has_failed)
         if has_failed:
             tag_as_raising(cell)
         state = CellState.FAILED if has_failed else CellState.SUCCESS
@@ -66,6 +79,26 @@ class AgentExecution(Execution):
         self._cell = None
         self._manager.nb.metadata.papermill["exception"] = None  # the agent lives with it
         return Ran(outputs=tuple(cell.outputs), has_failed=has_failed, was_cut=self._was_cut)
+
+    def _is_to_run(self, act: Act, recorded: Sequence[Mapping[str, Any]] | None) -> bool:
+        """A mistake is not made again to see whether the rest can do without it."""
+        if recorded is None:
+            return True
+        is_proof = self._mode in (AgentMode.RERUN, AgentMode.REPRODUCE)
+        return act.is_repeatable and not (is_proof and raised(recorded))
+
+    def _compared(
+        self, cell: Any, recorded: Sequence[Mapping[str, Any]], *, has_failed: bool
+    ) -> bool:
+        """Whether the cell counts as failed, once it has the outputs that the mode keeps."""
+        is_proof = not raised(recorded) and cell.execution_count is not None
+        if self._mode is AgentMode.RERUN and is_proof:
+            return has_failed
+        is_same = not has_failed and same(cell.outputs, recorded)
+        if self._mode is AgentMode.REPRODUCE and is_proof and not is_same:
+            self.differing.append(cell.id)
+        settle(cell, recorded)
+        return raised(recorded)
 
     async def _go_on(self, client: CellClient) -> None:
         self._cells = client

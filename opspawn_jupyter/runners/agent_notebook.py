@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from opspawn_jupyter.model.states import CellState
 from opspawn_jupyter.runners.saving import SavingManager
 
 #: The notebook format's own tag: an error in this cell does not end a run of the notebook.
+_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 RAISES = "raises-exception"
 
 
@@ -60,7 +62,7 @@ class PaperBench:
         """See ``ports.Workbench``."""
         cell, _ = self._notebook.add(act)
         settle(cell, recorded or ())
-        has_failed = any(output["output_type"] == "error" for output in cell.outputs)
+        has_failed = raised(cell.outputs)
         state = CellState.FAILED if has_failed else CellState.SUCCESS
         executed_notebook.set_state(cell, state, None)
         return Ran(outputs=tuple(recorded or ()), has_failed=has_failed)
@@ -76,8 +78,27 @@ def settle(cell: Any, outputs: Sequence[Mapping[str, Any]]) -> None:
     counts = [output["execution_count"] for output in outputs if "execution_count" in output]
     if counts:
         cell.execution_count = counts[-1]
-    if any(output["output_type"] == "error" for output in outputs):
+    if raised(outputs):
         tag_as_raising(cell)
+
+
+def raised(outputs: Sequence[Mapping[str, Any]]) -> bool:
+    """An error is among them."""
+    return any(output["output_type"] == "error" for output in outputs)
+
+
+def same(outputs: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> bool:
+    """They say the same, whatever they look like and however often the kernel was used before.
+    An address in memory says nothing."""
+    return _said(outputs) == _said(others)
+
+
+def _said(outputs: Sequence[Mapping[str, Any]]) -> list[str]:
+    said = []
+    for output in outputs:
+        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        said.append(_ADDRESS.sub("0x", f"{output['output_type']} {text}"))
+    return said
 
 
 def tag_as_raising(cell: Any) -> None:

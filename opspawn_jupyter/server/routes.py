@@ -8,6 +8,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
+from opspawn_jupyter.model.agent import ResumeRequest
 from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.model.question import Answer, Question, QuestionList
@@ -29,6 +30,7 @@ from opspawn_jupyter.model.tool import (
 )
 from opspawn_jupyter.model.work import ReportAnswer, ReportRequest, TakeAnswer, TakeRequest
 from opspawn_jupyter.server import schemas
+from opspawn_jupyter.server.handlers.agent import AgentResumeHandler
 from opspawn_jupyter.server.handlers.base import EnvelopeMixin, UnknownRouteHandler
 from opspawn_jupyter.server.handlers.diagnosis import DiagnosisHandler
 from opspawn_jupyter.server.handlers.event import EventStreamHandler
@@ -175,6 +177,17 @@ ROUTES = (
         _post(
             "Try a task again that ended without success, as a new task",
             None,
+            Task,
+            status=HTTPStatus.CREATED,
+        ),
+    ),
+    _route(
+        "tasks/{reference}/resume",
+        AgentResumeHandler,
+        Area.TASKS,
+        _post(
+            "Go on from the tape of an agent's run that has ended, as a new task",
+            ResumeRequest,
             Task,
             status=HTTPStatus.CREATED,
         ),

@@ -1,0 +1,196 @@
+"""Agents through a real server: every door, and what is done with a run that has ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from tests.integration.conftest import Running, Server
+from tests.integration.openai_server import OpenAIServer, openai_server
+
+KEY = "sk-never-to-be-seen-0123456789"
+SCRIPT = """
+- call: update_plan
+  with: {steps: [add, answer], done: 0}
+- call: run_python
+  with: {code: "import os; xs = [1, 2, 3]; print([k for k in os.environ if 'KEY' in k.upper()])"}
+- call: run_python
+  with: {code: "sum(xs)"}
+- say: It is 6.
+"""
+AGENT = """
+model: scripted:script.yaml
+limits: {max_tool_calls: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[OpenAIServer]:
+    with openai_server([]) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose environment holds a key."""
+    root = tmp_path_factory.mktemp("root")
+    (root / "script.yaml").write_text(SCRIPT)
+    (root / "agent.yaml").write_text(AGENT)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AGENT_TEST_KEY", KEY)
+        with running(root, tmp_path_factory.mktemp("home")) as one:
+            yield one
+
+
+def submit(server: Server, **spec: Any) -> dict[str, Any]:
+    body = {"kind": "agent", "spec": {"goal": "Add the numbers.", **spec}}
+    status, task = server.json("POST", "tasks", body=body)
+    assert status == 201, task
+    return dict(task)
+
+
+def ended(server: Server, task: dict[str, Any], *states: str) -> dict[str, Any]:
+    wanted = states or ("success", "failed", "timed_out", "crashed", "cancelled")
+    return server.wait(
+        "the end of a run",
+        lambda: server.json("GET", f"tasks/{task['id']}")[1],
+        lambda now: now["state"] in wanted,
+    )
+
+
+def again(server: Server, task: dict[str, Any], **request: Any) -> dict[str, Any]:
+    status, new = server.json("POST", f"tasks/{task['id']}/resume", body=request)
+    assert status == 201, new
+    return ended(server, new)
+
+
+def cells(server: Server, task: dict[str, Any]) -> dict[str, Any]:
+    path = server.root / task["run_directory"] / "output.ipynb"
+    return {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
+
+
+def test_the_key_is_nowhere_but_in_the_run(server: Server, provider: OpenAIServer) -> None:
+    """Every byte that the run leaves is searched, of its directory and of the server's state; the
+    provider even sends the key back, in a text, in a call and in an error."""
+    code = f"import os\nprint(sorted(k for k in os.environ if 'KEY' in k.upper()))\n# {KEY}"
+    provider.script = [[("run_python", {"code": code})], f"Your key is {KEY}."]
+    options = {"base_url": provider.url, "api_key_env": "AGENT_TEST_KEY", "max_retries": 0}
+    task = submit(server, model="openai:fake", model_options=options)
+
+    assert ended(server, task)["state"] == "success"
+    assert provider.keys[-1] == f"Bearer {KEY}"
+    assert cells(server, task)["call_1_0"].outputs[0].text == "[]\n"
+    files = [path for path in server.root.rglob("*") if path.is_file()]
+    assert len(files) > 8
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
+
+
+def test_a_run_goes_on_with_a_larger_budget_and_another_way(server: Server) -> None:
+    """What was paid for is kept: resumed, branched, replayed, run again and reproduced, the run
+    costs nothing that it did not cost before."""
+    failed = ended(server, submit(server, agent="agent.yaml"))
+    assert failed["error"]["name"] == "budget_exceeded"
+
+    resumed = again(server, failed, limits={"max_tool_calls": 10})
+    assert (resumed["state"], resumed["outputs"]) == ("success", {"answer": "It is 6."})
+
+    replayed = again(server, resumed, mode="replay")
+    assert [event["type"] for event in _events(server, replayed)].count("kernel.started") == 0
+    assert cells(server, replayed)["call-3-1"].outputs[0].data["text/plain"] == "6"
+
+    reproduced = again(server, resumed, mode="reproduce")
+    assert (reproduced["outputs"]["reproducible"], reproduced["state"]) == (True, "success")
+    assert again(server, resumed, mode="rerun")["state"] == "success"
+
+    branched = again(server, resumed, cell="call-2-1", code="xs = [10, 20]")
+    assert cells(server, branched)["call-3-1"].outputs[0].data["text/plain"] == "30"
+
+
+def test_every_door_gives_an_agent(server: Server) -> None:
+    """The shell and Python do what REST does."""
+    line = ["agent", "Add them.", "--model", "scripted:script.yaml", "--max-steps", "9", "--json"]
+    done = _opspawn(server, *line)
+    assert done.returncode == 0, done.stderr
+    task = json.loads(done.stdout)
+    assert (task["kind"], task["outputs"]) == ("agent", {"answer": "It is 6."})
+    replayed = _opspawn(server, "replay", task["id"])
+    assert "Add them." in replayed.stdout
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({}, "model"),
+        ({"model": "gpt"}, "PROVIDER:NAME"),
+        ({"model": "martian:one"}, "no such provider"),
+        ({"model": "scripted:none.yaml"}, "no such file"),
+        ({"model": "scripted:../../etc/passwd"}, "outside"),
+        ({"model": "scripted:script.yaml", "planner": "magic"}, "no such planner"),
+        ({"model": "scripted:script.yaml", "tools": ["nothing"]}, "a tool is named"),
+        ({"model": "scripted:script.yaml", "limits": {"max_steps": 0}}, "above 0"),
+        ({"model": "scripted:script.yaml", "output_schema": {"type": 7}}, "JSON Schema"),
+        ({"model": "scripted:script.yaml", "goal": " "}, "goal"),
+        ({"model": "scripted:script.yaml", "permissions": {"x": "maybe"}}, "permissions"),
+    ],
+)
+def test_bad_agents_are_refused_in_a_sentence(
+    server: Server, spec: dict[str, Any], said: str
+) -> None:
+    """Nothing is stored of what cannot run."""
+    body = {"kind": "agent", "spec": {"goal": "x", **spec}}
+    status, answer = server.json("POST", "tasks", body=body)
+
+    assert status in (404, 422)
+    assert said in answer["message"]
+
+
+def test_cancelling_does_not_wait_for_a_model(server: Server) -> None:
+    """A model may take minutes; a person does not want to."""
+    (server.root / "slow.yaml").write_text("[{say: done, wait: 600}]")
+    task = submit(server, model="scripted:slow.yaml")
+    ended(server, task, "running")
+    server.json("POST", f"tasks/{task['id']}/cancel")
+
+    assert ended(server, task)["state"] == "cancelled"
+
+
+def test_an_answer_lets_a_waiting_run_go_on(server: Server) -> None:
+    """The question is the server's, so anybody with access can answer it, from anywhere."""
+    task = submit(server, model="scripted:script.yaml", permissions={"run_python": "ask"})
+    for _ in range(2):
+        waiting = ended(server, task, "waiting")
+        status, _answer = server.json(
+            "POST", f"questions/{waiting['question']}/answer", body={"answer": "yes"}
+        )
+        assert status == 200
+        server.wait(
+            "the answer to be taken",
+            lambda: server.json("GET", f"tasks/{task['id']}")[1],
+            lambda now, before=waiting: now["question"] != before["question"],
+        )
+
+    assert ended(server, task)["state"] == "success"
+
+
+def _events(server: Server, task: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(server.json("GET", f"tasks/{task['id']}/events")[1]["events"])
+
+
+def _opspawn(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "opspawn_jupyter.cli", *words],
+        env={**os.environ, **server.jupyter.environment},
+        cwd=Path(server.root),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
