@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -17,9 +18,10 @@ from opspawn_jupyter.broker import catalogue, recording, results
 from opspawn_jupyter.broker.approvals import Approvals
 from opspawn_jupyter.broker.config import ServerConfig
 from opspawn_jupyter.broker.limits import RateLimit
-from opspawn_jupyter.broker.ports import CallLog, Connection, Progress
+from opspawn_jupyter.broker.ports import CallLog, Connection, People, Progress
 from opspawn_jupyter.broker.upstreams import Upstreams
 from opspawn_jupyter.errors import (
+    IdempotencyConflict,
     InvalidRequest,
     NotAuthorized,
     OpspawnError,
@@ -50,10 +52,10 @@ L = TypeVar("L", Resource, Prompt)
 
 logger = logging.getLogger(__name__)
 
+_CALL_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 #: How long a listing waits for a server; one that is slower is left out, and named.
 _LISTING_SECONDS = 10.0
-#: Puts a call that needs a person's word before one; True where it may go on.
-AskPermission = Callable[[Principal, Tool, Mapping[str, Any]], Awaitable[bool]]
 
 
 class ToolBroker:
@@ -64,12 +66,12 @@ class ToolBroker:
         upstreams: Upstreams,
         approvals: Approvals,
         log: CallLog,
-        ask: AskPermission | None = None,
+        people: People | None = None,
     ) -> None:
         self._upstreams = upstreams
         self._approvals = approvals
         self._log = log
-        self._ask = ask
+        self._people = people
         self._rate = RateLimit()
 
     async def call(
@@ -77,6 +79,8 @@ class ToolBroker:
     ) -> ToolResult:
         """What the tool gives, even where it says that it failed. Authorised, checked, limited
         and recorded; raises one of the errors that begin with ``Tool``."""
+        if request.id is not None:
+            await self._require_new(request.id)
         recorder = recording.Recorder(self._log, principal, request)
         with_values = False
         try:
@@ -171,7 +175,7 @@ class ToolBroker:
         checked.check(tool, arguments)
         self._rate.take(principal, config.name, config.rules.calls_per_minute)
         if tool.permission is Permission.ASK:
-            await self._await_permission(principal, tool, arguments)
+            await self._await_permission(principal, tool, arguments, request.id)
         limit = config.rules.timeout_seconds
         seconds = min(request.timeout_seconds or limit, limit)
         upstream = self._upstreams.get(config, principal)
@@ -179,8 +183,16 @@ class ToolBroker:
         result = await upstream.use(
             lambda connection: connection.call(tool.name, arguments, seconds, progress),
             is_safe=False,
+            principal=principal,
         )
         return results.checked(config, tool, result)
+
+    async def _require_new(self, call_id: str) -> None:
+        """A person's word is for one call."""
+        if not _CALL_ID.fullmatch(call_id):
+            raise InvalidRequest(call_id, hint="the id of a call is a UUID")
+        if await self._log.is_known(call_id):
+            raise IdempotencyConflict(call_id, hint="a call of this id has ended already")
 
     async def _tool(self, principal: Principal, config: ServerConfig, name: str) -> Tool:
         """The tool, if this caller may use it now."""
@@ -196,11 +208,15 @@ class ToolBroker:
         raise ToolNotFound(f"{config.name}.{name}")
 
     async def _await_permission(
-        self, principal: Principal, tool: Tool, arguments: Mapping[str, Any]
+        self,
+        principal: Principal,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        call_id: str | None,
     ) -> None:
-        if self._ask is None:
+        if self._people is None:
             raise ToolNotApproved(tool.full_name, hint="nobody can be asked here")
-        if not await self._ask(principal, tool, arguments):
+        if not await self._people.may_call(principal, tool, arguments, call_id):
             raise ToolNotApproved(tool.full_name, hint="the answer was no")
 
     async def _tools_of(self, principal: Principal, config: ServerConfig) -> Sequence[Tool]:

@@ -18,11 +18,10 @@ from jupyter_core.paths import jupyter_config_path
 
 from opspawn_jupyter.broker import config as configuration
 from opspawn_jupyter.broker.approvals import Approvals
-from opspawn_jupyter.broker.broker import AskPermission, ToolBroker
+from opspawn_jupyter.broker.broker import ToolBroker
 from opspawn_jupyter.broker.config import Configuration, ServerConfig
 from opspawn_jupyter.broker.keys import Keys, load_secret
-from opspawn_jupyter.broker.ports import CallLog, Connection, Open
-from opspawn_jupyter.broker.upstream import Ask
+from opspawn_jupyter.broker.ports import CallLog, Connection, Open, People
 from opspawn_jupyter.broker.upstreams import Upstreams
 from opspawn_jupyter.broker.variables import Secrets
 from opspawn_jupyter.errors import StoreUnavailable, ToolServerUnavailable
@@ -38,13 +37,7 @@ def open_keys(settings: Settings, url: str) -> Keys:
         raise StoreUnavailable(str(path), hint=str(failure.strerror)) from failure
 
 
-def open_broker(
-    settings: Settings,
-    log: CallLog,
-    *,
-    ask_permission: AskPermission | None = None,
-    ask: Ask | None = None,
-) -> ToolBroker:
+def open_broker(settings: Settings, log: CallLog, people: People | None = None) -> ToolBroker:
     """The broker of this server. Reads files; starts nothing."""
     approvals = Approvals(settings.state_directory / "mcp_approvals.json")
     approvals.load()
@@ -66,7 +59,7 @@ def open_broker(
             hidden = secrets.hide(problem.message)
             raise type(problem).restore(hidden, problem.detail) from problem
 
-    return ToolBroker(Upstreams(read, approvals, connect, ask), approvals, log, ask=ask_permission)
+    return ToolBroker(Upstreams(read, approvals, connect, people), approvals, log, people)
 
 
 def config_files(root: Path) -> list[Path]:

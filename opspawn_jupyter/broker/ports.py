@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from opspawn_jupyter.model.tool import Prompt, Resource, ToolCall, ToolResult
+from opspawn_jupyter.model.tool import Principal, Prompt, Resource, Tool, ToolCall, ToolResult
 
 #: What a server says of one tool, as it says it.
 Definition = Mapping[str, Any]
@@ -86,8 +86,29 @@ class Connection(Protocol):
         """Hear of changes in the tools where that needs a stream of its own; may end at once."""
 
 
+class People(Protocol):
+    """Who is asked before or in the middle of a call."""
+
+    async def may_call(
+        self,
+        principal: Principal,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        call_id: str | None,
+    ) -> bool:
+        """Whether a call that needs a person's word may go on; waits for the answer."""
+
+    async def ask(
+        self, principal: Principal, server: str, question: Question
+    ) -> Mapping[str, Any] | None:
+        """What a person answers to a server in the middle of a call; None for a refusal."""
+
+
 class CallLog(Protocol):
     """Where calls are recorded. Never fails a call."""
 
     async def record(self, call: ToolCall) -> None:
         """Called once for each call, when it has ended, however it ended."""
+
+    async def is_known(self, call_id: str) -> bool:
+        """Whether a call of this id has ended before. Called for calls that bear one."""

@@ -27,6 +27,9 @@ from opspawn_jupyter.model.tool import (
 
 logger = logging.getLogger(__name__)
 
+#: What a call is cancelled with when whoever waits for it has gone.
+CALLER_LEFT = "the caller left"
+
 
 class Recorder:
     """Of one call, from its beginning on."""
@@ -45,6 +48,8 @@ class Recorder:
 
     async def failed(self, failure: BaseException, *, with_values: bool) -> None:
         """There is no answer."""
+        if self._request.id is not None and _is_our_end(failure):
+            return  # the caller may come back with it
         error = failure.code if isinstance(failure, OpspawnError) else None
         await self._write(_outcome(failure), error, 0, with_values=with_values)
 
@@ -54,7 +59,7 @@ class Recorder:
         request = self._request
         given = {**request.arguments, **request.arguments_text}
         call = ToolCall(
-            id=new_id(),
+            id=request.id or new_id(),
             at=self._at,
             principal=self._principal,
             server=request.server[:100],
@@ -74,6 +79,11 @@ class Recorder:
             await self._log.record(call)
         except OpspawnError as problem:  # a call that was made is not undone by a full disk
             logger.error("tool call not recorded call_id=%s reason=%s", call.id, problem.message)
+
+
+def _is_our_end(failure: BaseException) -> bool:
+    """The server stops, and the caller had no part in it."""
+    return isinstance(failure, asyncio.CancelledError) and CALLER_LEFT not in failure.args
 
 
 def _outcome(failure: BaseException) -> CallOutcome:

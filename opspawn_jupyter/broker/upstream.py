@@ -12,8 +12,9 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import anyio
@@ -21,15 +22,23 @@ import anyio
 from opspawn_jupyter.broker import catalogue
 from opspawn_jupyter.broker.approvals import Approvals
 from opspawn_jupyter.broker.config import ServerConfig
-from opspawn_jupyter.broker.ports import Connection, ConnectionLost, Definition, Open, Question
+from opspawn_jupyter.broker.ports import (
+    Connection,
+    ConnectionLost,
+    Definition,
+    Open,
+    People,
+    Question,
+)
 from opspawn_jupyter.errors import OpspawnError, ToolLimitReached, ToolServerUnavailable
-from opspawn_jupyter.model.tool import ServerState, Tool
+from opspawn_jupyter.model.tool import Principal, ServerState, Tool
 
 T = TypeVar("T")
 Connect = Callable[[ServerConfig, Open], AbstractAsyncContextManager[Connection]]
-Ask = Callable[[Question], Awaitable[Any]]
 
 logger = logging.getLogger(__name__)
+
+_caller: ContextVar[Principal | None] = ContextVar("tool caller", default=None)
 
 #: How long the breaker stays open; after more failures than this it doubles, up to the longest.
 _OPEN_SECONDS = 1.0
@@ -43,10 +52,12 @@ _CLOSE_SECONDS = 5.0
 class Upstream:
     """One connection's life, and the tools that were seen through it."""
 
-    def __init__(self, config: ServerConfig, connect: Connect, ask: Ask | None) -> None:
+    def __init__(self, config: ServerConfig, connect: Connect, people: People | None) -> None:
         self.config = config
         self._connect = connect
-        self._ask = ask
+        self._people = people
+        #: Who is calling at this moment.
+        self._callers: list[Principal] = []
         self.problem: str | None = None
         self._connection: Connection | None = None
         self._opening: asyncio.Future[Connection] | None = None
@@ -102,10 +113,17 @@ class Upstream:
             self._described = ((id(definitions), approvals.version), definitions, found)
         return self._described[2]
 
-    async def use(self, work: Callable[[Connection], Awaitable[T]], *, is_safe: bool) -> T:
+    async def use(
+        self,
+        work: Callable[[Connection], Awaitable[T]],
+        *,
+        is_safe: bool,
+        principal: Principal | None = None,
+    ) -> T:
         """What the work gives, on an open connection. Work that is safe to repeat is repeated
-        once where the connection was lost. Raises ``ToolServerUnavailable`` and what it does."""
-        async with self._place():
+        once where the connection was lost. The principal is asked what the server wants to know.
+        Raises ``ToolServerUnavailable`` and what the work does."""
+        async with self._place(), self._calling(principal):
             for is_last in (not is_safe, True):
                 connection = await self._opened()
                 try:
@@ -142,6 +160,27 @@ class Upstream:
             self._users -= 1
             self._used_at = time.monotonic()
             self._places.release()
+
+    @asynccontextmanager
+    async def _calling(self, principal: Principal | None) -> AsyncIterator[None]:
+        token = _caller.set(principal)
+        if principal is not None:
+            self._callers.append(principal)
+        try:
+            yield
+        finally:
+            _caller.reset(token)
+            if principal is not None:
+                self._callers.remove(principal)
+
+    async def _asked(self, question: Question) -> Mapping[str, Any] | None:
+        """The answer of whoever's call the server asks for. Over standard streams nothing tells
+        whose call that is, so it is refused unless all who call are one."""
+        callers = set(self._callers)
+        caller = _caller.get() or (callers.pop() if len(callers) == 1 else None)
+        if caller is None or self._people is None:
+            return None
+        return await self._people.ask(caller, self.config.name, question)
 
     async def _opened(self) -> Connection:
         if self._connection is not None:
@@ -195,7 +234,7 @@ class Upstream:
         return Open(
             lost=end.set,
             changed=self._forget,
-            ask=self._ask if self.config.rules.questions else None,
+            ask=self._asked if self._people and self.config.rules.questions else None,
         )
 
     def _ready(self, connection: Connection, opening: asyncio.Future[Connection]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from opspawn_jupyter.broker.approvals import Approvals
 from opspawn_jupyter.broker.config import Configuration, Isolation, ServerConfig
-from opspawn_jupyter.broker.upstream import Ask, Connect, Upstream
+from opspawn_jupyter.broker.ports import People
+from opspawn_jupyter.broker.upstream import Connect, Upstream
 from opspawn_jupyter.errors import ToolNotAllowed, ToolNotApproved, ToolServerUnavailable
 from opspawn_jupyter.model.tool import Principal, ServerState, ToolServer
 
@@ -24,12 +25,12 @@ class Upstreams:
         read: Callable[[], Configuration],
         approvals: Approvals,
         connect: Connect,
-        ask: Ask | None = None,
+        people: People | None = None,
     ) -> None:
         self._read = read
         self._approvals = approvals
         self._connect = connect
-        self._ask = ask
+        self._people = people
         self._configuration = Configuration()
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
@@ -81,7 +82,7 @@ class Upstreams:
             raise ToolNotApproved(config.name, hint=f"it would run `{config.target}`")
         key = (config.name, _sharers(config, principal))
         if key not in self._open:
-            self._open[key] = Upstream(config, self._connect, self._ask)
+            self._open[key] = Upstream(config, self._connect, self._people)
         return self._open[key]
 
     def describe(self, config: ServerConfig) -> ToolServer:

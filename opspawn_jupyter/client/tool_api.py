@@ -53,9 +53,14 @@ class ToolApi:
         *,
         arguments_text: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        call_id: str | None = None,
     ) -> ToolResult:
         """What the tool ``server.tool`` gives. Raises ``ToolFailed`` where it says that it failed,
-        and other errors whose names begin with ``Tool``."""
+        and other errors whose names begin with ``Tool``.
+
+        A call that may wait for a person can bear an id (``model.ids.new_id``): made again with
+        it after a restart of the server, it finds the answer that was given meanwhile.
+        """
         server, tool = split_tool_name(name)
         request = ToolCallRequest(
             server=server,
@@ -63,6 +68,7 @@ class ToolApi:
             arguments=plain(dict(arguments or {})),
             arguments_text=arguments_text or {},
             timeout_seconds=timeout,
+            id=call_id,
         )
         answer = await self._connected().call(
             "POST", "mcp/call", body=wire.encode(request), timeout_seconds=_CALL_TIMEOUT_SECONDS

@@ -51,12 +51,14 @@ class PluginKind:
         may stand ``config_text``, ``kernel`` and ``working_directory``."""
         plugin = registry.load(self._name)
         config, around = self._read(plugin, spec)
-        configuration.checked(self._name, plugin, config)
+        checked = configuration.checked(self._name, plugin, config)
+        tools = getattr(plugin, "tools", None)
         request = NotebookRequest(
             content=_notebook(self._name, plugin),
             parameters={"config": config},
             kernel=around.kernel,
             working_directory=around.working_directory,
+            tools=tuple(tools(checked)) if tools else (),
         )
         prepared = self._notebooks.prepare(wire.encode(request))
         if prepared.spec["language"] != "python":

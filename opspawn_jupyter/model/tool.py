@@ -205,6 +205,9 @@ class ToolCallRequest:
     arguments_text: Mapping[str, str] = field(default_factory=dict)
     #: The configuration's limit where it is left out or longer.
     timeout_seconds: float | None = None
+    #: Made by the caller (``new_id``), where the call may wait for a person: who comes back with
+    #: the same id finds the answer that was given meanwhile.
+    id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

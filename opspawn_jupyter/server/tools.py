@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from opspawn_jupyter.broker import keys as door_keys
 from opspawn_jupyter.broker.broker import ToolBroker
 from opspawn_jupyter.broker.keys import Keys
 from opspawn_jupyter.broker.opening import open_broker
+from opspawn_jupyter.broker.ports import Question
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import OUTCOME_EVENTS
-from opspawn_jupyter.model.tool import Principal, ToolCall
+from opspawn_jupyter.model.tool import Principal, Tool, ToolCall
 from opspawn_jupyter.orchestrator.context import Orchestration
-from opspawn_jupyter.orchestrator.tool_call import record_call
+from opspawn_jupyter.orchestrator.tool_call import is_known, may_call, put, record_call
 from opspawn_jupyter.server.background import Background
 
 _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
@@ -32,7 +34,7 @@ class Tools:
     async def open(self, o: Orchestration) -> None:
         """Make the broker. Starts no server."""
         self._o = o
-        self._broker = await asyncio.to_thread(open_broker, o.settings, CallRecords(o))
+        self._broker = await asyncio.to_thread(open_broker, o.settings, CallRecords(o), Askable(o))
 
     @property
     def broker(self) -> ToolBroker:
@@ -69,3 +71,30 @@ class CallRecords:
     async def record(self, call: ToolCall) -> None:
         """Keep it."""
         await record_call(self._o, call)
+
+    async def is_known(self, call_id: str) -> bool:
+        """Whether it has ended."""
+        return await is_known(self._o, call_id)
+
+
+class Askable:
+    """See ``broker.ports.People``: their questions lie in the store until they are answered."""
+
+    def __init__(self, o: Orchestration) -> None:
+        self._o = o
+
+    async def may_call(
+        self,
+        principal: Principal,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        call_id: str | None,
+    ) -> bool:
+        """Ask whether the call may go on."""
+        return await may_call(self._o, principal, tool, arguments, call_id)
+
+    async def ask(
+        self, principal: Principal, server: str, question: Question
+    ) -> Mapping[str, Any] | None:
+        """Put the server's question."""
+        return await put(self._o, principal, server, question.message, question.schema)

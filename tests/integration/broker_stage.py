@@ -34,6 +34,9 @@ class Calls:
     async def record(self, call: ToolCall) -> None:
         self.calls.append(call)
 
+    async def is_known(self, call_id: str) -> bool:
+        return any(call.id == call_id for call in self.calls)
+
 
 class Stage:
     """The broker, and what it recorded."""

@@ -7,10 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from jupyter_process import await_none, stop
+from opspawn_jupyter.model.ids import new_id
 from tests.integration.broker_stage import habit, write_config
 from tests.integration.conftest import Running, Server
 
@@ -19,9 +22,18 @@ from tests.integration.conftest import Running, Server
 def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("root")
     write_config(root, {"filed": habit("none"), "other": {"url": "http://127.0.0.1:9/mcp"}})
-    own = f"--OpspawnExtension.mcp_servers={ {'good': habit('none', timeout_seconds=5)}!r}"
-    with running(root, tmp_path_factory.mktemp("home"), own) as one:
+    own = {
+        "good": habit("none"),
+        "slow": habit("none", timeout_seconds=0.5),
+        "stubborn": habit("stubborn"),
+        "careful": habit("none", ask=["echo"]),
+    }
+    home = tmp_path_factory.mktemp("home")
+    with running(root, home, f"--OpspawnExtension.mcp_servers={own!r}") as one:
         yield one
+        stop(one.jupyter.process)
+        left = await_none(home, 5)
+        assert not left, f"these outlived their server: {left}"
 
 
 def _shell(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
@@ -178,6 +190,57 @@ def test_the_shell_lists_shows_approves_and_calls(server: Server) -> None:
     assert _shell(server, "tool", "filed.echo", "-p", "text=x").stdout.strip() == "x"
     servers = json.loads(_shell(server, "tools", "--servers", "--json").stdout)["servers"]
     assert {one["name"]: one["state"] for one in servers}["filed"] == "ready"
+
+
+def _answer_next(server: Server, answer: str) -> dict[str, Any]:
+    """Answer the question that comes."""
+    (question,) = server.wait(
+        "a question",
+        lambda: server.json("GET", "questions")[1]["questions"],
+        lambda questions: questions,
+    )
+    body = {"answer": answer}
+    assert server.json("POST", f"questions/{question['id']}/answer", body=body)[0] == 200
+    return dict(question)
+
+
+def test_a_tool_marked_ask_waits_for_a_persons_word(server: Server) -> None:
+    """Asked by a task's cell, answered here as by anybody."""
+    with ThreadPoolExecutor() as threads:
+        source = "from opspawn_jupyter import mcp, step\nstep.output('said', mcp.careful.echo('x'))"
+        run = threads.submit(_run, server, source)
+        question = _answer_next(server, "yes")
+        assert run.result()["outputs"] == {"said": "x"}
+        assert question["task_id"] == run.result()["id"]
+        assert question["detail"] == {"tool": "careful.echo", "arguments": '{"text": "x"}'}
+        refused = threads.submit(_call, server, "careful.echo", {"text": "x"})
+        _answer_next(server, "no")
+        status, envelope = refused.result()
+    assert (status, envelope["code"]) == (409, "tool_not_approved")
+
+
+def test_an_answer_is_for_one_call(server: Server) -> None:
+    """With the id of a call, whoever lost the connection finds the answer, once."""
+    body = {"server": "careful", "tool": "echo", "arguments": {"text": "x"}, "id": new_id()}
+    with ThreadPoolExecutor() as threads:
+        call = threads.submit(server.json, "POST", "mcp/call", body=body)
+        _answer_next(server, "yes")
+        assert call.result()[0] == 200
+    assert server.json("POST", "mcp/call", body=body)[0] == 409
+    assert server.json("POST", "mcp/call", body={**body, "id": "mine"})[0] == 422
+
+
+def test_a_step_of_kind_mcp_tool_calls_its_tool(server: Server) -> None:
+    spec = {"server": "good", "tool": "echo", "arguments": {"text": "from a step"}}
+    status, task = server.json("POST", "tasks", body={"kind": "mcp_tool", "spec": spec})
+    assert status == 201, task
+    done = server.wait(
+        "the end of the step",
+        lambda: server.json("GET", f"tasks/{task['id']}")[1],
+        lambda task: task["finished_at"],
+    )
+    assert (done["state"], done["outputs"]) == ("success", {"result": "from a step"}), done
+    assert done["spec"]["tools"] == ["good.echo"]
 
 
 def test_a_server_that_will_not_end_is_no_harm(server: Server) -> None:

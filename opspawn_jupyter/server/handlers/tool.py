@@ -13,6 +13,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from opspawn_jupyter.broker.broker import ToolBroker
+from opspawn_jupyter.broker.recording import CALLER_LEFT
 from opspawn_jupyter.errors import OpspawnError, StoreUnavailable
 from opspawn_jupyter.model.tool import (
     ApprovalRequest,
@@ -63,7 +64,7 @@ class ToolHandler(TaskKeyMixin, ApiHandler):
         """Nobody waits for the answer any more."""
         super().on_connection_close()
         if self._work is not None:
-            self._work.cancel()
+            self._work.cancel(CALLER_LEFT)
 
 
 class ToolServersHandler(ToolHandler):
