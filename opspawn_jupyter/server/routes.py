@@ -35,6 +35,7 @@ from opspawn_jupyter.server.handlers.base import EnvelopeMixin, UnknownRouteHand
 from opspawn_jupyter.server.handlers.diagnosis import DiagnosisHandler
 from opspawn_jupyter.server.handlers.event import EventStreamHandler
 from opspawn_jupyter.server.handlers.health import HealthHandler, OpenApiHandler
+from opspawn_jupyter.server.handlers.mcp import McpHandler
 from opspawn_jupyter.server.handlers.notebook import ParametersHandler
 from opspawn_jupyter.server.handlers.prune import PruneHandler
 from opspawn_jupyter.server.handlers.question import (
@@ -69,6 +70,8 @@ from opspawn_jupyter.server.handlers.worker import ReportHandler, TakeHandler
 from opspawn_jupyter.server.service import Service
 
 API = "opspawn/api/v1"
+#: Where MCP is spoken; one server's tools alone under its name below it.
+MCP = "opspawn/mcp"
 
 
 class Area(Enum):
@@ -328,5 +331,7 @@ def handlers(service: Service) -> list[tuple[str, type[EnvelopeMixin], dict[str,
         (f"{API}/{route.pattern}", route.handler, {"service": service, "area": route.area.value})
         for route in ROUTES
     ]
+    spoken = {"service": service, "area": Area.TOOLS.value}
+    mcp = (f"{MCP}(?:/(?P<only>[^/]+))?/?", McpHandler, spoken)
     unknown = {"service": service, "area": Area.SERVER.value}
-    return [*known, (f"{API}(?:/.*)?", UnknownRouteHandler, unknown)]
+    return [*known, mcp, (f"{API}(?:/.*)?", UnknownRouteHandler, unknown)]

@@ -207,6 +207,11 @@ def read_body(cls: type[T], body: bytes) -> T:
     return _parse(cls, value, "body")
 
 
+def read_record(cls: type[T], value: Mapping[str, Any]) -> T:
+    """The record that somebody gave as a JSON object. Raises ``InvalidRequest``."""
+    return _parse(cls, value, "arguments")
+
+
 def read_query(cls: type[T], arguments: Mapping[str, Sequence[str]]) -> T:
     """The record in an address's query. Raises ``InvalidRequest`` that names what is wrong."""
     several = _several(cls)

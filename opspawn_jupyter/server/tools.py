@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opspawn_jupyter.broker import keys as door_keys
@@ -18,6 +18,8 @@ from opspawn_jupyter.model.tool import Principal, Tool, ToolCall
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.tool_call import is_known, may_call, put, record_call
 from opspawn_jupyter.server.background import Background
+from opspawn_jupyter.server.mcp_sessions import McpSessions
+from opspawn_jupyter.server.mcp_verbs import Verbs
 
 _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 
@@ -30,11 +32,21 @@ class Tools:
         self._background = Background()
         self._broker: ToolBroker | None = None
         self._o: Orchestration | None = None
+        self._sessions: McpSessions | None = None
+        #: Who began each MCP session; nobody else may use it.
+        self.session_owners: dict[str, Principal] = {}
 
     async def open(self, o: Orchestration) -> None:
         """Make the broker. Starts no server."""
         self._o = o
         self._broker = await asyncio.to_thread(open_broker, o.settings, CallRecords(o), Askable(o))
+        self._sessions = McpSessions(self._broker, Verbs(o))
+
+    async def mcp_application(self) -> Callable[..., Any]:
+        """The ASGI application that speaks MCP."""
+        if self._sessions is None:
+            raise StoreUnavailable(hint="the server is still starting")
+        return await self._sessions.application()
 
     @property
     def broker(self) -> ToolBroker:
@@ -58,6 +70,8 @@ class Tools:
     async def close(self) -> None:
         """End every tool server."""
         await self._background.close()
+        if self._sessions is not None:
+            await self._sessions.close()
         if self._broker is not None:
             await self._broker.close()
 

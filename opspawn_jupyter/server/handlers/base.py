@@ -94,6 +94,11 @@ class EnvelopeMixin(JupyterHandler):
         return schemas.read_query(cls, arguments)
 
 
+def caller_name(name: str) -> str:
+    """The user's name, or that of the server's account for whoever holds the token."""
+    return psutil.Process().username() if _MADE_UP_NAME.fullmatch(name) else name
+
+
 class ApiHandler(EnvelopeMixin, APIHandler):
     """A JSON route."""
 
@@ -101,8 +106,7 @@ class ApiHandler(EnvelopeMixin, APIHandler):
     def caller(self) -> str:
         """Who asks. Jupyter makes up a new name for each request that shows the server's token;
         its holder acts as the account that the server runs under."""
-        name: str = self.current_user.username
-        return psutil.Process().username() if _MADE_UP_NAME.fullmatch(name) else name
+        return caller_name(self.current_user.username)
 
     async def body(self, cls: type[T]) -> T:
         """The body as a record. Raises ``InvalidRequest``."""

@@ -1,0 +1,319 @@
+"""The broker as an MCP server: tools of all servers under one address, and our own.
+
+One SDK server serves both eras of the protocol. Who calls, and whether one server's tools are
+asked for by their own names (``/opspawn/mcp/<server>``), stands in the HTTP request's scope; so
+nothing of one caller is ever used for another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mcp_types as types
+from mcp import MCPError
+from mcp.server.lowlevel import Server
+
+from opspawn_jupyter.broker import arguments as checked
+from opspawn_jupyter.broker.broker import ToolBroker
+from opspawn_jupyter.broker.own_tool import OwnTool
+from opspawn_jupyter.broker.search import best
+from opspawn_jupyter.broker.words import mcp_name
+from opspawn_jupyter.errors import NotFound, OpspawnError, ToolNotFound
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.tool import Principal, Prompt, Tool, ToolCallRequest, ToolResult
+from opspawn_jupyter.version import __version__
+
+#: A larger catalogue is searched (``find_tools``) instead of listed: it would fill the context of
+#: whichever model asks.
+_MOST_LISTED = 100
+_INSTRUCTIONS = (
+    "Tools named <server>__<tool> are those of MCP servers that this Jupyter server is connected "
+    "to. The others run notebooks and other tasks in the background: submit, look, fetch."
+)
+
+
+class Endpoint:
+    """Answers MCP requests out of the broker and the tools of our own."""
+
+    def __init__(self, broker: ToolBroker, own: Sequence[OwnTool]) -> None:
+        self._broker = broker
+        self._own = {tool.name: tool for tool in [*own, *self._finders()]}
+        self._schemas: dict[str, Mapping[str, Any]] = {}
+        self.server: Server[Any] = Server(
+            "opspawn",
+            version=__version__,
+            instructions=_INSTRUCTIONS,
+            get_tool_input_schema=self._schema,
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+            on_list_resources=self._list_resources,
+            on_list_resource_templates=self._list_templates,
+            on_read_resource=self._read_resource,
+            on_list_prompts=self._list_prompts,
+            on_get_prompt=self._get_prompt,
+        )
+
+    def own_tool(self, name: str, principal: Principal) -> OwnTool | None:
+        """Our own tool of this name; a task has none, its key is for its declared tools."""
+        return self._own.get(name) if principal.task_id is None else None
+
+    async def call_own(self, tool: OwnTool, principal: Principal, given: Mapping[str, Any]) -> Any:
+        """What the tool gives. Raises one of our errors."""
+        described = Tool(server="opspawn", name=tool.name, input_schema=tool.input_schema)
+        checked.check(described, given)
+        return wire.encode(await tool.run(principal, given))
+
+    def _schema(self, name: str) -> Mapping[str, Any] | None:
+        own = self._own.get(name)
+        return own.input_schema if own else self._schemas.get(name)
+
+    async def _list_tools(self, ctx: Any, _: Any) -> types.ListToolsResult:
+        principal, only = caller(ctx)
+        found = (await self._broker.tools(principal, only)).tools
+        listed = [tool for tool in found if not tool.problem]
+        if only is None and len(listed) > _MOST_LISTED:
+            listed = []
+        self._schemas |= {_name(tool, only): tool.input_schema for tool in listed}
+        own = self._own.values() if only is None and principal.task_id is None else ()
+        return types.ListToolsResult(
+            tools=[
+                *(_own_definition(tool) for tool in own),
+                *(_definition(tool, only) for tool in listed),
+            ]
+        )
+
+    async def _call_tool(
+        self, ctx: Any, params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        principal, only = caller(ctx)
+        given = params.arguments or {}
+        own = self.own_tool(params.name, principal) if only is None else None
+        try:
+            if own is not None:
+                return value_result(await self.call_own(own, principal, given))
+            server, tool = await self._resolve(principal, params.name, only)
+            request = ToolCallRequest(server=server, tool=tool, arguments=given)
+            return _result(await self._broker.call(principal, request, _progress(ctx)))
+        except ToolNotFound as problem:
+            message = f"Unknown tool: {params.name}"
+            raise MCPError(code=types.INVALID_PARAMS, message=message) from problem
+        except OpspawnError as problem:  # for the model to read, not a fault of the protocol
+            return text_result(problem.message, is_error=True)
+
+    async def _resolve(self, principal: Principal, name: str, only: str | None) -> tuple[str, str]:
+        """Server and tool of the name that a client knows. Raises ``ToolNotFound``."""
+        if only is not None:
+            return only, name
+        server, _, tool = name.partition("__")
+        if tool and mcp_name(server, tool) == name:
+            return server, tool
+        for one in (await self._broker.tools(principal)).tools:
+            if mcp_name(one.server, one.name) == name:
+                return one.server, one.name
+        raise ToolNotFound(name)
+
+    async def _list_resources(self, ctx: Any, _: Any) -> types.ListResourcesResult:
+        principal, only = caller(ctx)
+        found = (await self._broker.resources(principal, only)).resources
+        return types.ListResourcesResult(
+            resources=[
+                types.Resource(
+                    uri=one.uri,
+                    name=one.name or one.uri,
+                    description=one.description,
+                    mime_type=one.mime_type,
+                )
+                for one in found
+                if not one.is_template
+            ]
+        )
+
+    async def _list_templates(self, ctx: Any, _: Any) -> types.ListResourceTemplatesResult:
+        principal, only = caller(ctx)
+        found = (await self._broker.resources(principal, only)).resources
+        return types.ListResourceTemplatesResult(
+            resource_templates=[
+                types.ResourceTemplate(
+                    uri_template=one.uri,
+                    name=one.name or one.uri,
+                    description=one.description,
+                    mime_type=one.mime_type,
+                )
+                for one in found
+                if one.is_template
+            ]
+        )
+
+    async def _read_resource(
+        self, ctx: Any, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        principal, only = caller(ctx)
+        uri = str(params.uri)
+        problem: OpspawnError = NotFound(uri)
+        for server in await self._holders(principal, uri, only):
+            try:
+                read = await self._broker.read(principal, server, uri)
+                return types.ReadResourceResult.model_validate({"contents": list(read.contents)})
+            except OpspawnError as refusal:
+                problem = refusal
+        raise MCPError(
+            code=types.INVALID_PARAMS,
+            message=f"Resource not found: {uri}",
+            data={"uri": uri, "reason": problem.message},
+        )
+
+    async def _holders(self, principal: Principal, uri: str, only: str | None) -> Sequence[str]:
+        """Servers that may have it: those that list it, else those with templates."""
+        if only is not None:
+            return (only,)
+        found = (await self._broker.resources(principal)).resources
+        exact = [one.server for one in found if one.uri == uri and not one.is_template]
+        return exact[:1] or sorted({one.server for one in found if one.is_template})
+
+    async def _list_prompts(self, ctx: Any, _: Any) -> types.ListPromptsResult:
+        principal, only = caller(ctx)
+        found = (await self._broker.prompts(principal, only)).prompts
+        return types.ListPromptsResult.model_validate(
+            {"prompts": [_prompt(one, only) for one in found]}
+        )
+
+    async def _get_prompt(
+        self, ctx: Any, params: types.GetPromptRequestParams
+    ) -> types.GetPromptResult:
+        principal, only = caller(ctx)
+        found = (await self._broker.prompts(principal, only)).prompts
+        for one in found:
+            if _prompt(one, only)["name"] == params.name:
+                break
+        else:
+            message = f"Unknown prompt: {params.name}"
+            raise MCPError(code=types.INVALID_PARAMS, message=message)
+        try:
+            text = await self._broker.prompt(
+                principal, one.server, one.name, params.arguments or {}
+            )
+        except OpspawnError as problem:
+            raise MCPError(code=types.INVALID_PARAMS, message=problem.message) from problem
+        return types.GetPromptResult.model_validate(
+            {"description": text.description, "messages": list(text.messages)}
+        )
+
+    def _finders(self) -> Sequence[OwnTool]:
+        return (
+            OwnTool(
+                name="find_tools",
+                description="Find tools of the connected MCP servers by words of what they do.",
+                run=self._find,
+                properties={
+                    "query": {"type": "string"},
+                    "limit": {"type": "integer", "minimum": 1, "maximum": 50},
+                },
+                required=("query",),
+                is_read_only=True,
+            ),
+            OwnTool(
+                name="call_tool",
+                description="Call a tool that find_tools found, by its name.",
+                run=self._call_found,
+                properties={"name": {"type": "string"}, "arguments": {"type": "object"}},
+                required=("name",),
+            ),
+        )
+
+    async def _find(self, principal: Principal, given: Mapping[str, Any]) -> Any:
+        found = (await self._broker.tools(principal)).tools
+        return {
+            "tools": [
+                {
+                    "name": mcp_name(tool.server, tool.name),
+                    "description": tool.description,
+                    "input_schema": tool.input_schema,
+                }
+                for tool in best(found, given["query"], given.get("limit", 10))
+            ]
+        }
+
+    async def _call_found(self, principal: Principal, given: Mapping[str, Any]) -> Any:
+        server, tool = await self._resolve(principal, given["name"], None)
+        arguments = given.get("arguments", {})
+        request = ToolCallRequest(server=server, tool=tool, arguments=arguments)
+        return await self._broker.call(principal, request)
+
+
+def caller(ctx: Any) -> tuple[Principal, str | None]:
+    """Who calls, and the only server that is asked for, where one is."""
+    state = ctx.request.scope["state"]
+    return state["principal"], state["only"]
+
+
+def value_result(value: Any, *, is_error: bool = False) -> types.CallToolResult:
+    """A value of ours as a result: structured, and as text for clients that read no other."""
+    if isinstance(value, Mapping) and {"content", "is_error"} <= set(value):
+        return _result(wire.decode(ToolResult, value))
+    structured = value if isinstance(value, Mapping) else {"result": value}
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text)],
+        structured_content=dict(structured),
+        is_error=is_error,
+    )
+
+
+def text_result(text: str, *, is_error: bool) -> types.CallToolResult:
+    """Words as a result."""
+    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
+    return types.CallToolResult(content=content, is_error=is_error)
+
+
+def _progress(ctx: Any) -> Any:  # a ``ports.Progress``, or None
+    meta = ctx.meta or {}
+    if meta.get("progress_token", meta.get("progressToken")) is None:
+        return None
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        await ctx.session.report_progress(progress, total, message)
+
+    return tell
+
+
+def _name(tool: Tool, only: str | None) -> str:
+    return tool.name if only is not None else mcp_name(tool.server, tool.name)
+
+
+def _definition(tool: Tool, only: str | None) -> types.Tool:
+    said: dict[str, Any] = {
+        "name": _name(tool, only),
+        "description": tool.description,
+        "inputSchema": tool.input_schema or {"type": "object"},
+        "annotations": tool.hints or None,
+        "outputSchema": tool.output_schema,
+    }
+    return types.Tool.model_validate({key: item for key, item in said.items() if item is not None})
+
+
+def _own_definition(tool: OwnTool) -> types.Tool:
+    return types.Tool(
+        name=tool.name,
+        description=tool.description,
+        input_schema=dict(tool.input_schema),
+        annotations=types.ToolAnnotations(read_only_hint=tool.is_read_only),
+    )
+
+
+def _result(result: ToolResult) -> types.CallToolResult:
+    said: dict[str, Any] = {"content": list(result.content), "isError": result.is_error}
+    if result.structured is not None:
+        said["structuredContent"] = result.structured
+    if result.meta:
+        said["_meta"] = dict(result.meta)
+    return types.CallToolResult.model_validate(said)
+
+
+def _prompt(one: Prompt, only: str | None) -> dict[str, Any]:
+    return {
+        "name": one.name if only is not None else mcp_name(one.server, one.name),
+        "description": one.description,
+        "arguments": list(one.arguments),
+    }
