@@ -11,6 +11,7 @@
     │   ├── ParameterInvalid
     │   ├── ParameterMissing
     │   ├── PluginBroken
+    │   ├── WorkflowInvalid
     │   ├── SettingInvalid
     │   ├── QueryInvalid
     │   └── ToolArgumentsInvalid
@@ -158,6 +159,12 @@ class PluginBroken(InvalidRequest):
     """The plugin is installed, but cannot be used; repair its package or remove it."""
 
     code = "plugin_broken"
+
+
+class WorkflowInvalid(InvalidRequest):
+    """The workflow has mistakes, so nothing of it is run."""
+
+    code = "workflow_invalid"
 
 
 class SettingInvalid(InvalidRequest):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,3 +30,15 @@ def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
     """Put the value at the path as JSON for people and programs, all or nothing."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
     write_atomic(path, text.encode() + b"\n", mode)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Have the file at another place, too, without its bytes where the file system allows that.
+
+    For files that nobody writes any more. Raises ``OSError``.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

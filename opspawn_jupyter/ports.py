@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from opspawn_jupyter.model.agent import Act, Plan, Ran
 from opspawn_jupyter.model.conversation import Message, Prompt, Reply
@@ -200,6 +200,35 @@ class Plugin(Protocol):
         where the plugin has none; ``context`` is a mapping by step id of what the steps before
         have given (``plugins/context.py``). Whatever it raises fails the step.
         """
+
+
+@runtime_checkable
+class DeclaresOutputs(Protocol):
+    """A kind that knows beforehand which outputs its tasks give. Optional beside ``Kind``."""
+
+    def outputs(self, spec: Mapping[str, Any]) -> frozenset[str] | None:
+        """Names of the outputs; None where they cannot be known.
+
+        Called in a thread, while a workflow is checked; parts of the spec that only a run knows
+        are left out of it.
+        """
+
+
+@runtime_checkable
+class FindsSources(Protocol):
+    """A kind whose tasks run code that lies outside their spec. Optional beside ``Kind``."""
+
+    def source_digest(self, spec: Mapping[str, Any]) -> str:
+        """Digest of that code, for the step cache: another one means that an earlier result does
+        not count any more. Called in a thread, with a checked spec."""
+
+
+@runtime_checkable
+class MeetsKinds(Protocol):
+    """A kind that needs to know the others. Optional beside ``Kind``."""
+
+    def meet(self, kinds: Mapping[str, Kind]) -> None:
+        """Called once, when all are there."""
 
 
 class Reporter(Protocol):

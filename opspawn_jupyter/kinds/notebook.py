@@ -18,7 +18,7 @@ from opspawn_jupyter.errors import (
     ParameterInvalid,
     UnknownKernel,
 )
-from opspawn_jupyter.kinds import parameters, values
+from opspawn_jupyter.kinds import notebook_outputs, parameters, values
 from opspawn_jupyter.kinds.tools_used import tools_used
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookRequest, NotebookSpec, Parameter
@@ -94,6 +94,13 @@ class NotebookKind:
         source = self._read(path)
         _, language = self._kernel(None, source.document)
         return _declared(source.document) if language == "python" else ()
+
+    def outputs(self, spec: Mapping[str, Any]) -> frozenset[str] | None:
+        """What the notebook gives with ``step.output``, as far as its source tells."""
+        path = spec.get("notebook")
+        if not isinstance(path, str):
+            return None
+        return notebook_outputs.named(self._read(path).document)
 
     def _source(self, request: NotebookRequest) -> _Source:
         if (request.notebook is None) == (request.content is None):

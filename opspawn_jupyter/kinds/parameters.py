@@ -48,7 +48,7 @@ def declared(source: str) -> tuple[Parameter, ...]:
 
     Raises ``InvalidRequest`` where the cell is not Python.
     """
-    code = _without_magics(source)
+    code = without_magics(source)
     try:
         body = ast.parse(code).body
     except SyntaxError as failure:
@@ -65,7 +65,7 @@ def declared(source: str) -> tuple[Parameter, ...]:
     return tuple(found.values())
 
 
-def _without_magics(source: str) -> str:
+def without_magics(source: str) -> str:
     """IPython's own lines are not Python; blank them, keeping the line numbers."""
     lines = source.splitlines()
     return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in lines)

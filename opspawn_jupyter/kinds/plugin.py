@@ -42,6 +42,9 @@ class _Surroundings:
 class PluginKind:
     """Checks configurations for one plugin and pins its notebook."""
 
+    #: Relative paths in a configuration start in the directory of the step's workflow.
+    runs_in_directory = True
+
     def __init__(self, name: str, settings: Settings, kernel_specs: KernelSpecs) -> None:
         self._name = name
         self._notebooks = NotebookKind(settings, kernel_specs)

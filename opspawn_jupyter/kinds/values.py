@@ -53,7 +53,11 @@ def _refuse_unknown(known: Mapping[str, Parameter], given: Iterable[str]) -> Non
 def _require_all(known: Iterable[Parameter], bound: Mapping[str, Any]) -> None:
     missing = [item.name for item in known if not item.default and item.name not in bound]
     if missing:
-        raise ParameterMissing(", ".join(missing), hint=f"give it with -p {missing[0]}=…")
+        raise ParameterMissing(
+            ", ".join(missing),
+            hint=f"give it with -p {missing[0]}=…",
+            detail={"fields": missing},
+        )
 
 
 def _checked(parameter: Parameter, value: Any) -> Any:

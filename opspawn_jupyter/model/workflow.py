@@ -24,15 +24,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
-from opspawn_jupyter.model.policy import Policy
+from opspawn_jupyter.model.fault import Fault
+from opspawn_jupyter.model.policy import STRICT, Policy
 from opspawn_jupyter.model.states import State
 
 #: Kind of the tasks that are workflows.
 WORKFLOW = "workflow"
 #: Kind of a step that only asks a person and runs nothing.
 APPROVAL = "approval"
+#: Kinds whose tasks the server moves on itself.
+WORKERLESS = frozenset({WORKFLOW, APPROVAL})
 #: Name of the pinned file with what comes from upstream.
 INPUTS_NAME = "inputs.json"
 #: Key that tells a ``FileValue`` from any other JSON object.
@@ -112,6 +115,65 @@ class Workflow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkflowRequest:
+    """``spec`` of a submission of kind ``workflow``. Give ``path``, ``source`` or ``graph``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    #: Path of the file: absolute, or relative to the server's root.
+    path: str | None = None
+    #: The text of the file, where there is none.
+    source: str | None = None
+    #: What the text would say, as JSON.
+    graph: Mapping[str, Any] | None = None
+    #: Where relative paths start; the directory of the file where it is left out.
+    directory: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: As a person types them; each is read by its declared type or that of its default.
+    parameters_text: Mapping[str, str] = field(default_factory=dict)
+    #: Run every step, whatever the cache has.
+    force: bool = False
+    #: Tasks whose results are taken over, by step as in ``Task.step``: what a repair keeps.
+    reuse: Mapping[str, str] = field(default_factory=dict)
+    #: A further directory for this run's files, made new: ``--log-dir``.
+    log_directory: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowSpec:
+    """``spec`` of a task of kind ``workflow``. The graph itself is pinned as ``graph.json``."""
+
+    #: Relative to the server's root; None for what came without a file.
+    path: str | None
+    directory: str
+    parameters: Mapping[str, Any]
+    #: How many steps the graph has.
+    steps: int
+    #: Of the pinned text.
+    source_sha256: str
+    force: bool = False
+    reuse: Mapping[str, str] = field(default_factory=dict)
+    log_directory: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowCheck:
+    """What is known of a workflow before it is run."""
+
+    #: What it is called in messages: its path, where it has one.
+    label: str
+    #: None where not even its shape could be read.
+    workflow: Workflow | None
+    #: In the order of the text; none where all is well.
+    faults: tuple[Fault, ...] = ()
+
+
+#: Names of the pinned files.
+SOURCE_NAME = "workflow.yaml"
+GRAPH_NAME = "graph.json"
+
+
+@dataclass(frozen=True, kw_only=True)
 class FileValue:
     """An output that lies in a file. In JSON it is ``{"$file": path, "sha256": …, …}``."""
 
@@ -133,8 +195,15 @@ class Upstream:
     run_directory: str | None
     #: By name; of a ``for_each`` each output is the list of its items' values.
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    #: The task that did the work, where its result was taken over.
+    reused_from: str | None = None
     #: Of a ``for_each``: its tasks in the order of the items.
     items: tuple[Upstream, ...] = ()
+
+    @property
+    def producer_id(self) -> str | None:
+        """The task that did the work."""
+        return self.reused_from or self.task_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +213,9 @@ class Inputs:
     workflow_id: str
     workflow: str
     step: str
+    #: Where relative paths in the step's config start: the directory of the workflow's file, or
+    #: of the caller where it came without one; relative to the server's root.
+    directory: str = "."
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: This task's item, of a ``for_each``.
     item: Any = None

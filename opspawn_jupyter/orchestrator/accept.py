@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
 
 from opspawn_jupyter import faults
 from opspawn_jupyter.errors import StoreUnavailable
-from opspawn_jupyter.files import write_atomic
+from opspawn_jupyter.files import link_or_copy, write_atomic
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.ids import new_id
@@ -20,6 +20,7 @@ from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory, directory_name
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Submission, Task
+from opspawn_jupyter.model.workflow import WORKERLESS
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.find import find
 from opspawn_jupyter.ports import Prepared
@@ -39,6 +40,10 @@ class Accepted:
     #: As in ``Task``.
     parent_id: str | None = None
     step: str | None = None
+    #: What follows the submission, by the task's id, in place of the queue.
+    opening: Callable[[str], tuple[Draft, ...]] | None = None
+    #: Files of other runs that are to be in the run directory, too, by their path in it.
+    linked: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -50,12 +55,14 @@ async def accept(o: Orchestration, accepted: Accepted) -> Task:
     """The task as it is stored: queued, or pending where its time has not come."""
     task_id, created_at = new_id(), clock.now()
     directory = o.settings.runs_directory / directory_name(accepted.name, task_id, created_at)
-    data = _submitted_data(o, accepted, directory)
+    data = submitted_data(o, accepted, directory)
     identity = {"id": task_id, "created_at": created_at.isoformat()}
-    await asyncio.to_thread(_pin, directory, accepted.prepared.files, {**identity, **data})
+    await asyncio.to_thread(_pin, directory, accepted, {**identity, **data})
     drafts = [Draft(task_id=task_id, type=EventType.SUBMITTED, at=created_at, data=data)]
     due_at = accepted.submission.policy.not_before
-    if due_at is None or due_at <= created_at:
+    if accepted.opening is not None:
+        drafts.extend(accepted.opening(task_id))
+    elif due_at is None or due_at <= created_at:
         drafts.append(Draft(task_id=task_id, type=EventType.QUEUED, at=created_at))
     try:
         faults.reach("server.before_submit")
@@ -71,14 +78,16 @@ async def accept(o: Orchestration, accepted: Accepted) -> Task:
 
 
 async def await_turn(o: Orchestration, task: Task) -> None:
-    """Have the task wait for a worker, or for its time."""
+    """Have the task wait for a worker, or for its time. A kind that needs no worker is moved on
+    by whoever hears that the task is queued."""
     if task.due_at is not None:
         o.alarm.set(task.id, task.due_at)
-    elif task.state is State.QUEUED:
+    elif task.state is State.QUEUED and task.kind not in WORKERLESS:
         await o.queue.put(task)
 
 
-def _submitted_data(o: Orchestration, accepted: Accepted, directory: Path) -> Mapping[str, object]:
+def submitted_data(o: Orchestration, accepted: Accepted, directory: Path) -> Mapping[str, object]:
+    """What the event of the submission carries."""
     submission = accepted.submission
     return {
         "kind": submission.kind,
@@ -104,14 +113,16 @@ def _in_utc(policy: Policy) -> Policy:
     return replace(policy, not_before=policy.not_before.astimezone(UTC))
 
 
-def _pin(directory: Path, files: Mapping[str, bytes], submitted: Mapping[str, object]) -> None:
+def _pin(directory: Path, accepted: Accepted, submitted: Mapping[str, object]) -> None:
     """Make the run directory with all that the task is given. Raises ``StoreUnavailable``."""
     run = RunDirectory(directory)
     try:
         directory.mkdir(parents=True)
         run.artifacts.mkdir()
-        for name, content in files.items():
+        for name, content in accepted.prepared.files.items():
             write_atomic(directory / name, content)
+        for name, source in accepted.linked.items():
+            link_or_copy(source, directory / name)
         write_atomic(run.task, f"{wire.to_json(submitted)}\n".encode())
     except OSError as failure:
         shutil.rmtree(directory, ignore_errors=True)

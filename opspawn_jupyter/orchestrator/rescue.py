@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from opspawn_jupyter.errors import IllegalTransition
@@ -15,6 +16,7 @@ from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Problem, Task
 from opspawn_jupyter.model.work import Report, ReportedEvent
+from opspawn_jupyter.model.workflow import WORKERLESS
 from opspawn_jupyter.orchestrator.accept import await_turn
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.report import conclude, take_in
@@ -33,7 +35,9 @@ async def recover(o: Orchestration, live_workers: Collection[str]) -> None:
     for task in await o.store.unfinished():
         if task.state is State.PENDING and task.due_at is None:
             await o.record(Draft(task_id=task.id, type=EventType.QUEUED))
-            await o.queue.put(task)
+            await await_turn(o, replace(task, state=State.QUEUED))
+        elif task.state is State.RUNNING and task.kind in WORKERLESS:
+            continue  # whoever moves them on looks at them himself
         elif task.state is not State.RUNNING:
             await await_turn(o, task)
         elif task.worker in live_workers:

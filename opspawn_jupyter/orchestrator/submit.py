@@ -6,6 +6,7 @@ import asyncio
 
 from opspawn_jupyter.errors import IdempotencyConflict, InvalidRequest, UnknownKind
 from opspawn_jupyter.model.task import Submission, Task
+from opspawn_jupyter.model.workflow import APPROVAL
 from opspawn_jupyter.orchestrator.accept import Accepted, accept
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.hooks import check_hooks
@@ -45,6 +46,8 @@ def _check(o: Orchestration, submission: Submission) -> None:
     name = submission.name
     if name is not None and not 0 < len(name.strip()) <= _LONGEST_NAME:
         raise InvalidRequest(name[:80], hint=f"a name has 1 to {_LONGEST_NAME} characters")
+    if submission.kind == APPROVAL:
+        raise InvalidRequest(submission.kind, hint="an approval is a step of a workflow")
     check_policy(submission.policy)
     check_hooks(o.settings, submission)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from opspawn_jupyter.errors import IllegalTransition, Unavailable
 from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.event import Draft
-from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.states import EventType, State
+from opspawn_jupyter.orchestrator.accept import await_turn
 from opspawn_jupyter.orchestrator.context import Orchestration
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,7 @@ async def _wake(o: Orchestration, task_id: str, now: datetime) -> None:
             o.alarm.set(task_id, task.due_at)
             return
         await o.record(Draft(task_id=task_id, type=EventType.QUEUED))
-        await o.queue.put(task)
+        await await_turn(o, replace(task, state=State.QUEUED))
     except IllegalTransition:
         logger.debug("task moved on before it was woken task_id=%s", task_id)
     except Unavailable as problem:

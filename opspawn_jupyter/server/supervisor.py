@@ -17,6 +17,7 @@ from opspawn_jupyter.errors import Unavailable
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.ids import new_id, short
 from opspawn_jupyter.model.states import TRANSITIONS, EventType, State
+from opspawn_jupyter.model.workflow import WORKERLESS
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.rescue import recover, worker_lost
 from opspawn_jupyter.server.background import Background
@@ -44,8 +45,9 @@ class Supervisor:
     def __init__(self) -> None:
         self._workers: dict[str, WorkerProcess] = {}
         self._started: dict[str, float] = {}
-        #: States of the tasks that are not final.
+        #: States of the tasks that are not final; pending for those that need no worker.
         self._tasks: dict[str, State] = {}
+        self._workerless: set[str] = set()
         self._wake = asyncio.Event()
         self._early_deaths = 0
         self._not_before = 0.0
@@ -56,12 +58,19 @@ class Supervisor:
         for event in events:
             if event.type is EventType.SUBMITTED:
                 self._tasks[event.task_id] = State.PENDING
+                if event.data["kind"] in WORKERLESS:
+                    self._workerless.add(event.task_id)
             elif event.type in TRANSITIONS:
                 self._moved(event.task_id, TRANSITIONS[event.type].target)
 
     async def start(self, o: Orchestration) -> None:
         """Adopt living workers, settle what dead ones left, and begin to supervise."""
-        self._tasks = {task.id: task.state for task in await o.store.unfinished()}
+        unfinished = await o.store.unfinished()
+        self._workerless = {task.id for task in unfinished if task.kind in WORKERLESS}
+        self._tasks = {
+            task.id: State.PENDING if task.id in self._workerless else task.state
+            for task in unfinished
+        }
         recorded = await asyncio.to_thread(recorded_workers, o.settings.state_directory)
         living = await asyncio.to_thread(living_workers, o.settings.state_directory)
         self._workers = {worker.worker_id: worker for worker in living}
@@ -103,6 +112,9 @@ class Supervisor:
     def _moved(self, task_id: str, state: State) -> None:
         if state.is_final:
             self._tasks.pop(task_id, None)
+            self._workerless.discard(task_id)
+            return
+        if task_id in self._workerless:
             return
         self._tasks[task_id] = state
         if state is State.QUEUED and not self._workers:

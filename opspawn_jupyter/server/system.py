@@ -26,7 +26,7 @@ from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.wake import keep_waking
-from opspawn_jupyter.ports import Kind, Store
+from opspawn_jupyter.ports import Kind, MeetsKinds, Store
 from opspawn_jupyter.queues.limits import Limits
 from opspawn_jupyter.queues.local import LocalQueue
 from opspawn_jupyter.server.background import Background
@@ -35,6 +35,7 @@ from opspawn_jupyter.server.kept_kernels import KeptKernels, Managers, are_there
 from opspawn_jupyter.server.maintenance import maintain
 from opspawn_jupyter.server.supervisor import Supervisor
 from opspawn_jupyter.server.tools import Tools
+from opspawn_jupyter.server.workflows import Workflows
 from opspawn_jupyter.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class System:
     hooks: HookBus
     supervisor: Supervisor
     tools: Tools
+    workflows: Workflows
     worker_token: str
     kernel_specs: KernelSpecs
     notice: str | None = None
@@ -88,14 +90,14 @@ class System:
         store: Store,
         managers: Managers | None,
     ) -> Self:
-        bus, supervisor = WebsocketBus(), Supervisor()
+        bus, supervisor, workflows = WebsocketBus(), Supervisor(), Workflows()
         kept = KeptKernels(settings.root_directory, _kept_directory(settings), managers)
         hooks = await asyncio.to_thread(_hooks, settings, store)
         tools = Tools(await asyncio.to_thread(open_keys, settings, url))
         orchestration = Orchestration(
             store=store,
             queue=LocalQueue(_limits(settings)),
-            bus=FanoutBus(bus, supervisor, hooks, kept, tools),
+            bus=FanoutBus(bus, supervisor, hooks, kept, tools, workflows),
             kinds=await asyncio.to_thread(_load_kinds, settings, kernel_specs),
             settings=settings,
             keys=tools.keys,
@@ -107,6 +109,7 @@ class System:
             bus=bus,
             hooks=hooks,
             supervisor=supervisor,
+            workflows=workflows,
             worker_token=secrets.token_urlsafe(32),
             kernel_specs=kernel_specs,
             notice=await _missing_history(settings, store),
@@ -114,6 +117,7 @@ class System:
         await asyncio.to_thread(system._announce, url)
         await hooks.start()
         await supervisor.start(system.orchestration)
+        await workflows.start(system.orchestration)
         if managers is not None:
             system.background.start(kept.run(), "kept kernels")
         system.background.start(keep_waking(system.orchestration), "wake")
@@ -143,6 +147,7 @@ class System:
         self.bus.close()
         await self.tools.close()
         await self.background.close()
+        await self.workflows.close()
         self.orchestration.breakers.close()
         keeps_kernels = await asyncio.to_thread(are_there_any, _kept_directory(settings))
         await self.supervisor.close(settings.terminate_grace_seconds, keeps_kernels=keeps_kernels)
@@ -232,5 +237,9 @@ def _hooks(settings: Settings, store: Store) -> HookBus:
 
 def _load_kinds(settings: Settings, kernel_specs: KernelSpecs) -> dict[str, Kind]:
     found = entry_points(group="opspawn_jupyter.kinds")
-    kinds = {entry.name: entry.load()(settings, kernel_specs) for entry in found}
-    return {**plugin_kinds(settings, kernel_specs), **kinds}
+    own = {entry.name: entry.load()(settings, kernel_specs) for entry in found}
+    kinds = {**plugin_kinds(settings, kernel_specs), **own}
+    for kind in kinds.values():
+        if isinstance(kind, MeetsKinds):
+            kind.meet(kinds)
+    return kinds

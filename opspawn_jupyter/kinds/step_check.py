@@ -1,0 +1,176 @@
+"""Every step's config, checked by the step's own kind before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opspawn_jupyter.errors import (
+    InvalidRequest,
+    NotANotebook,
+    NotebookNotFound,
+    NotFound,
+    OpspawnError,
+    OutsideRoot,
+    ParameterInvalid,
+    ParameterMissing,
+    ParameterUnknown,
+    WorkflowInvalid,
+)
+from opspawn_jupyter.kinds.workflow_graph import Findings, Path, bare
+from opspawn_jupyter.model import template
+from opspawn_jupyter.model.step_spec import step_spec
+from opspawn_jupyter.model.workflow import Step, Workflow
+from opspawn_jupyter.ports import DeclaresOutputs, Kind
+
+_ABOUT_PARAMETERS = (ParameterInvalid, ParameterMissing, ParameterUnknown)
+_ABOUT_FILES = (NotANotebook, NotebookNotFound, NotFound, OutsideRoot, WorkflowInvalid)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A config as far as it is known before the run."""
+
+    config: Mapping[str, Any]
+    #: Names of what only the run knows.
+    unknown: frozenset[str]
+
+
+class StepChecks:
+    """Checks the steps of one workflow; steps that are alike are checked once."""
+
+    def __init__(
+        self,
+        kinds: Mapping[str, Kind],
+        directory: str,
+        parameters: Mapping[str, Any],
+        findings: Findings,
+    ) -> None:
+        self._kinds = kinds
+        self._directory = directory
+        self._scope = {"parameters": parameters}
+        self._findings = findings
+        self._problems: dict[str, OpspawnError | None] = {}
+        self._outputs: dict[str, frozenset[str] | None] = {}
+
+    def check(self, step: Step, path: Path) -> None:
+        """Note what is wrong with the step's kind or config."""
+        if not step.kind:
+            return  # that was said already
+        if step.kind not in self._kinds:
+            known = ", ".join(sorted(self._kinds))
+            message = f"step {step.id!r}: there is no plugin {step.kind!r}; known are {known}"
+            self._findings.add((*path, _naming(self._findings, path)), message)
+            return
+        known_config = _known(step, self._scope)
+        problem = self._problem(step.kind, known_config)
+        if problem is not None:
+            place = (*path, *_place(problem, step))
+            self._findings.add(place, f"step {step.id!r}: {_without_advice(problem)}")
+
+    def check_references(self, workflow: Workflow, paths: Sequence[Path]) -> None:
+        """Note references to outputs that the step named is known not to give."""
+        steps = {step.id: step for step in workflow.steps}
+        places: list[tuple[Any, Path]] = [(workflow.outputs, ("outputs",))]
+        for step, path in zip(workflow.steps, paths, strict=True):
+            places.append((step.config, (*path, "with")))
+            places.append(([bare(step.when), bare(step.end_when)], path))
+            places.append((step.for_each.items if step.for_each else None, (*path, "for_each")))
+        for value, path in places:
+            for reference in _output_references(value):
+                self._check_reference(steps, reference, path)
+
+    def _check_reference(
+        self, steps: Mapping[str, Step], reference: tuple[str, ...], path: Path
+    ) -> None:
+        step, name = steps.get(reference[1]), reference[3]
+        given = self._given(step) if step is not None else None
+        if step is not None and given is not None and name not in given:
+            known = ", ".join(sorted(given)) or "none"
+            message = f"step {step.id!r} gives no output {name!r}; it gives {known}"
+            self._findings.add(path, message)
+
+    def _given(self, step: Step) -> frozenset[str] | None:
+        kind: object = self._kinds.get(step.kind)
+        if not isinstance(kind, DeclaresOutputs):
+            return None
+        if step.id not in self._outputs:
+            known = _known(step, self._scope)
+            try:
+                given = kind.outputs(step_spec(step.kind, kind, known.config, self._directory))
+            except OpspawnError:
+                given = None  # what is wrong with it was said already
+            self._outputs[step.id] = given
+        return self._outputs[step.id]
+
+    def _problem(self, kind: str, known: _Known) -> OpspawnError | None:
+        spec = step_spec(kind, self._kinds[kind], known.config, self._directory)
+        key = json.dumps([kind, spec, sorted(known.unknown)], sort_keys=True, default=str)
+        if key not in self._problems:
+            self._problems[key] = self._prepared_problem(kind, spec, known.unknown)
+        return self._problems[key]
+
+    def _prepared_problem(
+        self, kind: str, spec: Mapping[str, Any], unknown: frozenset[str]
+    ) -> OpspawnError | None:
+        try:
+            self._kinds[kind].prepare(spec)
+        except (InvalidRequest, NotFound) as problem:
+            fields = {str(name).split(".")[0] for name in problem.detail.get("fields", ())}
+            # What only the run knows was left out, and may be missed.
+            return None if fields and fields <= unknown else problem
+        return None
+
+
+def _known(step: Step, scope: Mapping[str, Any]) -> _Known:
+    config, unknown = _resolved(step.config, scope)
+    parameters = config.get("parameters")
+    if isinstance(parameters, Mapping):
+        config["parameters"], more = _resolved(parameters, scope)
+        unknown |= more
+    elif "parameters" in unknown and isinstance(step.config["parameters"], Mapping):
+        config["parameters"], more = _resolved(step.config["parameters"], scope)
+        unknown = (unknown - {"parameters"}) | more
+    return _Known(config, frozenset(unknown))
+
+
+def _resolved(
+    values: Mapping[str, Any], scope: Mapping[str, Any]
+) -> tuple[dict[str, Any], set[str]]:
+    found: dict[str, Any] = {}
+    unknown: set[str] = set()
+    for name, value in values.items():
+        try:
+            found[name] = template.resolve(value, scope)
+        except template.TemplateError:
+            unknown.add(name)
+    return found, unknown
+
+
+def _output_references(value: Any) -> list[tuple[str, ...]]:
+    conditions = value if isinstance(value, list) else [value]
+    try:
+        found = [reference for one in conditions for reference in template.references(one)]
+    except template.TemplateError:
+        return []  # that was said already
+    return [one for one in found if one[0] == "tasks" and one[2:3] == ("outputs",) and one[3:4]]
+
+
+def _naming(findings: Findings, path: Path) -> str:
+    return "plugin" if (*path, "plugin") in findings.document.places else "kind"
+
+
+def _place(problem: OpspawnError, step: Step) -> Path:
+    if isinstance(problem, _ABOUT_PARAMETERS):
+        return ("with",)
+    if isinstance(problem, _ABOUT_FILES):
+        return ("workflow" if step.kind == "workflow" else "notebook",)
+    fields = [str(name).split(".")[0] for name in problem.detail.get("fields", ())]
+    return ("config", *fields[:1])
+
+
+def _without_advice(problem: OpspawnError) -> str:
+    message = problem.message
+    return f"{message[0].lower()}{message[1:]}".removesuffix(".")

@@ -1,0 +1,123 @@
+"""The files of a workflow's own run: log, summary, and links to its steps' run directories."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from opspawn_jupyter.files import write_atomic
+from opspawn_jupyter.model import clock, wire
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.orchestrator.workflow.progress import Progress, StepProgress
+
+logger = logging.getLogger(__name__)
+
+#: A summary is written again after so many times what the last one took: of a graph with
+#: thousands of steps not after each.
+_SPARING = 20.0
+
+
+class RunFiles:
+    """What is written for one run. Everything here blocks: call it in a thread."""
+
+    def __init__(self, root: Path, task: Task) -> None:
+        self._root = root
+        self._directory = RunDirectory(root / task.run_directory)
+        extra = task.spec.get("log_directory")
+        self._copies = [RunDirectory(root / extra / self._directory.path.name)] if extra else []
+        self._due = 0.0
+
+    def log(self, *lines: str) -> None:
+        """Add lines to the log."""
+        text = "".join(f"{clock.now():%Y-%m-%d %H:%M:%S}Z {line}\n" for line in lines)
+        for directory in self._all:
+            try:
+                directory.path.mkdir(parents=True, exist_ok=True)
+                with directory.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+                    file.write(text)
+            except OSError:
+                logger.exception("log of a workflow cannot be written")
+
+    def link(self, child: Task) -> None:
+        """Have the child's run directory appear in this one, by the step's name."""
+        if child.state is State.SKIPPED:
+            return
+        links = self._directory.path / "steps"
+        with suppress(OSError):  # a convenience, and not on every file system
+            links.mkdir(exist_ok=True)
+            target = os.path.relpath(self._root / child.run_directory, links)
+            (links / (child.step or child.id)).symlink_to(target, target_is_directory=True)
+
+    def summarise(self, progress: Progress, *, is_last: bool = False) -> bool:
+        """Rewrite the summary; whether that was its turn."""
+        began = time.monotonic()
+        if began < self._due and not is_last:
+            return False
+        content = wire.to_json(_summary(progress)).encode() + b"\n"
+        for directory in self._all:
+            try:
+                directory.path.mkdir(parents=True, exist_ok=True)
+                write_atomic(directory.summary, content)
+            except OSError:
+                logger.exception("summary of a workflow cannot be written")
+        now = time.monotonic()
+        self._due = now + _SPARING * (now - began)
+        return True
+
+    @property
+    def _all(self) -> list[RunDirectory]:
+        return [self._directory, *self._copies]
+
+
+def _summary(progress: Progress) -> dict[str, Any]:
+    task = progress.task
+    return {
+        "id": task.id,
+        "name": task.name,
+        "kind": task.kind,
+        "state": task.state.value,
+        "parameters": task.spec.get("parameters", {}),
+        "started_at": task.started_at,
+        "finished_at": task.finished_at,
+        "duration_seconds": task.duration_seconds,
+        "outputs": task.outputs,
+        "error": wire.encode(task.error),
+        "steps": {name: _step(step) for name, step in progress.steps.items()},
+    }
+
+
+def _step(step: StepProgress) -> dict[str, Any]:
+    upstream = step.upstream
+    tasks = [task for _, task in sorted(step.tasks.items(), key=lambda item: item[0] or 0)]
+    error = next((task.error for task in tasks if task.error), None)
+    return {
+        "kind": step.step.kind,
+        "state": step.state.value if step.state else _present(step),
+        "outputs": upstream.outputs,
+        "error": wire.encode(error),
+        "tasks": [
+            {
+                "id": task.id,
+                "state": task.state.value,
+                "attempt": task.attempt,
+                "duration_seconds": task.duration_seconds,
+                "run_directory": task.run_directory,
+                "reused_from": task.reused_from,
+            }
+            for task in tasks
+        ],
+    }
+
+
+def _present(step: StepProgress) -> str:
+    states = {task.state for task in step.tasks.values()}
+    for state in (State.RUNNING, State.WAITING, State.RETRYING, State.QUEUED):
+        if state in states:
+            return state.value
+    return State.RUNNING.value if step.is_decided else State.PENDING.value
