@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,20 @@ def cell_submission(code: str, options: Options) -> tuple[dict[str, Any], str]:
             options.kernel, hint="-p is written as Python; give the values in the cell itself"
         )
     return _notebook(code, options.parameters, kernel), options.cwd or str(Path.cwd())
+
+
+def step_config(body: str, options: Options) -> dict[str, Any]:
+    """The configuration of a step, from the cell's body: the command itself for ``shell``, a JSON
+    object for all others."""
+    if options.kind == "shell":
+        return {"command": body}
+    try:
+        config = json.loads(body)
+    except ValueError as problem:
+        raise UsageError(hint=f"the cell below is not JSON: {problem}") from problem
+    if not isinstance(config, dict):
+        raise UsageError(hint="the cell below is a JSON object with the step's configuration")
+    return config
 
 
 def _notebook(code: str, parameters: Mapping[str, str], kernel: str | None) -> dict[str, Any]:

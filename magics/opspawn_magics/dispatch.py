@@ -28,13 +28,14 @@ from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.diagnosis import Report
+from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
 from opspawn_jupyter.model.tool import ToolResult
-from opspawn_magics.cell import cell_submission
+from opspawn_magics.cell import cell_submission, step_config
 from opspawn_magics.display import (
     AuditListing,
     Checks,
@@ -78,6 +79,9 @@ def _given(given: Answer, options: Options) -> Any:
 def _answer_to_cell(client: Client, options: Options, cell: str) -> Answer:
     if options.command == "sql":
         return client.sql(cell)
+    if options.command == "step":
+        options.config = step_config(cell, options)
+        return answer(client, options)
     if options.command == "agent":
         here = options.cwd or str(Path.cwd())
         submission = agent_submission_of(options, cell.strip(), working_directory=here)
@@ -126,6 +130,7 @@ _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     Outputs: lambda outputs: dict(outputs.values),
     Saved: lambda saved: saved.path,
     Log: _print_log,
+    PluginList: _print_text,
     Question: _print_text,
     QuestionList: lambda listed: QuestionListing(listed.questions),
     Pruned: _print_text,

@@ -23,6 +23,7 @@ from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.plugin import PluginInfo, PluginList
 from opspawn_jupyter.model.question import Answer, Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.table import Table
@@ -169,6 +170,10 @@ class Api(ToolApi):
         """What the notebook declares in its ``parameters`` cell."""
         answer = await self._get("notebooks/parameters", {"path": sent_path(notebook)})
         return tuple(wire.decode(Parameter, one) for one in answer["parameters"])
+
+    async def plugins(self) -> tuple[PluginInfo, ...]:
+        """What steps can do besides notebooks, by name."""
+        return wire.decode(PluginList, await self._get("plugins")).plugins
 
     async def questions(
         self,

@@ -22,7 +22,7 @@ from opspawn_jupyter.client.audit import audit_submission
 from opspawn_jupyter.client.blocking import Blocking, blocking, iterating, loop_thread
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.handle import AsyncTaskHandle, TaskHandle
-from opspawn_jupyter.client.submission import notebook_submission
+from opspawn_jupyter.client.submission import notebook_submission, step_submission
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.task import Submission, Task
 
@@ -54,6 +54,9 @@ class AsyncClient(Api):
         Policy and spec are those of ``like``. Raises as ``submit`` does."""
         wanted = await audit.submissions(self, targets, like)
         return [self.attach(await self.submit(one)) for one in wanted]
+
+    #: Run one step of a plugin in the background; takes what ``step_submission`` takes.
+    step = _submitting(step_submission)
 
     #: Let an agent work in the background; takes what ``agent_submission`` takes.
     agent = _submitting(agent_submission)
@@ -118,6 +121,7 @@ class Client(Blocking[AsyncClient]):
         return [TaskHandle(handle) for handle in handles]
 
     run = _handled(AsyncClient.run)
+    step = _handled(AsyncClient.step)
     agent = _handled(AsyncClient.agent)
     audit = _handled(AsyncClient.audit)
     find = _handled(AsyncClient.find)
@@ -139,6 +143,7 @@ class Client(Blocking[AsyncClient]):
     artifact = blocking(AsyncClient.artifact)
     sql = blocking(AsyncClient.sql)
     parameters = blocking(AsyncClient.parameters)
+    plugins = blocking(AsyncClient.plugins)
     questions = blocking(AsyncClient.questions)
     question = blocking(AsyncClient.question)
     answer = blocking(AsyncClient.answer)

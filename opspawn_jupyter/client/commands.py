@@ -14,11 +14,13 @@ from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.policy_options import policy_of
+from opspawn_jupyter.client.step_options import step_submission_of
 from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.client.tool_commands import TOOL_COMMANDS, ToolAnswer
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.states import State
@@ -72,6 +74,7 @@ Answer = (
     | Pruned
     | Report
     | Audits
+    | PluginList
     | Question
     | QuestionList
     | ToolAnswer
@@ -106,6 +109,9 @@ def submitted(client: Client, options: Options) -> TaskHandle:
     """The task that one of the commands ``SUBMITTING`` gives. Raises ``OpspawnError``."""
     if options.command == "agent":
         return client.attach(client.submit(agent_submission_of(options, options.goal)))
+    if options.command == "step":
+        submission = step_submission_of(options, client.server.root_directory)
+        return client.attach(client.submit(submission))
     return client.attach(client.submit(submission_of(options)))
 
 
@@ -127,6 +133,10 @@ def _bundle(client: Client, options: Options) -> Saved:
     path = Path(options.output or f"{task.name}_{short(task.id)}.zip").expanduser()
     path.write_bytes(client.bundle(task.id))
     return Saved(path.absolute())
+
+
+def _plugins(client: Client, options: Options) -> PluginList:  # noqa: ARG001 (as all are called)
+    return PluginList(plugins=client.plugins())
 
 
 def _status(client: Client, options: Options) -> TaskHandle:
@@ -212,8 +222,10 @@ def _params(client: Client, options: Options) -> Parameters:
 
 _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "run": submitted,
+    "step": submitted,
     "agent": submitted,
     "audit": _audit,
+    "plugins": _plugins,
     "status": _status,
     "tasks": _tasks,
     "logs": _logs,

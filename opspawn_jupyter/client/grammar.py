@@ -17,6 +17,7 @@ from opspawn_jupyter.client.audit_options import (
     add_verify_options,
 )
 from opspawn_jupyter.client.policy_options import add_policy_options
+from opspawn_jupyter.client.step_options import add_step_options
 from opspawn_jupyter.client.tool_options import (
     add_tool_options,
     add_tools_option,
@@ -149,6 +150,16 @@ def _run(parser: _Parser, surface: Surface) -> None:
         )
 
 
+def _step(parser: _Parser, surface: Surface) -> None:
+    config = "" if surface is Surface.CELL else " [--config JSON]"
+    parser.usage = f"%(prog)s KIND{config} [-p NAME=VALUE ...] [--wait | --detach] [options]"
+    parser.add_argument("kind", metavar="KIND", help="a plugin, as shell; see the command plugins")
+    _assignments(parser, "-p", "--parameter", "parameters", "a field of the configuration")
+    add_step_options(parser, is_cell=surface is Surface.CELL)
+    _submitted(parser, surface)
+    add_policy_options(parser)
+
+
 def _submitted(parser: _Parser, surface: Surface) -> None:
     """What can be said of every task that runs in a kernel."""
     waiting = parser.add_mutually_exclusive_group()
@@ -264,6 +275,10 @@ def _verify(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (only fo
     add_verify_options(parser)
 
 
+def _plugins(parser: _Parser, surface: Surface) -> None:
+    """It has no options of its own."""
+
+
 def _doctor(parser: _Parser, surface: Surface) -> None:
     """It has no options of its own."""
 
@@ -287,6 +302,7 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "replay": ("Make an agent's notebook again from its tape, without model and kernel.", _tape),
     "rerun": ("Run the code of an agent's notebook again, without a model.", _tape),
     "reproduce": ("Find out whether an agent's code gives the same in a clean kernel.", _tape),
+    "step": ("Run one step of a plugin in the background: a command, a function…", _step),
     "status": ("Show how a task stands.", _task),
     "tasks": ("List tasks.", _tasks),
     "logs": ("Show a task's log.", _logs),
@@ -301,13 +317,14 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "tools": ("List tools of MCP servers, approve them, read resources, write prompts.", _tools),
     "tool": ("Call a tool of an MCP server.", _tool),
     "audit": ("Re-run notebooks in clean kernels and judge what they claim.", _audit),
+    "plugins": ("Show what steps can do besides notebooks.", _plugins),
     "doctor": ("Find out what is wrong, and what to do about it.", _doctor),
     "prune": ("Remove run directories of finished tasks; the history stays.", _prune),
     "store": ("Repair the history of a stopped server.", _store),
 }
-_CELL_COMMANDS = ("run", "agent", "sql")
+_CELL_COMMANDS = ("run", "step", "agent", "sql")
 #: Commands that give a task, and wait for it where that is asked for.
-SUBMITTING = ("run", "agent")
+SUBMITTING = ("run", "step", "agent")
 _SHELL_COMMANDS = ("store", "verify")
 
 

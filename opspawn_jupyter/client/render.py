@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opspawn_jupyter.client import audit_text, question_text, text, tool_text
+from opspawn_jupyter.client import audit_text, plugin_text, question_text, text, tool_text
 from opspawn_jupyter.client.commands import Answer, Audits, Log, Outputs, Parameters, Saved
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.diagnosis import Report
+from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
 from opspawn_jupyter.model.table import Table
@@ -50,6 +51,7 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     Log: lambda log: "".join(log.pieces),
     Pruned: text.pruned_text,
     Report: text.report,
+    PluginList: lambda listed: plugin_text.plugin_list(listed.plugins),
     Question: question_text.question_card,
     QuestionList: lambda listed: question_text.question_list(listed.questions),
     **dict.fromkeys(TOOL_ANSWERS, tool_text.as_text),
@@ -61,6 +63,7 @@ _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     Audits: lambda audits: {"tasks": [wire.encode(handle.task) for handle in audits.handles]},
     Table: wire.encode,
     Pruned: wire.encode,
+    PluginList: wire.encode,
     Question: wire.encode,
     QuestionList: wire.encode,
     **dict.fromkeys(TOOL_ANSWERS, wire.encode),

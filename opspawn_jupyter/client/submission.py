@@ -69,6 +69,44 @@ def notebook_submission(
     )
 
 
+def step_submission(
+    kind: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    config_text: Mapping[str, str] | None = None,
+    kernel: str | None = None,
+    working_directory: str | PathLike[str] | None = None,
+    name: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    policy: Policy | None = None,
+    on_success: Iterable[str] = (),
+    on_failure: Iterable[str] = (),
+    idempotency_key: str | None = None,
+) -> Submission:
+    """The submission of one step of a plugin: ``step_submission("shell", {"command": "ls"})``.
+
+    ``config_text`` is what a person typed, which the server reads by the types of the plugin. The
+    step starts in ``working_directory``, else in the server's root.
+    """
+    spec = {key: _sent(key, value) for key, value in (config or {}).items()}
+    if config_text:
+        spec["config_text"] = dict(config_text)
+    if kernel is not None:
+        spec["kernel"] = kernel
+    if working_directory is not None:
+        spec["working_directory"] = sent_path(working_directory)
+    return Submission(
+        kind=kind,
+        spec=spec,
+        name=name,
+        policy=policy or Policy(),
+        labels=labels or {},
+        on_success=tuple(on_success),
+        on_failure=tuple(on_failure),
+        idempotency_key=idempotency_key,
+    )
+
+
 def _sent(name: str, value: Any) -> Any:
     try:
         return plain(value)

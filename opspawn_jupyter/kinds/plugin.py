@@ -68,11 +68,10 @@ class PluginKind:
             raise UnknownKernel(around.kernel, hint="a plugin is Python and needs such a kernel")
         return replace(prepared, name=self._name)
 
-    def faults(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Field and fault of all that is wrong with a step's configuration, before its templates
-        have values. Raises ``PluginBroken``."""
-        plugin = registry.load(self._name)
-        return configuration.faults(plugin, _split(plugin, spec)[0])
+    def outputs(self, spec: Mapping[str, Any]) -> frozenset[str] | None:  # noqa: ARG002
+        """Names of what the step gives; None where only its run tells."""
+        given = getattr(registry.load(self._name), "outputs", None)
+        return None if given is None else frozenset(given)
 
     def _read(
         self, plugin: Plugin, spec: Mapping[str, Any]

@@ -16,9 +16,6 @@ from opspawn_jupyter.errors import InvalidRequest, PluginBroken
 from opspawn_jupyter.parsing import parse
 from opspawn_jupyter.ports import Plugin
 
-#: What begins a value that is known only when the step's turn has come.
-TEMPLATE = "${{"
-
 
 class StrictConfig(BaseModel):
     """Base of the built-in plugins' configurations: an unknown field is a mistake."""
@@ -55,15 +52,6 @@ def read(name: str, plugin: Plugin, texts: Mapping[str, str]) -> dict[str, Any]:
         field: _json(name, field, text) if field in unfit and field in model.model_fields else text
         for field, text in texts.items()
     }
-
-
-def faults(plugin: Plugin, config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Field and fault of all that is wrong, save what only its templates will tell."""
-    model = model_of(plugin)
-    if model is None:
-        return []
-    open_fields = {field for field, value in config.items() if TEMPLATE in json.dumps(value)}
-    return [(field, fault) for field, fault in _faults(model, config) if field not in open_fields]
 
 
 def schema(plugin: Plugin) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from opspawn_jupyter.plugins.configuration import StrictConfig
 class CsvIngest:
     """Read a CSV file; the steps after this one get it as a table. Needs pandas."""
 
+    outputs = ("rows", "columns", "dataframe")
+
     class Config(StrictConfig):
         """``path`` starts from the step's working directory; compressed files are unpacked."""
 

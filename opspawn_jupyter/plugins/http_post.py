@@ -19,6 +19,8 @@ _ANSWER_BYTES = 1 << 20
 class HttpPost:
     """Send JSON to an address; any answer but 2xx fails the step."""
 
+    outputs = ("status", "answer")
+
     class Config(StrictConfig):
         """A header may hold ``${secret:NAME}``, a variable of the server's environment."""
 

@@ -20,6 +20,8 @@ from opspawn_jupyter.plugins.context import Context
 class MetricsHistory:
     """Append ``{"timestamp": …, "metrics": …}`` to the list in a JSON file."""
 
+    outputs = ("path", "entries")
+
     class Config(StrictConfig):
         """The file is made where there is none."""
 

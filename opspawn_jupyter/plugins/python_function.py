@@ -19,6 +19,8 @@ from opspawn_jupyter.plugins.configuration import StrictConfig
 class PythonFunction:
     """Call a function; what it returns is the step's result."""
 
+    outputs = ("result",)
+
     class Config(StrictConfig):
         """``function`` is ``module:name``. The module may lie in the step's working directory."""
 

@@ -24,6 +24,8 @@ _PIECE_BYTES = 1 << 16
 class Shell:
     """Run a command; any exit code but 0 fails the step."""
 
+    outputs = ("stdout", "stderr", "returncode")
+
     class Config(StrictConfig):
         """A command line for ``/bin/sh``, or a program with its arguments."""
 

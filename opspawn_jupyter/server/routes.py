@@ -11,6 +11,7 @@ from typing import Any
 from opspawn_jupyter.model.agent import ResumeRequest
 from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.health import Health
+from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Answer, Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
 from opspawn_jupyter.model.table import Table
@@ -37,6 +38,7 @@ from opspawn_jupyter.server.handlers.event import EventStreamHandler
 from opspawn_jupyter.server.handlers.health import HealthHandler, OpenApiHandler
 from opspawn_jupyter.server.handlers.mcp import McpHandler
 from opspawn_jupyter.server.handlers.notebook import ParametersHandler
+from opspawn_jupyter.server.handlers.plugin import PluginsHandler
 from opspawn_jupyter.server.handlers.prune import PruneHandler
 from opspawn_jupyter.server.handlers.question import (
     QuestionAnswerHandler,
@@ -302,6 +304,12 @@ ROUTES = (
         ParametersHandler,
         Area.NOTEBOOKS,
         _get("What a notebook declares", schemas.ParameterList, query=schemas.PathQuery),
+    ),
+    _route(
+        "plugins",
+        PluginsHandler,
+        Area.TASKS,
+        _get("Kinds of steps that plugins add", PluginList),
     ),
     _route("sql", SqlHandler, Area.SQL, _post("Read-only SQL", schemas.SqlRequest, Table)),
     _route(

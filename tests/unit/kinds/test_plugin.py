@@ -79,11 +79,9 @@ def test_a_plugin_runs_in_python_only(kinds: dict[str, PluginKind]) -> None:
         kinds["shell"].prepare({"command": "ls", "kernel": "bash"})
 
 
-def test_what_templates_leave_open_is_no_fault(kinds: dict[str, PluginKind]) -> None:
-    """A workflow is checked before its values are known."""
-    spec = {"path": "a", "delimiter": "", "columns": "${{ tasks.a.outputs.columns }}", "x": 1}
-
-    assert [field for field, _ in kinds["csv_ingest"].faults(spec)] == ["delimiter", "x"]
+def test_a_reference_to_an_output_can_be_checked_beforehand(kinds: dict[str, PluginKind]) -> None:
+    assert kinds["shell"].outputs({}) == {"stdout", "stderr", "returncode"}
+    assert kinds["metrics"].outputs({}) is None, "its outputs are the table's columns"
 
 
 def test_a_plugin_that_is_not_installed_is_named_with_those_that_are() -> None:

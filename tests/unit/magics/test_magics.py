@@ -90,6 +90,32 @@ def test_a_cell_runs_as_a_notebook_of_its_own(
     assert spec["notebook"] is None
 
 
+def test_a_cell_is_the_command_or_the_configuration_of_a_step(
+    shell: InteractiveShell, stand_in: Any
+) -> None:
+    task, _ = run(shell, "%%opspawn step shell --name list\nls -l | wc -l\n")
+
+    submission = sent(stand_in)
+    assert isinstance(task, TaskHandle)
+    assert (submission["kind"], submission["name"]) == ("shell", "list")
+    assert submission["spec"]["command"] == "ls -l | wc -l\n"
+
+    run(shell, '%%opspawn step csv_ingest -p delimiter=;\n{"path": "a.csv"}')
+
+    spec = sent(stand_in)["spec"]
+    assert (spec["path"], spec["config_text"]) == ("a.csv", {"delimiter": ";"})
+
+
+@pytest.mark.parametrize("body", ["path: a.csv", "[1]"])
+def test_a_cell_that_is_no_configuration_is_refused(
+    shell: InteractiveShell, stand_in: Any, body: str
+) -> None:
+    _, shown = run(shell, f"%%opspawn step csv_ingest\n{body}")
+
+    assert "the cell below is" in shown.stdout + shown.stderr
+    assert not stand_in.requests
+
+
 def test_a_cell_of_another_language_takes_no_python_parameters(
     shell: InteractiveShell, stand_in: Any
 ) -> None:
