@@ -1,8 +1,8 @@
-"""`make demo`: the quick start, run as a person would run it, shown in the terminal.
+"""`make demo`: the quick start and an agent, run as a person would, shown in the terminal.
 
-Starts a real Jupyter Server on the examples, opens ``quickstart.ipynb`` in a kernel of that
-server, runs its cells one after the other, shows how the background tasks get on meanwhile, and
-stops everything it started. The run directories stay, so that they can be opened afterwards.
+Starts a real Jupyter Server on the examples, opens ``quickstart.ipynb`` and ``agent.ipynb`` in
+kernels of that server, runs their cells one after the other, shows how the background tasks get on
+meanwhile, and stops everything it started. The run directories stay, so that they can be opened afterwards.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jupyter_process import JupyterProcess, await_none, jupyter_server
 from notebook_session import CellFailed, NotebookSession, notebook_session
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "notebooks" / "examples"
-NOTEBOOK = "quickstart.ipynb"
+NOTEBOOKS = ("quickstart.ipynb", "agent.ipynb")
 
 
 def main() -> int:
@@ -46,20 +46,21 @@ def _show(server: JupyterProcess) -> Sequence[Mapping[str, Any]]:
         return ()
     print(f"It listens at {server.url} and serves {server.root}\n")
     watch = Watch(server)
-    try:
-        with notebook_session(server, NOTEBOOK) as session:
-            _run_cells(session, watch)
-    except CellFailed as failure:
-        print(f"A cell of {NOTEBOOK} failed: {failure}")
-        return ()
+    for name in NOTEBOOKS:
+        try:
+            with notebook_session(server, name) as session:
+                _run_cells(session, name, watch)
+        except CellFailed as failure:
+            print(f"A cell of {name} failed: {failure}")
+            return ()
     tasks = watch.tasks()
     _print_results(tasks)
     return tasks
 
 
-def _run_cells(session: NotebookSession, watch: Watch) -> None:
-    print(f"Opening {NOTEBOOK} and running its cells:")
-    notebook = nbformat.read(EXAMPLES / NOTEBOOK, as_version=4)
+def _run_cells(session: NotebookSession, name: str, watch: Watch) -> None:
+    print(f"\nOpening {name} and running its cells:")
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue

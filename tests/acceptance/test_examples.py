@@ -10,7 +10,7 @@ import pytest
 from jupyter_process import JupyterProcess
 
 
-@pytest.mark.parametrize("notebook", ["penguins.ipynb", "quickstart.ipynb"])
+@pytest.mark.parametrize("notebook", ["agent.ipynb", "penguins.ipynb", "quickstart.ipynb"])
 def test_the_example_runs_by_hand(examples_server: JupyterProcess, notebook: str) -> None:
     """An example that fails is the first thing that a new user sees; outputs that are kept in
     the notebook and tagged are compared too."""
