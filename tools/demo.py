@@ -1,8 +1,9 @@
 """`make demo`: the quick start and an agent, run as a person would, shown in the terminal.
 
 Starts a real Jupyter Server on the examples, opens ``quickstart.ipynb`` and ``agent.ipynb`` in
-kernels of that server, runs their cells one after the other, shows how the background tasks get on
-meanwhile, and stops everything it started. The run directories stay, so that they can be opened afterwards.
+kernels of that server, runs their cells one after the other, shows how background tasks get on
+meanwhile, and stops everything it started. The run directories stay, so that they can be opened
+afterwards.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class McpDoor:
 
     async def use(self, checked: Checked, recorded: Result | None) -> Result:
         """See ``Door``."""
-        source = called(f"mcp.{checked.spec.target}", checked.arguments)
+        source = _mcp_source(checked.spec.target, checked.arguments)
         act = Act(cell_id=checked.cell_id, source=source, tags=("mcp",), is_repeatable=False)
         return await acted(self._bench, act, recorded)
 
@@ -87,6 +87,14 @@ async def acted(bench: Workbench, act: Act, recorded: Result | None) -> Result:
     if ran.was_cut:
         text += "\n(It took too long and was interrupted.)"
     return Result(text=text, outputs=ran.outputs, has_failed=ran.has_failed)
+
+
+def _mcp_source(target: str, arguments: Mapping[str, Any]) -> str:
+    """As a person would write it, where Python can write the names."""
+    server, _, tool = target.partition(".")
+    if all(name.isidentifier() for name in (server, tool, *arguments)):
+        return called(f"mcp.{target}", arguments)
+    return f"mcp[{server!r}][{tool!r}].call({dict(arguments)!r})"
 
 
 def called(name: str, arguments: Mapping[str, Any]) -> str:

@@ -33,6 +33,8 @@ class UnitKind(StrEnum):
     CALL = "call"
     #: What a person said to a question.
     ANSWER = "answer"
+    #: Which tools of MCP servers there were.
+    TOOLS = "tools"
     #: What a person added when the run was branched.
     REMARK = "remark"
 

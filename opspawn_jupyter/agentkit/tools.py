@@ -107,7 +107,7 @@ def permission(spec: AgentSpec, tool: ToolSpec) -> Permission:
     fitting = {
         given
         for pattern, given in spec.permissions.items()
-        if fnmatch.fnmatchcase(tool.name, pattern)
+        if fnmatch.fnmatchcase(tool.name, pattern) or fnmatch.fnmatchcase(tool.target, pattern)
     }
     return next((one for one in _STRICTEST_FIRST if one in fitting), Permission.ALLOW)
 

@@ -66,11 +66,11 @@ class AgentKind:
         """The checked spec, the notebook that the run begins with, and scripts of models."""
         request = self._request(spec)
         models, scripts = self._models(request)
-        tools = tuple(agent_tools.tool(self._text, request, text) for text in request.tools)
-        _check(request, [tool.name for tool in tools])
+        functions, patterns = agent_tools.tools(self._text, request)
+        _check(request, [function.name for function in functions])
         started = self._notebooks.prepare(
             {
-                "content": _notebook(request, agent_tools.imports(tools)),
+                "content": _notebook(request, agent_tools.imports(functions, patterns)),
                 "kernel": request.kernel,
                 "working_directory": request.working_directory,
             }
@@ -83,7 +83,8 @@ class AgentKind:
             planner="plan-execute" if request.plan_first else request.planner,
             memory=request.memory,
             context_tokens=request.context_tokens,
-            tools=tools,
+            functions=functions,
+            tools=patterns,
             permissions=request.permissions,
             plan_first=request.plan_first,
             limits=request.limits,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -15,6 +15,7 @@ from opspawn_jupyter.errors import InvalidRequest
 from opspawn_jupyter.kinds.parameters import ANY, type_of
 from opspawn_jupyter.model.agent import AgentRequest, ToolSpec
 from opspawn_jupyter.model.notebook import Parameter
+from opspawn_jupyter.model.tool import tool_patterns
 
 FUNCTION = "function"
 _FUNCTION = re.compile(r"(?P<file>[^:]+\.py):(?P<name>\w+)")
@@ -23,22 +24,25 @@ _FUNCTION = re.compile(r"(?P<file>[^:]+\.py):(?P<name>\w+)")
 Read = Callable[[str], str]
 
 
-def tool(read: Read, request: AgentRequest, text: str) -> ToolSpec:
-    """The tool that the text names. Raises ``InvalidRequest`` or ``NotFound``."""
-    found = _FUNCTION.fullmatch(text)
-    if found is None:
-        hint = "a tool is named FILE.py:FUNCTION"
-        raise InvalidRequest(text, hint=hint)
+def tools(read: Read, request: AgentRequest) -> tuple[tuple[ToolSpec, ...], tuple[str, ...]]:
+    """The functions that the request names, and the patterns of MCP tools. Raises
+    ``InvalidRequest`` or ``NotFound``."""
+    found = {text: _FUNCTION.fullmatch(text) for text in request.tools}
+    functions = [_named(read, request, match) for match in found.values() if match]
+    patterns = [text if "." in text else f"{text}.*" for text, match in found.items() if not match]
+    return tuple(functions), tool_patterns(patterns)
+
+
+def _named(read: Read, request: AgentRequest, found: re.Match[str]) -> ToolSpec:
     path = os.path.join(request.working_directory or "", found["file"])  # noqa: PTH118 (relative)
     return _function(read(path), found["file"], found["name"])
 
 
-def imports(tools: Iterable[ToolSpec]) -> str:
-    """Python source that makes the functions known to the kernel."""
-    lines, directories = [], set()
-    for one in tools:
-        if one.door != FUNCTION:
-            continue
+def imports(functions: Iterable[ToolSpec], patterns: Sequence[str]) -> str:
+    """Python source that makes the tools known to the kernel."""
+    lines = ["from opspawn_jupyter import mcp"] if patterns else []
+    directories = set()
+    for one in functions:
         path = PurePath(one.target)
         if path.parent != PurePath():
             directories.add(path.parent.as_posix())

@@ -104,7 +104,7 @@ class AgentRequest:
     memory: str = "window"
     #: How many tokens of the conversation are sent with each request.
     context_tokens: int = 24_000
-    #: See docs/howto/agents.md: ``tools.py:function``, ``notebook:FILE``, ``mcp:SERVER`` …
+    #: ``FILE.py:FUNCTION``, or patterns of MCP tools: ``SERVER``, ``SERVER.TOOL``.
     tools: tuple[str, ...] = ()
     #: By name of tool, with ``*`` as in file names; the strictest that fits counts.
     permissions: Mapping[str, Permission] = field(default_factory=dict)
@@ -129,9 +129,9 @@ class ToolSpec:
     parameters: Mapping[str, Any]
     #: JSON Schema of what it gives, where that is known.
     returns: Mapping[str, Any] | None = None
-    #: Who carries it out: ``function``, ``notebook``, ``mcp`` …
+    #: Who carries it out: ``function``, ``mcp`` …
     door: str
-    #: What the door needs to know, such as a module or a path.
+    #: What the door needs to know: the file, or ``SERVER.TOOL``.
     target: str = ""
 
 
@@ -146,7 +146,10 @@ class AgentSpec:
     planner: str
     memory: str
     context_tokens: int
-    tools: tuple[ToolSpec, ...] = ()
+    #: Functions of the user's.
+    functions: tuple[ToolSpec, ...] = ()
+    #: Patterns of the MCP tools that the kernel may call; see ``model/tool.py``.
+    tools: tuple[str, ...] = ()
     permissions: Mapping[str, Permission] = field(default_factory=dict)
     plan_first: bool = False
     limits: AgentLimits = field(default_factory=AgentLimits)

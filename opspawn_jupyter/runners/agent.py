@@ -29,6 +29,7 @@ from opspawn_jupyter.model.work import Assignment, Grace
 from opspawn_jupyter.ports import Reporter, Workbench
 from opspawn_jupyter.runners import environment, prepare, problems
 from opspawn_jupyter.runners.agent_execution import AgentExecution, problem
+from opspawn_jupyter.runners.agent_mcp import mcp_tools
 from opspawn_jupyter.runners.agent_notebook import PaperBench
 from opspawn_jupyter.runners.agent_report import Totals, answer_text, answer_values, totals_text
 from opspawn_jupyter.runners.brake import Brake
@@ -56,8 +57,7 @@ class AgentRunner:
             failed = Outcome(state=State.FAILED, problem=problems.unexpected(error))
             tell_outcome(reporter, failed)
             return
-        approvals = QuestionApprovals(assignment.questions)
-        run = AgentRun(spec, files, reporter, manager, approvals)
+        run = AgentRun(spec, assignment, files, reporter, manager)
         manager.notebook_start()
         if spec.mode is AgentMode.REPLAY:
             outcome = asyncio.run(run.replay())
@@ -84,9 +84,12 @@ class AgentRunner:
             notebook.kernel,
             grace=self._grace,
             cwd=str(Path(assignment.root_directory, notebook.working_directory)),
-            env=agent_environment(
-                os.environ, task_id=assignment.task_id, run_directory=files.path.absolute()
-            ),
+            env={
+                **agent_environment(
+                    os.environ, task_id=assignment.task_id, run_directory=files.path.absolute()
+                ),
+                **assignment.environment,
+            },
             is_alone=True,
         )
         limits = Limits(
@@ -114,16 +117,17 @@ class AgentRun:
     def __init__(
         self,
         spec: AgentSpec,
+        assignment: Assignment,
         files: RunDirectory,
         reporter: Reporter,
         manager: SavingManager,
-        approvals: QuestionApprovals,
     ) -> None:
         self.spec = spec
         self.files = files
         self.reporter = reporter
         self.manager = manager
-        self._approvals = approvals
+        self._approvals = QuestionApprovals(assignment.questions)
+        self._environment = assignment.environment
         self._account = Account(spec.limits)
         self._models: list[str] = []
         self._bench: Workbench | None = None
@@ -131,7 +135,8 @@ class AgentRun:
     async def work(self, bench: Workbench) -> None:
         """To the answer. Raises ``AgentStopped``."""
         self._bench = bench
-        agent = Agent(self.spec, self._parts(bench), self._account, self._replied)
+        parts = await self._parts(bench)
+        agent = Agent(self.spec, parts, self._account, self._replied)
         answer = await agent.run()
         bench.write("answer", answer_text(answer), ("answer",))
         for name, value in answer_values(answer).items():
@@ -170,7 +175,7 @@ class AgentRun:
         known = self.manager.nb.metadata.get("opspawn", {})
         self.manager.nb.metadata["opspawn"] = {**known, "agent": wire.encode(totals)}
 
-    def _parts(self, bench: Workbench) -> Parts:
+    async def _parts(self, bench: Workbench) -> Parts:
         plan = PlanDoor(bench, self._planned)
         doors: dict[str, Any] = {
             "code": CodeDoor(bench),
@@ -180,14 +185,17 @@ class AgentRun:
         }
         options = self.spec.model_options
         make = making.models(options, self.files.path)
+        tape = Tape(self.files.tape, is_live=self.spec.mode is AgentMode.LIVE)
+        given = await mcp_tools(self.spec.tools, self._environment, tape)
+        tools = (*own_tools(self.spec), *self.spec.functions, *given)
         return Parts(
             model=PatientModel(self.spec.models, make, options, self._account),
             planner=making.planner(self.spec),
             memory=making.memory(self.spec),
-            tools=ToolRegistry((*own_tools(self.spec), *self.spec.tools), doors),
+            tools=ToolRegistry(tools, doors),
             plan=plan,
             bench=bench,
-            tape=Tape(self.files.tape, is_live=self.spec.mode is AgentMode.LIVE),
+            tape=tape,
             approvals=self._approvals,
         )
 

@@ -16,7 +16,6 @@ import nbformat
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-from opspawn_jupyter.agentkit.approvals import QuestionApprovals
 from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
 from opspawn_jupyter.kinds.agent import AgentKind
 from opspawn_jupyter.model import wire
@@ -122,9 +121,7 @@ class Agent:
         manager = SavingManager(prepare.notebook(self.directory, self._spec.notebook), None)
         manager.notebook_start()
         return asyncio.run(
-            AgentRun(
-                self._spec, self.directory, Listener(), manager, QuestionApprovals(())
-            ).replay()
+            AgentRun(self._spec, self._assignment(), self.directory, Listener(), manager).replay()
         )
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from tests.integration.broker_stage import habit
 from tests.integration.conftest import Running, Server
 from tests.integration.openai_server import OpenAIServer, openai_server
 
@@ -44,9 +45,10 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     root = tmp_path_factory.mktemp("root")
     (root / "script.yaml").write_text(SCRIPT)
     (root / "agent.yaml").write_text(AGENT)
+    own = f"--OpspawnExtension.mcp_servers={ {'good': habit('none', timeout_seconds=20)}!r}"
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AGENT_TEST_KEY", KEY)
-        with running(root, tmp_path_factory.mktemp("home")) as one:
+        with running(root, tmp_path_factory.mktemp("home"), own) as one:
             yield one
 
 
@@ -134,7 +136,8 @@ def test_every_door_gives_an_agent(server: Server) -> None:
         ({"model": "scripted:none.yaml"}, "no such file"),
         ({"model": "scripted:../../etc/passwd"}, "outside"),
         ({"model": "scripted:script.yaml", "planner": "magic"}, "no such planner"),
-        ({"model": "scripted:script.yaml", "tools": ["nothing"]}, "a tool is named"),
+        ({"model": "scripted:script.yaml", "tools": ["tools.py:none"]}, "no such file"),
+        ({"model": "scripted:script.yaml", "tools": ["time."]}, "tools are named"),
         ({"model": "scripted:script.yaml", "limits": {"max_steps": 0}}, "above 0"),
         ({"model": "scripted:script.yaml", "output_schema": {"type": 7}}, "JSON Schema"),
         ({"model": "scripted:script.yaml", "goal": " "}, "goal"),
@@ -150,6 +153,21 @@ def test_bad_agents_are_refused_in_a_sentence(
 
     assert status in (404, 422)
     assert said in answer["message"]
+
+
+def test_a_tool_of_an_mcp_server_is_a_cell(server: Server) -> None:
+    """The agent calls through the kernel's key to the broker; a replay calls nothing."""
+    (server.root / "echo.yaml").write_text(
+        "- {call: good__echo, with: {text: hello}}\n- say: It answers.\n"
+    )
+    done = ended(server, submit(server, model="scripted:echo.yaml", tools=["good"]))
+    assert done["state"] == "success", done["error"]
+    cell = cells(server, done)["call-1-1"]
+    assert cell.source == "mcp.good.echo(text='hello')"
+    assert "hello" in cell.outputs[0].data["text/plain"]
+    again(server, done, mode="reproduce")
+    status, calls = server.json("POST", "sql", body={"query": "SELECT count(*) FROM tool_calls"})
+    assert (status, calls["rows"]) == (200, [[1]])
 
 
 def test_cancelling_does_not_wait_for_a_model(server: Server) -> None:
