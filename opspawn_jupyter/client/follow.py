@@ -49,6 +49,14 @@ async def follow(
     ``ServerUnreachable`` where the server stays away for longer than the patience lasts.
     """
     task = await api.task(reference)
+    async with aclosing(_follow(api, task, after, patience_seconds)) as events:
+        async for event in events:
+            yield event
+
+
+async def _follow(
+    api: Api, task: Task, after: int, patience_seconds: float
+) -> AsyncGenerator[Event, None]:
     seen = Seen(after)
     pause = _FIRST_PAUSE_SECONDS
     while not (task.state.is_final and task.seq <= seen.seq):
@@ -68,7 +76,7 @@ async def wait(api: Api, reference: str, timeout_seconds: float | None = None) -
     with suppress(TimeoutError):  # the caller sees by the task's state that it goes on
         async with asyncio.timeout(timeout_seconds):
             task = await api.task(reference)
-            async with aclosing(follow(api, task.id, after=task.seq)) as events:
+            async with aclosing(_follow(api, task, task.seq, PATIENCE_SECONDS)) as events:
                 async for _ in events:
                     pass
     return await api.task(reference)

@@ -13,12 +13,9 @@ from jupyter_client.multikernelmanager import MultiKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Enum, Float, Integer, List, Unicode, default
 
+from opspawn_jupyter.kernels import defaults
+from opspawn_jupyter.kernels.defaults import SPARE_ARGUMENTS
 from opspawn_jupyter.kernels.forking.options import Options
-from opspawn_jupyter.kernels.servers import OWNER_VARIABLE
-
-#: What nbclient, and so papermill, starts kernels with. Other launches, such as JupyterLab's,
-#: which keep a history on disk, are forked too, but brought up after the fork.
-SPARE_ARGUMENTS = ("--HistoryManager.hist_file=:memory:",)
 
 
 class ConfiguredProvisioner(LocalProvisioner):
@@ -57,23 +54,23 @@ class ConfiguredProvisioner(LocalProvisioner):
 
     @default("preload")
     def _default_preload(self) -> list[str]:
-        return [name.strip() for name in _setting("PRELOAD", "").split(",") if name.strip()]
+        return defaults.preload()
 
     @default("spares")
     def _default_spares(self) -> int:
-        return int(_setting("SPARES", "2"))
+        return defaults.spares()
 
     @default("transport")
     def _default_transport(self) -> str:
-        return _setting("TRANSPORT", "ipc")
+        return defaults.transport()
 
     @default("idle_seconds")
     def _default_idle_seconds(self) -> float:
-        return float(_setting("IDLE_SECONDS", "900"))
+        return defaults.idle_seconds()
 
     @default("patience_seconds")
     def _default_patience_seconds(self) -> float:
-        return float(_setting("PATIENCE_SECONDS", "0"))
+        return defaults.patience_seconds()
 
     def options(self, place: Path) -> Options:
         """How the fork servers in this directory are set up."""
@@ -93,11 +90,6 @@ class ConfiguredProvisioner(LocalProvisioner):
         A manager of many kernels, such as a Jupyter server, lives long and takes its fork server
         along. One that runs a single notebook leaves it to the next one.
         """
-        configured = os.environ.get(OWNER_VARIABLE)
-        if configured:
-            return int(configured)
+        if named := defaults.owner():
+            return named
         return os.getpid() if isinstance(self.parent.parent, MultiKernelManager) else 0
-
-
-def _setting(name: str, otherwise: str) -> str:
-    return os.environ.get(f"OPSPAWN_KERNELS_{name}") or otherwise

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -74,6 +75,17 @@ def for_launch(
     return Recipe(
         interpreter=interpreter,
         flags=command.flags,
+        environment=start_up_part(environment),
+        options=options,
+        inherited=inheritance.fingerprint(),
+    )
+
+
+def ordinary(environment: Mapping[str, str], options: Options) -> Recipe:
+    """The recipe for the ipykernel of this interpreter, which most notebooks ask for."""
+    return Recipe(
+        interpreter=sys.executable,
+        flags=(),
         environment=start_up_part(environment),
         options=options,
         inherited=inheritance.fingerprint(),

@@ -17,7 +17,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
-from opspawn_jupyter.kernels.configuration import SPARE_ARGUMENTS
+from opspawn_jupyter.kernels.defaults import SPARE_ARGUMENTS
 from opspawn_jupyter.kernels.provisioner import TIER_KERNEL, ForkProvisioner
 from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
 from opspawn_jupyter.kernels.task import TaskKernelManager, tier

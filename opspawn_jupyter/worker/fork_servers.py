@@ -11,8 +11,9 @@ import logging
 import os
 import shutil
 
-from opspawn_jupyter.kernels import servers
+from opspawn_jupyter.kernels import defaults, recipe, servers
 from opspawn_jupyter.kernels.recipe import Recipe
+from opspawn_jupyter.model.work import TASK_VARIABLE
 from opspawn_jupyter.runners import sockets
 
 #: How long a fork server is given to come up.
@@ -30,18 +31,25 @@ class ForkServers:
         os.environ[servers.DIRECTORY_VARIABLE] = str(self.directory)
         os.environ[servers.OWNER_VARIABLE] = str(os.getpid())
 
-    def start(self, recipe: Recipe) -> None:
+    def start(self, wanted: Recipe) -> None:
         """Have the server of this recipe come up, unless it is up or coming."""
-        if recipe.name not in self._coming:
-            bringing = asyncio.ensure_future(self._bring_up(recipe))
-            self._coming[recipe.name] = bringing
-            bringing.add_done_callback(lambda _: self._coming.pop(recipe.name, None))
+        name = wanted.name
+        if name not in self._coming:
+            bringing = asyncio.ensure_future(self._bring_up(wanted))
+            self._coming[name] = bringing
+            bringing.add_done_callback(lambda _: self._coming.pop(name, None))
 
-    async def _bring_up(self, recipe: Recipe) -> None:
-        line = await servers.connect_within(recipe, _START_SECONDS)
-        servers.note_arrival(recipe, has_come=line is not None)
+    def warm_up(self) -> None:
+        """Have the one come up that the first task probably needs."""
+        if servers.is_possible():
+            options = defaults.options(self.directory, mark=TASK_VARIABLE)
+            self.start(recipe.ordinary(os.environ, options))
+
+    async def _bring_up(self, wanted: Recipe) -> None:
+        line = await servers.connect_within(wanted, _START_SECONDS)
+        servers.note_arrival(wanted, has_come=line is not None)
         if line is None:
-            _log.warning("fork server does not come up interpreter=%r", recipe.interpreter)
+            _log.warning("fork server does not come up interpreter=%r", wanted.interpreter)
         else:
             line.close()
 

@@ -74,6 +74,7 @@ class Worker:
             for loop in (self._take(), self._report(), self._wait_for_the_end())
         ]
         try:
+            self._fork_servers.warm_up()
             await self._launcher.warm_up()
             await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             for loop in loops:
@@ -196,7 +197,7 @@ class Worker:
             faults.reach("worker.before_delivered")
             self._outbox.delivered()
             self._drop(answer.unknown)
-            await asyncio.sleep(_REPORT_PAUSE_SECONDS)  # gathers what comes meanwhile
+            await self._outbox.gather(_REPORT_PAUSE_SECONDS)
 
     def _drop(self, task_ids: Iterable[str]) -> None:
         """The server's memory lacks these tasks: nobody waits for them."""
