@@ -95,6 +95,7 @@ def submission_of(options: Options, **changes: Any) -> Submission:
         "working_directory": options.cwd,
         "keep_on_failure": options.keep_on_failure,
         "tools": options.tools,
+        "tier": options.tier,
         "name": options.name,
         "labels": options.labels,
         "policy": policy_of(options),

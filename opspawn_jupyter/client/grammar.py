@@ -25,6 +25,7 @@ from opspawn_jupyter.client.tool_options import (
 )
 from opspawn_jupyter.client.upkeep_options import add_prune_options, add_store_options
 from opspawn_jupyter.errors import UsageError
+from opspawn_jupyter.model.notebook import Tier
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import SORT_FIELDS
 
@@ -144,6 +145,12 @@ def _run(parser: _Parser, surface: Surface) -> None:
         help="if a cell raises, keep the kernel for a while, to be opened with all its variables",
     )
     add_tools_option(parser)
+    parser.add_argument(
+        "--tier",
+        choices=[tier.value for tier in Tier],
+        help="how its kernel starts: kernel (forked; the default), direct (without sockets: up "
+        "soonest, cannot be opened or kept), cold (a new process)",
+    )
     if surface is Surface.SHELL:
         parser.add_argument(
             "--serve", action="store_true", help="start a Jupyter server for this run only"

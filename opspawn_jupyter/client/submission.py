@@ -11,7 +11,7 @@ from opspawn_jupyter import errors
 from opspawn_jupyter.client.paths import sent_path
 from opspawn_jupyter.client.values import plain
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.notebook import NotebookRequest
+from opspawn_jupyter.model.notebook import NotebookRequest, Tier
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.task import Submission
 
@@ -33,6 +33,7 @@ def notebook_submission(
     on_failure: Iterable[str] = (),
     keep_on_failure: bool = False,
     tools: Iterable[str] = (),
+    tier: Tier | str | None = None,
     idempotency_key: str | None = None,
 ) -> Submission:
     """The submission of one notebook: of a file, or of ``content`` where there is none.
@@ -52,6 +53,7 @@ def notebook_submission(
         working_directory=None if working_directory is None else sent_path(working_directory),
         keep_on_failure=keep_on_failure,
         tools=tuple(tools),
+        tier=Tier.KERNEL if tier is None else tier,  # type: ignore[arg-type]  # the server checks
     )
     policy = policy or Policy()
     if timeout_seconds is not None:

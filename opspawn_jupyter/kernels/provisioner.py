@@ -27,6 +27,8 @@ from opspawn_jupyter.kernels.forking import wire
 from opspawn_jupyter.kernels.forking.options import Options
 from opspawn_jupyter.kernels.leash import Leash, request
 
+#: As the entry point names it.
+PROVISIONER_NAME = "opspawn-fork"
 #: A forked ipykernel, and one that was started the ordinary way.
 TIER_KERNEL = "kernel"
 TIER_COLD = "cold"

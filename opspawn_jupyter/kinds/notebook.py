@@ -18,10 +18,11 @@ from opspawn_jupyter.errors import (
     ParameterInvalid,
     UnknownKernel,
 )
+from opspawn_jupyter.kernels.possibility import forking_obstacle
 from opspawn_jupyter.kinds import notebook_outputs, parameters, values
 from opspawn_jupyter.kinds.tools_used import tools_used
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.notebook import NotebookRequest, NotebookSpec, Parameter
+from opspawn_jupyter.model.notebook import NotebookRequest, NotebookSpec, Parameter, Tier
 from opspawn_jupyter.model.tool import tool_patterns
 from opspawn_jupyter.parsing import parse
 from opspawn_jupyter.ports import Prepared
@@ -73,6 +74,8 @@ class NotebookKind:
         request = parse(NotebookRequest, spec, "spec of a notebook task")
         source = self._source(request)
         kernel, language = self._kernel(request.kernel, source.document)
+        if request.tier is Tier.DIRECT:
+            self._check_direct(request, kernel)
         checked = NotebookSpec(
             notebook=self._relative(source.path) if source.path else None,
             parameters=_bind(source.document, language, request),
@@ -82,6 +85,7 @@ class NotebookKind:
             source_sha256=hashlib.sha256(source.content).hexdigest(),
             keep_on_failure=request.keep_on_failure,
             tools=tool_patterns(request.tools) or tools_used(source.document),
+            tier=request.tier,
         )
         return Prepared(
             name=source.path.stem if source.path else "cell",
@@ -101,6 +105,16 @@ class NotebookKind:
         if not isinstance(path, str):
             return None
         return notebook_outputs.named(self._read(path).document)
+
+    def _check_direct(self, request: NotebookRequest, kernel: str) -> None:
+        """Raises ``InvalidRequest`` for what that tier lacks."""
+        if request.keep_on_failure:
+            hint = "a kernel of the tier direct cannot be kept; leave one of the two out"
+            raise InvalidRequest("keep_on_failure", hint=hint)
+        obstacle = forking_obstacle(self._kernel_specs()[kernel]["spec"].get("argv") or [])
+        if obstacle is not None:
+            hint = f"it cannot be run directly: {obstacle}; leave the tier out"
+            raise InvalidRequest(kernel, hint=hint)
 
     def _source(self, request: NotebookRequest) -> _Source:
         if (request.notebook is None) == (request.content is None):

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from opspawn_jupyter.model.policy import STRICT
+
+
+class Tier(StrEnum):
+    """How a kernel starts."""
+
+    #: Forked from a warm process where that is possible, cold elsewhere.
+    KERNEL = "kernel"
+    #: Forked, and without sockets: up soonest; nobody can open or keep it.
+    DIRECT = "direct"
+    #: A new process that imports everything.
+    COLD = "cold"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +44,8 @@ class NotebookRequest:
     keep_on_failure: bool = False
     #: Patterns of the MCP tools that the kernel may call; see ``model/tool.py``.
     tools: tuple[str, ...] = ()
+    #: How the kernel is to start.
+    tier: Tier = Tier.KERNEL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +64,7 @@ class NotebookSpec:
     source_sha256: str
     keep_on_failure: bool = False
     tools: tuple[str, ...] = ()
+    tier: Tier = Tier.KERNEL
 
 
 @dataclass(frozen=True, kw_only=True)

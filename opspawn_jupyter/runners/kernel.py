@@ -17,8 +17,14 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
+from opspawn_jupyter.kernels.client import SwiftKernelManager
 from opspawn_jupyter.kernels.defaults import SPARE_ARGUMENTS
-from opspawn_jupyter.kernels.provisioner import TIER_KERNEL, ForkProvisioner
+from opspawn_jupyter.kernels.provisioner import (
+    PROVISIONER_NAME,
+    TIER_COLD,
+    TIER_KERNEL,
+    ForkProvisioner,
+)
 from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
 from opspawn_jupyter.kernels.task import TaskKernelManager, tier
 from opspawn_jupyter.model.work import TASK_VARIABLE, WORKER_VARIABLE, Grace
@@ -28,7 +34,7 @@ from opspawn_jupyter.runners.iopub import BoundedChannel
 #: How often a process is looked at while its end is waited for.
 _POLL_SECONDS = 0.01
 #: How long a kernel that is asked politely may take to leave: what jupyter_client gives it.
-_POLITE_SECONDS = 2.5
+POLITE_SECONDS = 2.5
 #: Longest path of a socket, less the name of the socket itself (sun_path: 104 on macOS).
 _LONGEST_DIRECTORY = 80
 
@@ -73,6 +79,7 @@ class Kernel:
         self._cwd = cwd
         self._env = dict(env)
         self._is_alone = is_alone
+        self._is_cold = prefix is not None
         self._directory: Path | None = None
         self._exit_code: int | None = None
 
@@ -89,6 +96,8 @@ class Kernel:
     @property
     def tier(self) -> Mapping[str, str]:
         """How it was started: ``tier``, and where it was not forked ``tier_reason``."""
+        if self._is_cold:
+            return {"tier": TIER_COLD, "tier_reason": "it was asked for"}
         return tier(self.manager.provisioner)
 
     async def connect(self) -> None:
@@ -98,11 +107,7 @@ class Kernel:
         jupyter_client's own ``wait_for_ready`` always takes 200 ms more, to empty the output
         channel; here each message is told apart by its parent instead.
         """
-        client = self.manager.client(context=self.manager.context)
-        client.iopub_channel_class = BoundedChannel
-        client.start_channels(stdin=False, hb=False)
-        client.allow_stdin = False
-        self.client = client
+        client = self.client = self._open_client()
         try:
             async with asyncio.timeout(self._grace.kernel_start_seconds):
                 while not await self._answers(client):
@@ -112,6 +117,13 @@ class Kernel:
             message = f"The kernel did not answer within {seconds:g} seconds."
             raise DeadKernelError(message) from timeout
         self.is_ready = True
+
+    def _open_client(self) -> AsyncKernelClient:
+        client = self.manager.client(context=self.manager.context)
+        client.iopub_channel_class = BoundedChannel
+        client.start_channels(stdin=False, hb=False)
+        client.allow_stdin = False
+        return client
 
     async def _answers(self, client: AsyncKernelClient) -> bool:
         """Both channels work: a reply came, and its busy or idle message too."""
@@ -159,7 +171,7 @@ class Kernel:
         family = processes.descendants(self.pid) if self.pid and fork is None else []
         if politely and self.is_ready and await self.exit_code() is None:
             await self.manager.request_shutdown()
-            await self._ended(_POLITE_SECONDS)
+            await self._ended(POLITE_SECONDS)
         if self.pid and await self.exit_code() is None:
             await self.manager.signal_kernel(signal.SIGTERM)
             await self._ended(self._grace.terminate_seconds)
@@ -231,8 +243,15 @@ def _manager(name: str, *, is_alone: bool, prefix: Sequence[str] | None) -> Asyn
         started = _StartedManager(kernel_name=name, context=_context())
         started.prefix = tuple(prefix)
         return started
-    manager = TaskKernelManager if is_alone else AsyncKernelManager
-    return manager(kernel_name=name, context=_context())
+    return _manager_class(is_alone=is_alone)(kernel_name=name, context=_context())
+
+
+def _manager_class(*, is_alone: bool) -> type[AsyncKernelManager]:
+    """Who starts it. Outside of tasks kernels are forked where Jupyter is set up to do so."""
+    if is_alone:
+        return TaskKernelManager
+    is_wanted = os.environ.get("JUPYTER_DEFAULT_PROVISIONER_NAME") == PROVISIONER_NAME
+    return SwiftKernelManager if is_wanted else AsyncKernelManager
 
 
 def death(exit_code: int | None) -> DeadKernelError:

@@ -10,13 +10,14 @@ from typing import Any
 
 from opspawn_jupyter import faults
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.notebook import NotebookSpec
+from opspawn_jupyter.model.notebook import NotebookSpec, Tier
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
 from opspawn_jupyter.model.work import Assignment, Grace
 from opspawn_jupyter.ports import Reporter
 from opspawn_jupyter.runners import environment, glue, markers, prepare, problems
 from opspawn_jupyter.runners.brake import Brake
+from opspawn_jupyter.runners.direct import DirectKernel
 from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
 from opspawn_jupyter.runners.keeper import Keeper, keeping_seconds
 from opspawn_jupyter.runners.kernel import Kernel, kernel_environment
@@ -70,7 +71,8 @@ class NotebookRunner:
             keeper.keep()
 
     def _kernel(self, assignment: Assignment, spec: NotebookSpec, files: RunDirectory) -> Kernel:
-        return Kernel(
+        kind = DirectKernel if spec.tier is Tier.DIRECT else Kernel
+        return kind(
             spec.kernel,
             grace=self._grace,
             cwd=str(Path(assignment.root_directory, spec.working_directory)),
@@ -81,6 +83,7 @@ class NotebookRunner:
                 **assignment.environment,
             },
             is_alone=True,
+            prefix=() if spec.tier is Tier.COLD else None,
         )
 
     def _limits(self, assignment: Assignment) -> Limits:

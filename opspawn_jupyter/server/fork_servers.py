@@ -6,17 +6,15 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from opspawn_jupyter.kernels import command, servers
+from opspawn_jupyter.kernels import servers
+from opspawn_jupyter.kernels.possibility import forking_obstacle
 from opspawn_jupyter.model.diagnosis import ForkServerStatus
 
 
 def tier(argv: Sequence[str]) -> dict[str, str]:
     """``tier`` in which tasks start a kernel with this command; ``tier_reason`` if it is cold."""
-    if not servers.is_possible():
-        return {"tier_reason": "this system cannot fork kernels; Linux 5.3 or later can"}
-    if command.parse(argv) is None:
-        return {"tier_reason": "not an ordinary ipykernel"}
-    return {"tier": "kernel"}
+    obstacle = forking_obstacle(argv)
+    return {"tier": "kernel"} if obstacle is None else {"tier_reason": obstacle}
 
 
 def statuses(state_directory: Path) -> tuple[ForkServerStatus, ...]:

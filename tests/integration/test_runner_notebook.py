@@ -176,6 +176,7 @@ def assignment(
     kernel: str = "python3",
     language: str = "python",
     parameters: dict[str, Any] | None = None,
+    tier: str = "kernel",
     **more: Any,
 ) -> Assignment:
     spec = {
@@ -185,6 +186,7 @@ def assignment(
         "language": language,
         "working_directory": ".",
         "source_sha256": "",
+        "tier": tier,
     }
     return Assignment(
         task_id=TASK_ID,

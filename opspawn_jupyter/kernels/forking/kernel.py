@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 from ipykernel.kernelapp import IPKernelApp
 from tornado.ioloop import IOLoop
 
+from .surroundings import take_files
+
 #: How long the end of a kernel waits for its control thread to send the last messages.
 _CONTROL_SECONDS = 1.0
 
@@ -75,6 +77,10 @@ class ForkedKernelApp(IPKernelApp):
             shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
         self.init_extensions()
         self.init_code()
+
+    def take(self, files: Sequence[int]) -> None:
+        """Its standard streams, as its client gives them."""
+        take_files(files)
 
     def connection(self) -> Mapping[str, Any]:
         """How a client reaches this kernel, as in a connection file."""
@@ -143,7 +149,7 @@ def run(app: ForkedKernelApp) -> NoReturn:
     except SystemExit as ending:
         status = _status(ending.code)
     except BaseException:  # the process ends here, whatever it was
-        traceback.print_exc()
+        traceback.print_exc(file=sys.__stderr__)
         status = 1
     app.settle()
     leave(status)

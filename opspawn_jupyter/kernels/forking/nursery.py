@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from . import kernel, wire
-from .exercise import exercise
 from .options import Options
-from .surroundings import Surroundings, take_files
+from .surroundings import Surroundings
 
 log = logging.getLogger("opspawn_forking")
 
@@ -27,6 +26,8 @@ _SHORT_REST_SECONDS = 0.05
 #: After so many spares in a row that did not come up, no more are tried.
 _MAX_FAILURES = 3
 
+#: Brings up, in the fork, what is to wait; the second argument is where it can be reached.
+BringUp = Callable[[Options, str], kernel.ForkedKernelApp]
 #: Forks; the child runs the function given, and never returns from it.
 Fork = Callable[[Callable[[], NoReturn]], int]
 
@@ -53,6 +54,8 @@ class Nursery:
         fork: Fork,
         surroundings: Surroundings,
         on_change: Callable[[], None],
+        bring_up: BringUp,
+        is_wanted: bool = True,
     ) -> None:
         self._options = options
         self._prefix = prefix
@@ -60,6 +63,9 @@ class Nursery:
         self._fork = fork
         self._surroundings = surroundings
         self._on_change = on_change
+        self._bring_up = bring_up
+        #: Spares are kept from the first client on that asks for one.
+        self._is_wanted = is_wanted
         self._numbers = itertools.count(1)
         self._spares: dict[int, Spare] = {}
         self._failures = 0
@@ -77,7 +83,9 @@ class Nursery:
 
     def seconds_to_work(self, wanted: int) -> float | None:
         """How long until ``top_up`` has something to do."""
-        if not self.works or len(self._spares) >= max(self._options.spares, wanted):
+        self._is_wanted = self._is_wanted or wanted > 0
+        kept = self._options.spares if self._is_wanted else 0
+        if not self.works or len(self._spares) >= max(kept, wanted):
             return None
         return 0.0 if wanted > len(self._spares) else max(0.0, self._not_before - time.monotonic())
 
@@ -135,8 +143,7 @@ class Nursery:
     def _live(self, server: socket.socket, line: socket.socket, prefix: str) -> NoReturn:
         """In the fork: come up, wait for a client, serve it."""
         server.close()
-        app = kernel.bring_up(self._options.spare_arguments, self._options.transport, prefix)
-        exercise(app)
+        app = self._bring_up(self._options, prefix)
         gc.freeze()
         wire.send(line, dict(app.connection()))
         order, files = wire.receive(line)
@@ -144,6 +151,6 @@ class Nursery:
         if order is None:
             os._exit(0)
         self._surroundings.adopt(order)
-        take_files(files)
+        app.take(files)
         app.serve_client(order["connection_file"])
         kernel.run(app)

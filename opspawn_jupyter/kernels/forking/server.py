@@ -17,10 +17,11 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import family, ipc_files, kernel, packages, process, safety, wire
+from . import direct, family, ipc_files, kernel, packages, process, safety, wire
 from .client import Client, signal_group
 from .door import Door
-from .nursery import Nursery, Spare
+from .exercise import exercise
+from .nursery import BringUp, Nursery, Spare
 from .options import Options
 from .surroundings import Surroundings, take_files
 
@@ -45,13 +46,21 @@ class ForkServer:
         self._kernels: dict[int, Client] = {}
         self._stops = False
         self._busy_at = time.monotonic()
-        self._nursery = Nursery(
-            options=options,
-            prefix=f"{door.prefix}.{self._pid}",
+        self._nurseries = {
+            "kernel": self._nursery("k", _bring_up_kernel),
+            "direct": self._nursery("d", _bring_up_direct, is_wanted=False),
+        }
+
+    def _nursery(self, name: str, bring_up: BringUp, *, is_wanted: bool = True) -> Nursery:
+        return Nursery(
+            options=self._options,
+            prefix=f"{self._door.prefix}.{self._pid}{name}",
             selector=self._selector,
             fork=self._fork,
-            surroundings=surroundings,
+            surroundings=self._surroundings,
             on_change=self._serve_waiting,
+            bring_up=bring_up,
+            is_wanted=is_wanted,
         )
 
     def serve(self) -> None:
@@ -61,7 +70,8 @@ class ForkServer:
         self._listen()
         while not self._is_over():
             if self._obstacle is None:
-                self._nursery.top_up(len(self._waiting()))
+                for tier, nursery in self._nurseries.items():
+                    nursery.top_up(len(self._waiting(tier)))
             for key, _ in self._selector.select(self._timeout()):
                 if self._selector.get_map().get(key.fd) is key:  # else closed a moment ago
                     key.data()
@@ -158,15 +168,29 @@ class ForkServer:
 
     def _serve_waiting(self) -> None:
         """Give spares to those who wait; called whenever there is one more or one less."""
-        for client in self._waiting():
-            spare = self._nursery.take()
-            if spare is not None:
-                self._hand_over(spare, client)
-            elif not self._nursery.works:
-                self._refuse(client, "kernels do not come up")
+        for tier, nursery in self._nurseries.items():
+            for client in self._waiting(tier):
+                spare = nursery.take()
+                if spare is not None:
+                    self._hand_over(spare, client)
+                elif not nursery.works:
+                    self._refuse(client, "kernels do not come up")
 
-    def _waiting(self) -> list[Client]:
-        return [client for client in self._clients.values() if client.order is not None]
+    def _waiting(self, tier: str) -> list[Client]:
+        return [
+            client
+            for client in self._clients.values()
+            if client.order is not None and client.order.get("tier", "kernel") == tier
+        ]
+
+    @property
+    def _spares(self) -> dict[int, str]:
+        """All that wait, or come up: process and ipc address."""
+        return {
+            pid: address
+            for nursery in self._nurseries.values()
+            for pid, address in nursery.addresses.items()
+        }
 
     def _hand_over(self, spare: Spare, client: Client) -> None:
         order, client.order = client.order, None
@@ -195,7 +219,7 @@ class ForkServer:
             "pid": self._pid,
             "interpreter": sys.executable,
             "kernels": list(self._kernels),
-            "spares": list(self._nursery.addresses),
+            "spares": list(self._spares),
             "preload": [name for name in self._options.preload if name in sys.modules],
             "obstacle": self._obstacle,
         }
@@ -224,10 +248,11 @@ class ForkServer:
         if self._options.mark:
             if client is not None:
                 signal_group(pid, signal.SIGKILL)  # not reaped, so the number is still its own
-            family.kill_strays({*self._kernels, *self._nursery.addresses})
+            family.kill_strays({*self._kernels, *self._spares})
         _, status = os.waitpid(pid, 0)
         if client is None:
-            self._nursery.died(pid)
+            for nursery in self._nurseries.values():
+                nursery.died(pid)
             return
         del self._kernels[pid]
         ipc_files.remove(client.ipc_prefix)
@@ -263,14 +288,17 @@ class ForkServer:
 
     def _timeout(self) -> float | None:
         idle = None if self._kernels else max(0.0, self._idle_seconds_left())
-        spare = None
+        times = [idle]
         if self._obstacle is None:
-            spare = self._nursery.seconds_to_work(len(self._waiting()))
-        return min((t for t in (idle, spare) if t is not None), default=None)
+            times += [
+                nursery.seconds_to_work(len(self._waiting(tier)))
+                for tier, nursery in self._nurseries.items()
+            ]
+        return min((t for t in times if t is not None), default=None)
 
     def _end(self) -> None:
         addresses = {pid: client.ipc_prefix for pid, client in self._kernels.items()}
-        for pid, address in {**addresses, **self._nursery.addresses}.items():
+        for pid, address in {**addresses, **self._spares}.items():
             signal_group(pid, signal.SIGKILL)
             ipc_files.remove(address)
         if self._options.mark:
@@ -314,6 +342,16 @@ class ForkServer:
         take_files(files)
         self._surroundings.adopt(order)
         kernel.run(kernel.start(order["arguments"], lambda: os.close(writer)))
+
+
+def _bring_up_kernel(options: Options, prefix: str) -> kernel.ForkedKernelApp:
+    app = kernel.bring_up(options.spare_arguments, options.transport, prefix)
+    exercise(app)
+    return app
+
+
+def _bring_up_direct(options: Options, _prefix: str) -> kernel.ForkedKernelApp:
+    return direct.bring_up(options.spare_arguments)
 
 
 def _close(file: Any) -> None:

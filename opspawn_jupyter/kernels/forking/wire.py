@@ -4,7 +4,8 @@ The socket is AF_UNIX SOCK_SEQPACKET: packets stay whole, and the end of either 
 the other at once. Requests of a client:
 
     {"op": "kernel", "command", "arguments", "environment", "directory", "connection_file",
-     "spare", "ipc_prefix"} and three files: standard input, output, error
+     "spare", "ipc_prefix"} and three files: standard input, output, error; with "tier": "direct" a
+     fourth, the line to the kernel
         -> {"pid", "connection"} | {"refused"}, and at the kernel's end {"exit"}
     {"op": "signal", "signum"}      to the process group of this connection's kernel
     {"op": "status"}                -> {"pid", "kernels", "spares", …}

@@ -70,6 +70,7 @@ def test_a_good_notebook_is_pinned_byte_for_byte(kind: NotebookKind, root: Path)
         "source_sha256": hashlib.sha256(content).hexdigest(),
         "keep_on_failure": False,
         "tools": [],
+        "tier": "kernel",
     }
 
 
@@ -116,6 +117,13 @@ BAD: list[tuple[str, dict[str, Any], type[errors.OpspawnError]]] = [
     ("unknown parameter", {"notebook": NAME, "parameters": {"y": 1}}, errors.ParameterUnknown),
     ("bad parameter", {"notebook": NAME, "parameters": {"year": "x"}}, errors.ParameterInvalid),
     ("no such cwd", {"notebook": NAME, "working_directory": "no"}, errors.InvalidRequest),
+    ("unknown tier", {"notebook": NAME, "tier": "warp"}, errors.InvalidRequest),
+    ("direct, not forkable", {"notebook": NAME, "tier": "direct"}, errors.InvalidRequest),
+    (
+        "direct and kept",
+        {"notebook": NAME, "tier": "direct", "keep_on_failure": True},
+        errors.InvalidRequest,
+    ),
     ("cwd outside", {"notebook": NAME, "working_directory": "/"}, errors.OutsideRoot),
 ]
 

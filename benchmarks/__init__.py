@@ -1,0 +1,1 @@
+"""How quick it is, beside others, in one run: ``make bench``."""

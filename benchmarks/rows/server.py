@@ -1,0 +1,143 @@
+"""A notebook from its submission over REST until a client has heard of its end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+from benchmarks import notebooks, servers
+from benchmarks.measure import Goal, Row, Size, Way
+
+_PRELOAD = {"OPSPAWN_KERNELS_PRELOAD": "pandas"}
+_WARM_UP = 3
+_LOOP = "import time\nwhile True:\n    print('x' * 80, flush=True)\n    time.sleep(0.2)"
+
+
+@contextmanager
+def _three(_size: Size) -> Iterator[Mapping[str, Way]]:
+    with _compared("three", notebooks.THREE, {}) as ways:
+        yield ways
+
+
+@contextmanager
+def _pandas(_size: Size) -> Iterator[Mapping[str, Way]]:
+    with _compared("frame", notebooks.PANDAS, _PRELOAD, with_scheduler=False) as ways:
+        yield ways
+
+
+@contextmanager
+def _compared(
+    name: str, sources: tuple[str, ...], variables: dict[str, str], *, with_scheduler: bool = True
+) -> Iterator[Mapping[str, Way]]:
+    with ExitStack() as stack:
+        own = stack.enter_context(servers.ours(variables=variables))
+        script = notebooks.write(own.root, name, sources).with_suffix(".py")
+        for _ in range(_WARM_UP):
+            own.submit_and_wait([f"{name}.ipynb"])
+        ways: dict[str, Way] = {
+            "opspawn, kernel": partial(own.submit_and_wait, [f"{name}.ipynb"]),
+            "python script.py": partial(_script, script),
+        }
+        if with_scheduler:
+            other = stack.enter_context(servers.scheduler())
+            notebooks.write(other.root, name, sources)
+            ways["jupyter-scheduler"] = partial(other.submit_and_wait, [f"{name}.ipynb"])
+        yield ways
+
+
+def _script(path: Path) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, path], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+@contextmanager
+def _throughput(size: Size) -> Iterator[Mapping[str, Way]]:
+    with servers.ours() as own, servers.scheduler() as other:
+        for one in (own, other):
+            notebooks.write(one.root, "three", notebooks.THREE)
+        own.submit_and_wait(["three.ipynb"])
+        many, few = size.of(200, 8), size.of(10, 2)
+        yield {
+            "opspawn, kernel": lambda: many / own.submit_and_wait(["three.ipynb"] * many),
+            "jupyter-scheduler": lambda: few / other.submit_and_wait(["three.ipynb"] * few),
+        }
+
+
+@contextmanager
+def _status(size: Size) -> Iterator[Mapping[str, Way]]:
+    """Two servers of the same kind, of which one is at work."""
+    running = size.of(100, 4)
+    limit = f"--OpspawnExtension.max_running_tasks={running}"
+    with servers.ours() as idle, servers.ours(limit) as busy:
+        notebooks.write(busy.root, "loop", (_LOOP,))
+        tasks = [busy.run(busy.submit("loop.ipynb", {})) for _ in range(running)]
+        _await_running(busy, tasks[-1].id)
+        yield {
+            "busy": partial(_status_seconds, busy),
+            "idle": partial(_status_seconds, idle),
+        }
+        for task in tasks:
+            busy.run(busy.client.cancel(task.id))
+
+
+def _await_running(one: servers.Ours, task_id: str) -> None:
+    deadline = time.monotonic() + 600
+    while one.run(one.client.task(task_id)).cells == ():
+        if time.monotonic() > deadline:
+            raise TimeoutError(task_id)
+        time.sleep(0.5)
+
+
+def _status_seconds(one: servers.Ours) -> float:
+    request = urllib.request.Request(
+        f"{one.process.url}api/status", headers={"Authorization": f"token {one.process.token}"}
+    )
+    began = time.perf_counter()
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        answer.read()
+    return time.perf_counter() - began
+
+
+ROWS = (
+    Row(
+        name="three",
+        what="3-cell notebook, REST submit to end seen by the client",
+        unit="s",
+        ways=_three,
+        goals=(
+            Goal(ours="opspawn, kernel", other="jupyter-scheduler", at_least=80),
+            Goal(ours="opspawn, kernel", other="python script.py", at_most=0.8),
+        ),
+    ),
+    Row(
+        name="pandas",
+        what="pandas notebook (preloaded), REST submit to end seen by the client",
+        unit="s",
+        ways=_pandas,
+        goals=(Goal(ours="opspawn, kernel", other="python script.py", at_most=0.15),),
+    ),
+    Row(
+        name="throughput",
+        what="200 notebooks of 3 cells submitted at once (peer: 10)",
+        unit="per s",
+        ways=_throughput,
+        goals=(Goal(ours="opspawn, kernel", other="jupyter-scheduler", at_least=50),),
+        rounds=2,
+        more_is_better=True,
+    ),
+    Row(
+        name="status",
+        what="/api/status of a server with 100 running tasks that print, and of an idle one",
+        unit="s",
+        ways=_status,
+        goals=(Goal(ours="busy", other="idle", at_most=2),),
+        rounds=50,
+    ),
+)

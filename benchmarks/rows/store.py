@@ -1,0 +1,222 @@
+"""The store: durable changes of state, and questions to a long history."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import duckdb
+
+from benchmarks import peers, postgres
+from benchmarks.measure import Goal, Row, Size, Way
+from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.ids import new_id
+from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.stores.duckdb import DuckDBStore
+
+_OURS, _DUCKDB = "opspawn's store", "DuckDB, autocommit"
+_CREATE = "create table tasks (id bigint primary key, name text, state text, seconds double)"
+_INSERT = "insert into tasks values (?, ?, 'queued', 0)"
+_UPDATE = "update tasks set state = ?, seconds = ? where id = ?"
+_OUR_QUERY = (
+    "select name, state, count(*), quantile_cont(duration_seconds, 0.95) from tasks "
+    "group by name, state"
+)
+_SQLITE_QUERY = (
+    "select name, state, count(*), (select seconds from tasks t where t.name = a.name and "
+    "t.state = a.state order by seconds limit 1 offset (count(*) * 95 / 100)) "
+    "from tasks a group by name, state"
+)
+
+
+def _drafts(name: str = "report") -> list[Draft]:
+    """Eight changes of a new task, from its submission to its success."""
+    task_id = new_id()
+    data = {
+        "kind": "notebook", "name": name, "spec": {}, "policy": {}, "labels": {},
+        "run_directory": f"runs/{task_id}", "submitted_by": "ada", "idempotency_key": None,
+    }  # fmt: skip
+    steps = [
+        (EventType.STARTED, {"worker": "local"}),
+        (EventType.CELLS_PLANNED, {"cells": [{"index": 0, "title": "x"}]}),
+        (EventType.CELL_STARTED, {"index": 0}),
+        (EventType.CELL_FINISHED, {"index": 0, "state": "success", "duration_seconds": 0.5}),
+        (EventType.STEP_OUTPUT, {"name": "rows", "value": 42}),
+        (EventType.SUCCEEDED, {}),
+    ]
+    return [
+        Draft(task_id=task_id, type=EventType.SUBMITTED, data=data),
+        Draft(task_id=task_id, type=EventType.QUEUED),
+        *(
+            Draft(task_id=task_id, type=kind, data=told, attempt=1, number=number)
+            for number, (kind, told) in enumerate(steps, start=1)
+        ),
+    ]
+
+
+@contextmanager
+def _one_client(size: Size) -> Iterator[Mapping[str, Way]]:
+    count = size.of(2400, 240)
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        runner = stack.enter_context(asyncio.Runner())
+        store = runner.run(DuckDBStore.open(place / "ours"))
+        stack.callback(lambda: runner.run(store.close()))
+        sqlite = _sqlite(place / "sqlite.db")
+        stack.callback(sqlite.close)
+        ways: dict[str, Way] = {
+            _OURS: lambda: runner.run(_ours(store, count, clients=1)),
+            _DUCKDB: lambda: _rate(_duckdb(place), count // 3),
+            "SQLite, WAL, full sync": lambda: _rate(sqlite, count),
+        }
+        if postgres.programs() is not None:
+            connection = stack.enter_context(postgres.server())
+            program = peers.python("postgres")
+            way = peers.helper(program, "postgres.py", connection, "changes", str(count))
+            ways["PostgreSQL"] = stack.enter_context(way)
+        yield ways
+
+
+@contextmanager
+def _sixteen_clients(size: Size) -> Iterator[Mapping[str, Way]]:
+    count = size.of(9600, 960)
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        runner = stack.enter_context(asyncio.Runner())
+        store = runner.run(DuckDBStore.open(place / "ours"))
+        stack.callback(lambda: runner.run(store.close()))
+        yield {
+            _OURS: lambda: runner.run(_ours(store, count, clients=16)),
+            _DUCKDB: lambda: _rate(_duckdb(place), count // 8),
+        }
+
+
+async def _ours(store: DuckDBStore, count: int, *, clients: int) -> float:
+    async def client() -> None:
+        for _ in range(count // clients // 8):
+            for draft in _drafts():
+                await store.append([draft])
+
+    began = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return (count // clients // 8 * 8 * clients) / (time.perf_counter() - began)
+
+
+def _duckdb(place: Path) -> duckdb.DuckDBPyConnection:
+    path = place / f"{time.monotonic_ns()}.duckdb"
+    connection = duckdb.connect(str(path))
+    connection.execute(_CREATE)
+    return connection
+
+
+def _sqlite(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("pragma journal_mode=wal")
+    connection.execute("pragma synchronous=full")
+    connection.execute(_CREATE)
+    return connection
+
+
+def _rate(connection: duckdb.DuckDBPyConnection | sqlite3.Connection, count: int) -> float:
+    """Changes in a second: each is committed by itself. All clients' turns, one after another,
+    which is how DuckDB takes them anyway."""
+    first = time.monotonic_ns()
+    began = time.perf_counter()
+    for number in range(first, first + count // 3):
+        connection.execute(_INSERT, (number, "report"))
+        connection.execute(_UPDATE, ("running", 0, number))
+        connection.execute(_UPDATE, ("success", 1.5, number))
+    return count // 3 * 3 / (time.perf_counter() - began)
+
+
+@contextmanager
+def _query(size: Size) -> Iterator[Mapping[str, Way]]:
+    count = size.of(1_000_000, 8_000)
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        runner = stack.enter_context(asyncio.Runner())
+        store = runner.run(DuckDBStore.open(place / "ours"))
+        stack.callback(lambda: runner.run(store.close()))
+        runner.run(_fill(store, count))
+        sqlite = _filled_sqlite(place / "sqlite.db", count)
+        stack.callback(sqlite.close)
+        ways: dict[str, Way] = {
+            _OURS: lambda: runner.run(_asked(store)),
+            "SQLite": lambda: _timed_query(sqlite),
+        }
+        if postgres.programs() is not None:
+            connection = stack.enter_context(postgres.server())
+            program = peers.python("postgres")
+            way = peers.helper(program, "postgres.py", connection, "query", str(count))
+            ways["PostgreSQL"] = stack.enter_context(way)
+        yield ways
+
+
+async def _fill(store: DuckDBStore, count: int) -> None:
+    for batch in range(count // 8 // 250 or 1):
+        await asyncio.gather(
+            *(store.append(_drafts(f"report-{(batch + one) % 20}")) for one in range(250))
+        )
+    while store.status().waiting_events:  # noqa: ASYNC110  nothing tells that
+        await asyncio.sleep(0.2)
+
+
+async def _asked(store: DuckDBStore) -> float:
+    began = time.perf_counter()
+    await store.sql(_OUR_QUERY)
+    return time.perf_counter() - began
+
+
+def _filled_sqlite(path: Path, count: int) -> sqlite3.Connection:
+    connection = _sqlite(path)
+    connection.execute("begin")
+    for number in range(count // 8):
+        connection.execute(_INSERT, (number, f"report-{number % 20}"))
+        for step in range(7):
+            connection.execute(_UPDATE, (f"step-{step % 3}", step * 0.1, number))
+    connection.execute("commit")
+    return connection
+
+
+def _timed_query(connection: sqlite3.Connection) -> float:
+    began = time.perf_counter()
+    connection.execute(_SQLITE_QUERY).fetchall()
+    return time.perf_counter() - began
+
+
+ROWS = (
+    Row(
+        name="store-1",
+        what="durable changes of state, one client",
+        ways=_one_client,
+        goals=(Goal(ours=_OURS, other=_DUCKDB, at_least=9),),
+        unit="changes/s",
+        more_is_better=True,
+        rounds=5,
+    ),
+    Row(
+        name="store-16",
+        what="durable changes of state, 16 clients",
+        ways=_sixteen_clients,
+        goals=(Goal(ours=_OURS, other=_DUCKDB, at_least=15),),
+        unit="changes/s",
+        more_is_better=True,
+        rounds=5,
+    ),
+    Row(
+        name="query",
+        what="p95 of duration by name and state after 1 M changes",
+        unit="s",
+        ways=_query,
+        goals=(
+            Goal(ours=_OURS, other="SQLite", at_least=15),
+            Goal(ours=_OURS, other="PostgreSQL", at_least=40),
+        ),
+        rounds=7,
+    ),
+)

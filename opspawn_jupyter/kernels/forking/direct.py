@@ -1,0 +1,161 @@
+"""A kernel without sockets and without their threads: ipykernel's, with one line to its client.
+
+Everything else is as in any kernel: messages, configuration, start-up files, magics, plots,
+widgets. Nobody but the client can reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import zmq
+from ipykernel.displayhook import ZMQDisplayHook
+from ipykernel.ipkernel import IPythonKernel
+from tornado.ioloop import IOLoop
+from traitlets import Any as AnyTrait
+
+from .capture import Capture
+from .kernel import ForkedKernelApp, _connect_plots
+from .line import IOPUB, SHELL, Channel, Frames, Line
+from .surroundings import take_files
+
+_SILENT_CELLS = ("None", "print(end=''); 1")
+
+
+class DirectKernel(IPythonKernel):
+    """The kernel, for messages that come on a line."""
+
+    shell_stream = AnyTrait()  # a channel, which is no ZMQStream
+    _supports_kernel_subshells = False
+    #: What the cell put out is told through it.
+    capture = AnyTrait()
+    _execute_sleep = 0
+
+    async def do_execute(
+        self,
+        code: str,
+        silent: bool,
+        store_history: bool = True,
+        user_expressions: Any = None,
+        allow_stdin: bool = False,
+        *,
+        cell_meta: Any = None,
+        cell_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Run the cell; what it put out is told before its reply."""
+        reply: dict[str, Any] = await super().do_execute(  # type: ignore[no-untyped-call]
+            code, silent, store_history, user_expressions, allow_stdin,
+            cell_meta=cell_meta, cell_id=cell_id,
+        )  # fmt: skip
+        self.capture.drain()
+        return reply
+
+    def _abort_queues(self, *_args: Any) -> None:
+        """Nothing waits: the client sends one cell after the other."""
+
+
+class DirectKernelApp(ForkedKernelApp):
+    """Brings it up, and serves."""
+
+    def init_sockets(self) -> None:
+        """None: the line takes their place."""
+        self.line = Line()
+        self.session.key = b""
+        self.iopub_socket = Channel(self.line, IOPUB)
+        self.shell_socket = Channel(self.line, SHELL)
+
+    def init_heartbeat(self) -> None:
+        """None: the client sees the end of the line."""
+
+    def init_io(self) -> None:
+        """Standard output and error become messages."""
+        self.capture = Capture(self._tell)
+        self.capture.install()
+        self.displayhook = ZMQDisplayHook(self.session, self.iopub_socket)  # type: ignore[no-untyped-call]
+        sys.displayhook = self.displayhook
+        self.patch_io()  # type: ignore[no-untyped-call]  # of ipykernel
+
+    def init_kernel(self) -> None:
+        """The kernel, without the streams that it usually has."""
+        self.kernel = DirectKernel.instance(
+            parent=self,
+            session=self.session,
+            shell_stream=self.shell_socket,
+            shell_channel_thread=SimpleNamespace(parent_thread=threading.main_thread()),
+            iopub_socket=self.iopub_socket,
+            capture=self.capture,
+            log=self.log,
+            profile_dir=self.profile_dir,
+            user_ns=self.user_ns,
+        )
+        self.displayhook.get_execution_count = lambda: self.kernel.execution_count
+        self.kernel.io_loop = IOLoop.current()
+
+    def take(self, files: Sequence[int]) -> None:
+        """Its standard streams, and the line to its client."""
+        take_files(files[:3])
+        # Python's own streams stay with the client's files, as in other kernels.
+        for number, name in ((1, "__stdout__"), (2, "__stderr__")):
+            vars(sys)[name] = os.fdopen(os.dup(number), "w", buffering=1)
+        self.line.attach(files[3])
+        self.capture.start()
+
+    def connection(self) -> Mapping[str, Any]:
+        """Nobody can connect."""
+        return {}
+
+    def exercise(self) -> None:
+        """Run cells that leave no trace, so that the client's first finds warm memory."""
+        for code in _SILENT_CELLS:
+            content = {"code": code, "silent": True, "store_history": False}
+            message = self.session.msg("execute_request", content)
+            _loop().run_until_complete(self._dispatch(self.session.serialize(message)))
+        self.kernel.set_parent([], {}, channel="shell")
+
+    def start(self) -> None:
+        """Serve until the client is gone or asks for the end."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # between cells it is for nobody
+        _loop().run_until_complete(self._serve())
+
+    async def _serve(self) -> None:
+        frames = Frames()
+        while data := await self.line.read():
+            for _, parts in frames.feed(data):
+                if self._is_farewell(parts):
+                    return
+                await self._dispatch(parts)
+
+    def _is_farewell(self, parts: Sequence[bytes]) -> bool:
+        return b'"shutdown_request"' in parts[2]  # after the delimiter and the signature
+
+    async def _dispatch(self, parts: Sequence[Any]) -> None:
+        await self.kernel.dispatch_shell([zmq.Frame(part) for part in parts])
+
+    def _tell(self, name: str, text: str) -> None:
+        parent = self.kernel.get_parent("shell")
+        self.session.send(self.iopub_socket, "stream", {"name": name, "text": text}, parent)
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    loop: Any = IOLoop.current()  # tornado's type does not know its asyncio loop
+    found: asyncio.AbstractEventLoop = loop.asyncio_loop
+    return found
+
+
+def bring_up(arguments: Sequence[str]) -> DirectKernelApp:
+    """A kernel without a client."""
+    app: DirectKernelApp = DirectKernelApp.instance()
+    app.parent_handle = 1
+    app.waits = True
+    app.initialize(list(arguments))  # type: ignore[no-untyped-call]  # of ipykernel
+    _connect_plots()
+    app.exercise()
+    sys.stdout.flush()
+    return app

@@ -1,0 +1,121 @@
+"""All channels of a kernel over one socket, for a kernel that has no sockets of its own.
+
+A frame is a channel's letter, the number of parts and their lengths, then the parts, which are
+those of the Jupyter messaging protocol over ZeroMQ.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+SHELL = b"s"
+IOPUB = b"i"
+
+_HEAD = struct.Struct("<cI")
+_READ_BYTES = 1 << 18
+
+
+def pack(channel: bytes, parts: Sequence[Any]) -> list[bytes]:
+    """The frame, in pieces."""
+    plain = [part if isinstance(part, bytes) else bytes(part) for part in parts]
+    lengths = struct.pack(f"<{len(plain)}Q", *(len(part) for part in plain))
+    return [_HEAD.pack(channel, len(plain)), lengths, *plain]
+
+
+class Frames:
+    """Takes bytes as they come, and gives the frames that are whole."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Channel and parts of each frame that this completes."""
+        self._buffer += data
+        while (end := self._end()) is not None:
+            frame = bytes(memoryview(self._buffer)[:end])
+            del self._buffer[:end]
+            yield _split(frame)
+
+    def _end(self) -> int | None:
+        if len(self._buffer) < _HEAD.size:
+            return None
+        _, count = _HEAD.unpack_from(self._buffer)
+        start = _HEAD.size + 8 * count
+        if len(self._buffer) < start:
+            return None
+        end = start + sum(struct.unpack_from(f"<{count}Q", self._buffer, _HEAD.size))
+        return end if len(self._buffer) >= end else None
+
+
+def _split(frame: bytes) -> tuple[bytes, list[bytes]]:
+    channel, count = _HEAD.unpack_from(frame)
+    at = _HEAD.size + 8 * count
+    parts = []
+    for length in struct.unpack_from(f"<{count}Q", frame, _HEAD.size):
+        parts.append(frame[at : at + length])
+        at += length
+    return channel, parts
+
+
+class Line:
+    """The kernel's end. Nothing is sent before it is attached."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def attach(self, descriptor: int) -> None:
+        """Talk over this socket from now on."""
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.setblocking(False)
+
+    def send(self, channel: bytes, parts: Sequence[Any]) -> None:
+        """Send it whole, whatever interrupts come meanwhile."""
+        if self._socket is None:
+            return
+        pieces = pack(channel, parts)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with self._lock:
+                _send_all(self._socket, b"".join(pieces))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    async def read(self) -> bytes:
+        """What comes next; empty once the client is gone."""
+        if self._socket is None:
+            return b""
+        try:
+            return await asyncio.get_running_loop().sock_recv(self._socket, _READ_BYTES)
+        except ConnectionError:
+            return b""
+
+
+def _send_all(line: socket.socket, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[line.send(left) :]
+        except BlockingIOError:
+            select.select([], [line], [])
+        except ConnectionError:  # the client is gone, and this process ends soon
+            return
+
+
+class Channel:
+    """One channel of the line, as ``Session.send`` wants its sockets."""
+
+    def __init__(self, line: Line, name: bytes) -> None:
+        self._line = line
+        self._name = name
+
+    def send_multipart(self, parts: Sequence[Any], **_options: Any) -> None:
+        """Send one message."""
+        self._line.send(self._name, parts)

@@ -1,0 +1,139 @@
+"""The same notebooks through all tiers: what comes of them is the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import nbformat
+import pytest
+
+from opspawn_jupyter.model.states import EventType
+from tests.integration.test_runner_notebook import (
+    DAEMON,
+    Ran,
+    Run,
+    cancel_in,
+    fork_servers,
+    run,
+    wait_gone,
+)
+
+__all__ = ["fork_servers", "run"]  # the fixtures
+
+TIERS = ("kernel", "direct", "cold")
+NOTEBOOKS: dict[str, tuple[Any, ...]] = {
+    "everything that is put out": (
+        ("x = 1", "parameters"),
+        "print('out'); import sys; print('err', file=sys.stderr); x + 1",
+        "!echo from a shell",
+        "from IPython.display import HTML, display, clear_output",
+        "handle = display(HTML('<b>1</b>'), display_id='here')",
+        "handle.update(HTML('<b>2</b>')); print('old'); clear_output(); print('new')",
+        "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);",
+        "import asyncio\nawait asyncio.sleep(0)\n'awaited'",
+        "from ipywidgets import IntSlider; slider = IntSlider(value=3); slider.value",
+        "import multiprocessing as mp; forking = mp.get_context('fork')",
+        "child = forking.Process(target=print, args=('forked',)); child.start(); child.join()",
+        "In[2], Out[2], _2, get_ipython().execution_count",
+        "print('x' * 300_000)",
+        "import warnings; warnings.warn('careful')",
+        "import os; os.path.basename(os.getcwd()), os.environ['OPSPAWN_TASK_ID']",
+    ),
+    "an error": ("1", "def f():\n    return 1 / 0\nf()", "3"),
+    "an error that is wanted": (("1 / 0", "raises-exception"), "2"),
+    "no syntax": ("def", "2"),
+    "a question to nobody": ("input('who?')",),
+    "a clean exit": ("print('bye'); exit()",),
+}
+
+
+def told(ran: Ran) -> Any:
+    """What came of it, without times, process ids and what differs from run to run by nature."""
+    document: Any = json.loads(json.dumps(ran.notebook))
+    document["metadata"]["papermill"] = {
+        key: document["metadata"]["papermill"].get(key) for key in ("exception", "parameters")
+    }
+    document["metadata"].pop("widgets", None)  # ids of widgets are random
+    for cell in document["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell.pop("id")  # papermill's marks of an error have random ones
+        for name in ("start_time", "end_time", "duration"):
+            cell["metadata"].get("papermill", {}).pop(name, None)
+        cell["metadata"].get("opspawn", {}).pop("duration_seconds", None)
+        cell["metadata"].pop("execution", None)
+        cell["outputs"] = sorted(cell.get("outputs", []), key=lambda out: out.get("name", ""))
+    text = re.sub(r"ipykernel_\d+", "ipykernel_N", json.dumps(document, indent=1))
+    error = ran.outcome.data.get("error", {})
+    return text, ran.outcome.type, error.get("name"), error.get("cell_index"), error.get("signal")
+
+
+PAST_PYTHON = (
+    "import subprocess; _ = subprocess.run(['echo', 'from a child'])",
+    "import os; _ = os.write(1, b'at the descriptor\\n')",
+)
+
+
+def test_what_goes_past_python_comes_out_alike(run: Run, tmp_path: Any) -> None:
+    """Not of a cold kernel: ipykernel lets these pass where it takes itself for tested."""
+    ran = []
+    for tier in TIERS[:2]:
+        one = run(*PAST_PYTHON, tier=tier)
+        ran.append([one.text(0), one.text(1)])
+        one.directory.path.rename(tmp_path / f"{tier} was here")
+
+    assert ran == [["from a child\n", "at the descriptor\n"]] * 2
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_comes_out_alike_in_all_tiers(run: Run, name: str, tmp_path: Any) -> None:
+    """A tier is a matter of speed, not of what one gets."""
+    ran = {}
+    for tier in TIERS:
+        one = run(*NOTEBOOKS[name], tier=tier)
+        assert one.of(EventType.KERNEL_STARTED)[0]["tier"] == tier
+        nbformat.validate(one.notebook)
+        ran[tier] = told(one)
+        one.directory.path.rename(tmp_path / f"{tier} was here")
+
+    assert ran["direct"] == ran["kernel"]
+    assert ran["cold"] == ran["kernel"]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_kernel_that_dies_is_a_crash_with_its_signal(run: Run, tier: str) -> None:
+    """Whoever watches over it."""
+    ran = run("1", "import os; os.kill(os.getpid(), 9)", "3", tier=tier)
+
+    assert ran.outcome.type is EventType.CRASHED
+    assert ran.error["signal"] == "SIGKILL"
+    assert ran.written == ["success", "crashed", "not_run"]
+
+
+def test_a_direct_kernel_is_interrupted_and_leaves_nothing(run: Run) -> None:
+    """The guarantees of a cancel hold without sockets as well."""
+    code = "import time\nprint('asleep', flush=True)\ntime.sleep(600)"
+    ran = run(DAEMON, code, "3", tier="direct", during=cancel_in(1))
+
+    assert ran.outcome.type is EventType.CANCELLED
+    assert ran.written == ["success", "cancelled", "not_run"]
+    wait_gone(int(ran.text(0)))
+
+
+def test_exit_handlers_run_in_a_direct_kernel(run: Run) -> None:
+    """Files are written at the end by more libraries than one thinks."""
+    ran = run("import atexit; atexit.register(print, 'the end', file=open('end', 'w'));",
+              tier="direct")  # fmt: skip
+
+    assert ran.outcome.type is EventType.SUCCEEDED
+    assert (ran.directory.path.parent.parent / "end").read_text() == "the end\n"
+
+
+def test_what_cannot_be_run_directly_says_so(run: Run) -> None:
+    """It is refused at submission; a worker that meets it all the same runs nothing else."""
+    ran = run("echo never", kernel="bash", language="bash", tier="direct")
+
+    assert ran.outcome.type is EventType.CRASHED
+    assert "cannot be run directly" in ran.error["message"]
+    assert "--tier kernel" in ran.error["message"]
