@@ -5,6 +5,7 @@
 #   make test       run the tests (what this machine cannot run is left out, and named)
 #   make chaos      break servers, workers and kernels hundreds of times (takes an hour)
 #   make coverage   run the unit and contract tests, and show what they cover
+#   make bench      measure it beside others (ROWS="three --short" for a part of it)
 #   make check      lint, format, types, layers and tests
 #   make docs       write the generated parts of the documentation
 #   make pictures   make the pictures of the documentation from a real JupyterLab
@@ -28,7 +29,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test chaos check lint types layers coverage wheel docs pictures clean
+.PHONY: help demo lab test chaos bench check lint types layers coverage wheel docs pictures clean
 
 help:
 	@sed -n 's/^#  *make /  make /p' $(MAKEFILE_LIST)
@@ -44,6 +45,10 @@ test: $(VENV)/.dev
 
 chaos: $(VENV)/.dev
 	OPSPAWN_CHAOS_LONG=1 $(BIN)/python -m pytest tests/chaos tests/integration/test_runner_output.py $(ARGS)
+
+# Peers are installed into environments of their own, below .bench.
+bench: $(VENV)/.dev
+	PYTHONPATH=tools $(BIN)/python -m benchmarks $(ROWS)
 
 check: lint types layers test
 

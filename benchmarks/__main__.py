@@ -37,7 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="all where none is given")
     parser.add_argument("--short", action="store_true", help="only show that it works")
     parser.add_argument("--list", action="store_true", help="say which rows there are")
-    parser.add_argument("--out", type=Path, default=Path("build/bench/results.json"))
+    parser.add_argument("--out", type=Path, default=Path(".bench/results.json"))
     return parser.parse_args()
 
 

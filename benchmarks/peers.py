@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.measure import Way
 
-PLACE = Path("build/bench")
+PLACE = Path(".bench")
 HELPERS = Path(__file__).with_name("helpers")
 #: What each peer needs, by the name of its environment.
 PACKAGES = {
@@ -22,7 +22,6 @@ PACKAGES = {
     "nbclient": ("nbclient", "ipykernel", "psutil"),
     "ploomber": ("ploomber-engine", "ipykernel", "psutil", "setuptools<81"),
     "scheduler": ("jupyter-server", "jupyter-scheduler", "ipykernel"),
-    "prefect": ("prefect",),
     "postgres": ("psycopg[binary]",),
 }
 

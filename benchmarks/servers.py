@@ -134,7 +134,7 @@ class Scheduler:
         while waited:
             for job in list(waited):
                 status = self.ask("GET", f"scheduler/jobs/{job}")["status"]
-                if status in ("FAILED", "STOPPED"):
+                if status == "FAILED":  # it is STOPPED before it begins
                     raise RuntimeError(f"jupyter-scheduler's job ended as {status}")
                 if status == "COMPLETED":
                     waited.discard(job)
@@ -143,12 +143,15 @@ class Scheduler:
             time.sleep(0.02)
         return time.perf_counter() - began
 
+    def _environment(self) -> str:
+        return str(self.ask("GET", "scheduler/runtime_environments")[0]["name"])
+
     def _submit(self, name: str) -> str:
         job = {
             "name": name,
             "input_uri": name,
             "input_filename": name,
-            "runtime_environment_name": "scheduler",
+            "runtime_environment_name": self._environment(),
             "output_formats": ["ipynb"],
         }
         return str(self.ask("POST", "scheduler/jobs", job)["job_id"])

@@ -18,6 +18,16 @@ from benchmarks.measure import Goal, Row, Size, Way
 _OURS, _STOCK = "papermill, opspawn engine", "papermill"
 
 
+def own_settings(place: Path) -> dict[str, str]:
+    """Environment in which papermill with our engine forks its kernels."""
+    return {
+        "JUPYTER_DEFAULT_PROVISIONER_NAME": "opspawn-fork",
+        "OPSPAWN_KERNELS_DIRECTORY": str(place),
+        "OPSPAWN_KERNELS_OWNER": str(os.getpid()),
+        "OPSPAWN_KERNELS_PATIENCE_SECONDS": "60",
+    }
+
+
 @contextmanager
 def _in_process(
     sources: Sequence[str], unit: str = "seconds", *, others: bool = False
@@ -26,17 +36,11 @@ def _in_process(
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opspawn-bench-")))
         source = str(notebooks.write(place, "source", sources))
-        own = {
-            "JUPYTER_DEFAULT_PROVISIONER_NAME": "opspawn-fork",
-            "OPSPAWN_KERNELS_DIRECTORY": str(place),
-            "OPSPAWN_KERNELS_OWNER": str(os.getpid()),
-            "OPSPAWN_KERNELS_PATIENCE_SECONDS": "60",
-        }
 
         def helper(program: Path | str, engine: str) -> Way:
             return stack.enter_context(peers.helper(program, "notebook.py", engine, source, unit))
 
-        with patch.dict(os.environ, own):
+        with patch.dict(os.environ, own_settings(place)):
             ways = {_OURS: helper(peers.OWN, "opspawn")}
         ways[_STOCK] = helper(peers.python("papermill"), "papermill")
         if others:

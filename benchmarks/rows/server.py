@@ -16,6 +16,8 @@ from benchmarks.measure import Goal, Row, Size, Way
 
 _PRELOAD = {"OPSPAWN_KERNELS_PRELOAD": "pandas"}
 _WARM_UP = 3
+_KERNEL, _DIRECT, _SCRIPT = "opspawn, kernel", "opspawn, direct", "python script.py"
+_SCHEDULER = "jupyter-scheduler"
 _LOOP = "import time\nwhile True:\n    print('x' * 80, flush=True)\n    time.sleep(0.2)"
 
 
@@ -40,14 +42,16 @@ def _compared(
         script = notebooks.write(own.root, name, sources).with_suffix(".py")
         for _ in range(_WARM_UP):
             own.submit_and_wait([f"{name}.ipynb"])
+            own.submit_and_wait([f"{name}.ipynb"], tier="direct")
         ways: dict[str, Way] = {
-            "opspawn, kernel": partial(own.submit_and_wait, [f"{name}.ipynb"]),
-            "python script.py": partial(_script, script),
+            _KERNEL: partial(own.submit_and_wait, [f"{name}.ipynb"]),
+            _DIRECT: partial(own.submit_and_wait, [f"{name}.ipynb"], tier="direct"),
+            _SCRIPT: partial(_script, script),
         }
         if with_scheduler:
             other = stack.enter_context(servers.scheduler())
             notebooks.write(other.root, name, sources)
-            ways["jupyter-scheduler"] = partial(other.submit_and_wait, [f"{name}.ipynb"])
+            ways[_SCHEDULER] = partial(other.submit_and_wait, [f"{name}.ipynb"])
         yield ways
 
 
@@ -65,8 +69,9 @@ def _throughput(size: Size) -> Iterator[Mapping[str, Way]]:
         own.submit_and_wait(["three.ipynb"])
         many, few = size.of(200, 8), size.of(10, 2)
         yield {
-            "opspawn, kernel": lambda: many / own.submit_and_wait(["three.ipynb"] * many),
-            "jupyter-scheduler": lambda: few / other.submit_and_wait(["three.ipynb"] * few),
+            _KERNEL: lambda: many / own.submit_and_wait(["three.ipynb"] * many),
+            _DIRECT: lambda: many / own.submit_and_wait(["three.ipynb"] * many, tier="direct"),
+            _SCHEDULER: lambda: few / other.submit_and_wait(["three.ipynb"] * few),
         }
 
 
@@ -112,8 +117,10 @@ ROWS = (
         unit="s",
         ways=_three,
         goals=(
-            Goal(ours="opspawn, kernel", other="jupyter-scheduler", at_least=80),
-            Goal(ours="opspawn, kernel", other="python script.py", at_most=0.8),
+            Goal(ours=_KERNEL, other=_SCHEDULER, at_least=80),
+            Goal(ours=_DIRECT, other=_SCHEDULER, at_least=250),
+            Goal(ours=_KERNEL, other=_SCRIPT, at_most=0.8),
+            Goal(ours=_DIRECT, other=_SCRIPT, at_most=0.25),
         ),
     ),
     Row(
@@ -121,14 +128,20 @@ ROWS = (
         what="pandas notebook (preloaded), REST submit to end seen by the client",
         unit="s",
         ways=_pandas,
-        goals=(Goal(ours="opspawn, kernel", other="python script.py", at_most=0.15),),
+        goals=(
+            Goal(ours=_KERNEL, other=_SCRIPT, at_most=0.15),
+            Goal(ours=_DIRECT, other=_SCRIPT, at_most=0.1),
+        ),
     ),
     Row(
         name="throughput",
         what="200 notebooks of 3 cells submitted at once (peer: 10)",
         unit="per s",
         ways=_throughput,
-        goals=(Goal(ours="opspawn, kernel", other="jupyter-scheduler", at_least=50),),
+        goals=(
+            Goal(ours=_KERNEL, other=_SCHEDULER, at_least=50),
+            Goal(ours=_DIRECT, other=_SCHEDULER, at_least=150),
+        ),
         rounds=2,
         more_is_better=True,
     ),

@@ -34,7 +34,7 @@ _SQLITE_QUERY = (
 )
 
 
-def _drafts(name: str = "report") -> list[Draft]:
+def drafts(name: str = "report") -> list[Draft]:
     """Eight changes of a new task, from its submission to its success."""
     task_id = new_id()
     data = {
@@ -99,7 +99,7 @@ def _sixteen_clients(size: Size) -> Iterator[Mapping[str, Way]]:
 async def _ours(store: DuckDBStore, count: int, *, clients: int) -> float:
     async def client() -> None:
         for _ in range(count // clients // 8):
-            for draft in _drafts():
+            for draft in drafts():
                 await store.append([draft])
 
     began = time.perf_counter()
@@ -160,7 +160,7 @@ def _query(size: Size) -> Iterator[Mapping[str, Way]]:
 async def _fill(store: DuckDBStore, count: int) -> None:
     for batch in range(count // 8 // 250 or 1):
         await asyncio.gather(
-            *(store.append(_drafts(f"report-{(batch + one) % 20}")) for one in range(250))
+            *(store.append(drafts(f"report-{(batch + one) % 20}")) for one in range(250))
         )
     while store.status().waiting_events:  # noqa: ASYNC110  nothing tells that
         await asyncio.sleep(0.2)
