@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from opspawn_jupyter.cli.entry import main
+from opspawn_jupyter.cli import main
 
 sys.exit(main())
