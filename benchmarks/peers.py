@@ -43,12 +43,15 @@ def python(name: str) -> Path:
 @contextmanager
 def helper(program: Path | str, script: str, *arguments: str) -> Iterator[Way]:
     """A process that measures once for each line it is sent, and answers with the figure."""
-    process = subprocess.Popen(
-        [str(program), str(HELPERS / script), *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    PLACE.mkdir(exist_ok=True)
+    with (PLACE / "helpers.log").open("a") as log:  # progress bars and warnings of all kinds
+        process = subprocess.Popen(
+            [str(program), str(HELPERS / script), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
 
     def measure() -> float:
         return float(_ask(process, "go"))

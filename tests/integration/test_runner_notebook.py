@@ -389,7 +389,8 @@ child.wait()
 
 
 DAEMON = """
-import os, time
+import os, time, warnings
+warnings.simplefilter('ignore')  # Python 3.12 warns of forks beside threads
 reader, writer = os.pipe()
 if os.fork() == 0:
     os.setsid()
