@@ -78,8 +78,20 @@ docs: $(VENV)/.dev
 pictures: $(VENV)/.dev
 	$(BIN)/python tools/pictures.py
 
+.mcp/.installed: $(VENV)/.base
+	@echo "Installing tool servers and the MCP conformance suite ..."
+	@npm install --silent --no-audit --no-fund --prefix .mcp/node \
+	  node@22.23.3 @modelcontextprotocol/conformance@0.2.0-alpha.12 \
+	  @modelcontextprotocol/server-everything@2026.8.31 \
+	  @modelcontextprotocol/server-filesystem@2026.8.31 \
+	  @modelcontextprotocol/server-memory@2026.8.31
+	@$(PYTHON) -m venv .mcp/python
+	@.mcp/python/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	  mcp-server-time mcp-server-git
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache
+	rm -rf $(VENV) .mcp build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache
 	rm -rf .pytest_cache .import_linter_cache .hypothesis
 	rm -rf $(EXAMPLES)/.opspawn $(EXAMPLES)/opspawn_runs $(EXAMPLES)/.ipynb_checkpoints
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -139,6 +139,21 @@ class ToolBroker:
         )
         return PromptText(description=description, messages=tuple(results.small(config, messages)))
 
+    async def complete(
+        self,
+        principal: Principal,
+        server: str,
+        ref: Mapping[str, Any],
+        argument: Mapping[str, str],
+        given: Mapping[str, str],
+    ) -> Mapping[str, Any]:
+        """Values that an argument of a prompt or of a resource's template may take."""
+        await self._upstreams.refresh()
+        upstream = self._upstreams.get(self._config(principal, server), principal)
+        return await upstream.use(
+            lambda connection: connection.complete(ref, argument, given), is_safe=True
+        )
+
     async def approve(self, principal: Principal, request: ApprovalRequest) -> ToolServer | Tool:
         """Let a command run, or take a tool as it is now. Raises ``ToolNotApproved`` where it is
         not what was looked at."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import mcp_types as types
 from mcp import Client, MCPError
 from mcp.client.subscriptions import ToolsListChanged
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from opspawn_jupyter.broker import http, stdio
 from opspawn_jupyter.broker.config import ServerConfig
@@ -28,6 +28,9 @@ T = TypeVar("T")
 _MOST_PAGES = 50
 #: Protocol and envelope around a result of the largest size.
 _ENVELOPE_BYTES = 256 << 10
+_REFERENCE: TypeAdapter[types.PromptReference | types.ResourceTemplateReference] = TypeAdapter(
+    types.PromptReference | types.ResourceTemplateReference
+)
 _SERVER_INFO = types.SERVER_INFO_META_KEY
 
 
@@ -179,6 +182,16 @@ class SdkConnection:
         """Description and messages."""
         result = await self._asked(self._client.get_prompt(name, dict(arguments)))
         return result.description or "", [_dumped(message) for message in result.messages]
+
+    async def complete(
+        self, ref: Mapping[str, Any], argument: Mapping[str, str], given: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """Values that may follow; none of a server that offers no completion."""
+        if self._client.server_capabilities.completions is None:
+            return {"values": []}
+        named = _REFERENCE.validate_python(ref)
+        result = await self._asked(self._client.complete(named, dict(argument), dict(given)))
+        return _dumped(result.completion)
 
     async def watch(self, changed: Callable[[], None]) -> None:
         """Hear of changes in the tools where that needs a stream of its own; may end at once."""

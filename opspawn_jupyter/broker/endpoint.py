@@ -17,7 +17,7 @@ from mcp.server.lowlevel import Server
 
 from opspawn_jupyter.broker import arguments as checked
 from opspawn_jupyter.broker.broker import ToolBroker
-from opspawn_jupyter.broker.own_tool import OwnTool
+from opspawn_jupyter.broker.own_tool import OwnTool, asked_server
 from opspawn_jupyter.broker.search import best
 from opspawn_jupyter.broker.words import mcp_name
 from opspawn_jupyter.errors import NotFound, OpspawnError, ToolNotFound
@@ -40,7 +40,7 @@ class Endpoint:
     def __init__(self, broker: ToolBroker, own: Sequence[OwnTool]) -> None:
         self._broker = broker
         self._own = {tool.name: tool for tool in [*own, *self._finders()]}
-        self._schemas: dict[str, Mapping[str, Any]] = {}
+        self._schemas: dict[tuple[str | None, str], Mapping[str, Any]] = {}
         self.server: Server[Any] = Server(
             "opspawn",
             version=__version__,
@@ -53,6 +53,7 @@ class Endpoint:
             on_read_resource=self._read_resource,
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
+            on_completion=self._complete,
         )
 
     def own_tool(self, name: str, principal: Principal) -> OwnTool | None:
@@ -66,8 +67,9 @@ class Endpoint:
         return wire.encode(await tool.run(principal, given))
 
     def _schema(self, name: str) -> Mapping[str, Any] | None:
-        own = self._own.get(name)
-        return own.input_schema if own else self._schemas.get(name)
+        only = asked_server.get()
+        own = self._own.get(name) if only is None else None
+        return own.input_schema if own else self._schemas.get((only, name))
 
     async def _list_tools(self, ctx: Any, _: Any) -> types.ListToolsResult:
         principal, only = caller(ctx)
@@ -75,7 +77,7 @@ class Endpoint:
         listed = [tool for tool in found if not tool.problem]
         if only is None and len(listed) > _MOST_LISTED:
             listed = []
-        self._schemas |= {_name(tool, only): tool.input_schema for tool in listed}
+        self._schemas |= {(only, _name(tool, only)): tool.input_schema for tool in listed}
         own = self._own.values() if only is None and principal.task_id is None else ()
         return types.ListToolsResult(
             tools=[
@@ -183,13 +185,7 @@ class Endpoint:
         self, ctx: Any, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult:
         principal, only = caller(ctx)
-        found = (await self._broker.prompts(principal, only)).prompts
-        for one in found:
-            if _prompt(one, only)["name"] == params.name:
-                break
-        else:
-            message = f"Unknown prompt: {params.name}"
-            raise MCPError(code=types.INVALID_PARAMS, message=message)
+        one = await self._find_prompt(principal, params.name, only)
         try:
             text = await self._broker.prompt(
                 principal, one.server, one.name, params.arguments or {}
@@ -199,6 +195,29 @@ class Endpoint:
         return types.GetPromptResult.model_validate(
             {"description": text.description, "messages": list(text.messages)}
         )
+
+    async def _find_prompt(self, principal: Principal, name: str, only: str | None) -> Prompt:
+        for one in (await self._broker.prompts(principal, only)).prompts:
+            if _prompt(one, only)["name"] == name:
+                return one
+        raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown prompt: {name}")
+
+    async def _complete(
+        self, ctx: Any, params: types.CompleteRequestParams
+    ) -> types.CompleteResult:
+        principal, only = caller(ctx)
+        ref = params.ref.model_dump(by_alias=True, mode="json", exclude_none=True)
+        if isinstance(params.ref, types.PromptReference):
+            prompt = await self._find_prompt(principal, params.ref.name, only)
+            servers, ref = [prompt.server], {**ref, "name": prompt.name}
+        else:
+            servers = list(await self._holders(principal, params.ref.uri, only))
+        argument = {"name": params.argument.name, "value": params.argument.value}
+        given = (params.context.arguments if params.context else None) or {}
+        completion: Mapping[str, Any] = {"values": []}
+        for server in servers[:1]:
+            completion = await self._broker.complete(principal, server, ref, argument, given)
+        return types.CompleteResult.model_validate({"completion": completion})
 
     def _finders(self) -> Sequence[OwnTool]:
         return (

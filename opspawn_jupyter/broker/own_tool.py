@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from opspawn_jupyter.model.tool import Principal
+
+#: The one server whose tools the request asks for by their own names, where it does. The SDK looks
+#: tools up by name, without the request.
+asked_server: ContextVar[str | None] = ContextVar("asked server", default=None)
 
 #: Gives a JSON value; raises one of our errors.
 Run = Callable[[Principal, Mapping[str, Any]], Awaitable[Any]]

@@ -82,6 +82,11 @@ class Connection(Protocol):
     ) -> tuple[str, Sequence[Mapping[str, Any]]]:
         """Description and messages of a prompt."""
 
+    async def complete(
+        self, ref: Mapping[str, Any], argument: Mapping[str, str], given: Mapping[str, str]
+    ) -> Mapping[str, Any]:
+        """Values that an argument of a prompt or a template may take, as MCP has them."""
+
     async def watch(self, changed: Callable[[], None]) -> None:
         """Hear of changes in the tools where that needs a stream of its own; may end at once."""
 

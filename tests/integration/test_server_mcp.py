@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx2
 import pytest
-from mcp import Client, MCPError
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.integration.broker_stage import habit
@@ -125,6 +127,25 @@ def test_a_notebook_is_run_looked_at_and_fetched(server: Server) -> None:
         assert wrong.is_error
 
     _ask(server, "2026-07-28", story)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_hosts_that_speak_over_standard_streams_get_a_bridge(server: Server, era: str) -> None:
+    """``opspawn-mcp`` finds the server as all commands do."""
+    code = "import sys; from opspawn_jupyter.cli.mcp_bridge import main; sys.exit(main())"
+    bridge = StdioServerParameters(
+        command=sys.executable, args=["-c", code], env=server.jupyter.environment
+    )
+
+    async def story() -> None:
+        async with Client(stdio_client(bridge), mode=era) as client:
+            assert "good__echo" in {tool.name for tool in (await client.list_tools()).tools}
+            result = await client.call_tool("good__echo", {"text": "over the bridge"})
+            assert result.content[0].text == "over the bridge"  # type: ignore[union-attr]
+            with pytest.raises(MCPError, match="Unknown tool"):
+                await client.call_tool("nothing", {})
+
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 def _modern(server: Server, method: str, params: dict[str, Any], **more: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from opspawn_jupyter.broker.own_tool import asked_server
 from opspawn_jupyter.errors import NotAuthorized, NotFound
 from opspawn_jupyter.model.tool import Principal
 from opspawn_jupyter.server.handlers.base import caller_name
@@ -85,6 +86,7 @@ class McpHandler(TaskKeyMixin):
             raise NotFound(hint="this session is somebody else's")
         application = await tools.mcp_application()
         scope = self._scope(principal, only)
+        asked_server.set(only)
         body = [{"type": "http.request", "body": self.request.body, "more_body": False}]
 
         async def receive() -> Mapping[str, Any]:
