@@ -11,10 +11,11 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from opspawn_jupyter.broker import arguments as checked
-from opspawn_jupyter.broker import catalogue, recording, results
+from opspawn_jupyter.broker import catalogue, importing, recording, results
 from opspawn_jupyter.broker.approvals import Approvals
 from opspawn_jupyter.broker.config import ServerConfig
 from opspawn_jupyter.broker.limits import RateLimit
@@ -67,11 +68,13 @@ class ToolBroker:
         approvals: Approvals,
         log: CallLog,
         people: People | None = None,
+        root: Path | None = None,
     ) -> None:
         self._upstreams = upstreams
         self._approvals = approvals
         self._log = log
         self._people = people
+        self._root = root
         self._rate = RateLimit()
 
     async def call(
@@ -102,7 +105,22 @@ class ToolBroker:
             for config in self._upstreams.configs()
             if principal.may_reach(config.name)
         ]
-        return ToolServerList(servers=tuple(found), problems=self._upstreams.problems)
+        offers: Mapping[str, tuple[str, ...]] = {}
+        if self._root is not None and principal.task_id is None:
+            known = [server.name for server in found]
+            offers = await asyncio.to_thread(importing.offers, self._root, known)
+        return ToolServerList(
+            servers=tuple(found), problems=self._upstreams.problems, offers=offers
+        )
+
+    async def take_over(self, principal: Principal, path: str) -> None:
+        """Take over the servers that another program's file names. They run once their commands
+        are approved."""
+        if principal.task_id is not None or self._root is None:
+            raise NotAuthorized(hint="a task configures nothing; a person does")
+        new = await asyncio.to_thread(importing.take_over, self._root, path)
+        self._upstreams.forget()
+        logger.info("tool servers imported path=%s servers=%s", path, ",".join(new))
 
     async def tools(self, principal: Principal, server: str | None = None) -> ToolList:
         """The tools that the caller may see, of one server or of all."""

@@ -75,7 +75,10 @@ async def connect(
         client = Client(
             _Ready(streams),
             cache=None,
-            read_timeout_seconds=config.rules.timeout_seconds,
+            # Of all but calls, which bring their own: a listing may take as long as the start.
+            read_timeout_seconds=max(
+                config.rules.timeout_seconds, config.rules.connect_timeout_seconds
+            ),
             client_info=types.Implementation(name="opspawn", version=__version__),
             message_handler=_hear(events),
             elicitation_callback=_asking(events.ask) if events.ask else None,

@@ -59,7 +59,7 @@ def open_broker(settings: Settings, log: CallLog, people: People | None = None) 
             hidden = secrets.hide(problem.message)
             raise type(problem).restore(hidden, problem.detail) from problem
 
-    return ToolBroker(Upstreams(read, approvals, connect, people), approvals, log, people)
+    return ToolBroker(Upstreams(read, approvals, connect, people), approvals, log, people, root)
 
 
 def config_files(root: Path) -> list[Path]:

@@ -57,6 +57,10 @@ class Upstreams:
         ]
         await self._end(stale)
 
+    def forget(self) -> None:
+        """The files were just changed: read them at the next look."""
+        self._read_at = None
+
     def configs(self) -> Sequence[ServerConfig]:
         """Every configured server, by name."""
         servers = self._configuration.servers

@@ -149,6 +149,7 @@ class Client(Blocking[AsyncClient]):
     answer = blocking(AsyncClient.answer)
     tool_servers = blocking(AsyncClient.tool_servers)
     approve_tool = blocking(AsyncClient.approve_tool)
+    import_tool_servers = blocking(AsyncClient.import_tool_servers)
     tools = blocking(AsyncClient.tools)
     call_tool = blocking(AsyncClient.call_tool)
     resources = blocking(AsyncClient.resources)

@@ -11,6 +11,7 @@ from opspawn_jupyter.client.values import plain
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.tool import (
     ApprovalRequest,
+    ImportRequest,
     PromptList,
     PromptRequest,
     PromptText,
@@ -41,6 +42,14 @@ class ToolApi:
         body = wire.encode(ApprovalRequest(name=name, digest=digest))
         answer = await self._connected().call("POST", "mcp/approvals", body=body)
         return wire.decode(ToolServerList, answer)
+
+    async def import_tool_servers(self, path: str) -> ToolServerList:
+        """Take over the servers that another program's file (``.mcp.json``) names; they run once
+        their commands are approved."""
+        body = wire.encode(ImportRequest(path=path))
+        return wire.decode(
+            ToolServerList, await self._connected().call("POST", "mcp/imports", body=body)
+        )
 
     async def tools(self, server: str | None = None) -> ToolList:
         """The tools of all servers or of one. Starts servers that are not running."""

@@ -60,6 +60,8 @@ def _tools(client: Client, options: Options) -> ToolAnswer:
         return _approve(client, _named(options, "--approve"))
     if options.read:
         return client.read_resource(_named(options, "--read"), options.read)
+    if options.import_from:
+        return client.import_tool_servers(options.import_from)
     if options.servers:
         return client.tool_servers()
     return _listed(client, options)

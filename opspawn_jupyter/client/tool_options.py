@@ -27,6 +27,12 @@ def add_tools_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--prompts", action="store_true", help="texts that the servers can write")
     what.add_argument("--read", metavar="URI", help="read a resource of the server NAME")
     what.add_argument(
+        "--import",
+        dest="import_from",
+        metavar="FILE",
+        help="take over the servers of another program's file, such as .mcp.json",
+    )
+    what.add_argument(
         "--approve",
         action="store_true",
         help="let the command of the server NAME run, or take the changed tool NAME as it is now",

@@ -91,10 +91,13 @@ def _server_list(listed: ToolServerList) -> str:
         )
         for server in listed.servers
     ]
-    if not rows and not listed.problems:
-        return _NONE_CONFIGURED
-    table = columns(("server", "state", "tools", "runs", "problem"), rows)
-    return "\n".join([table, *_problems(listed.problems)])
+    headings = ("server", "state", "tools", "runs", "problem")
+    table = columns(headings, rows) if rows else _NONE_CONFIGURED
+    offers = [
+        f"{path} names {', '.join(names)}: opspawn tools --import {path}"
+        for path, names in listed.offers.items()
+    ]
+    return "\n".join([table, *_problems(listed.problems), *offers])
 
 
 def result_text(result: ToolResult) -> str:

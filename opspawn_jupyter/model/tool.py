@@ -232,6 +232,16 @@ class PromptRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImportRequest:
+    """Another program's file of MCP servers, to be taken over."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    #: Below the server's root.
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ApprovalRequest:
     """What was looked at and found good: a server's name, or ``server.tool``."""
 
@@ -269,6 +279,8 @@ class ToolServerList:
     servers: tuple[ToolServer, ...]
     #: Configuration files that cannot be used, and why.
     problems: Mapping[str, str] = field(default_factory=dict)
+    #: Servers by other programs' files, below the root, that name some which are not here.
+    offers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

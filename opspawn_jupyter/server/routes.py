@@ -18,6 +18,7 @@ from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage
 from opspawn_jupyter.model.tool import (
     ApprovalRequest,
+    ImportRequest,
     PromptList,
     PromptRequest,
     PromptText,
@@ -65,6 +66,7 @@ from opspawn_jupyter.server.handlers.tool import (
     ResourcesHandler,
     ToolApprovalHandler,
     ToolCallHandler,
+    ToolImportHandler,
     ToolServersHandler,
     ToolsHandler,
 )
@@ -262,6 +264,12 @@ ROUTES = (
         ToolApprovalHandler,
         Area.TOOLS,
         _post("Approve a server's command or a changed tool", ApprovalRequest, ToolServerList),
+    ),
+    _route(
+        "mcp/imports",
+        ToolImportHandler,
+        Area.TOOLS,
+        _post("Take over the servers of another program's file", ImportRequest, ToolServerList),
     ),
     _route(
         "mcp/tools",

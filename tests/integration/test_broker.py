@@ -22,6 +22,8 @@ from tests.integration.broker_stage import ME, Stage, habit, play, write_config
 
 pytestmark = pytest.mark.usefixtures("jupyter_home")
 
+#: Looked up here: a test sees no variables of ours.
+CYCLES = 1_000 if os.environ.get("OPSPAWN_CHAOS_LONG") else 5
 GOOD = {"good": habit("none")}
 
 
@@ -87,7 +89,8 @@ def test_a_server_that_does_not_start_says_why_and_disturbs_no_other(
         assert {tool.server for tool in listed.tools} == {"good"}
         assert says in listed.problems["bad"]
 
-    servers = {**GOOD, "bad": habit(name, connect_timeout_seconds=3)}
+    seconds = 3 if name == "mute" else 60  # a machine under load takes long to start anything
+    servers = {**GOOD, "bad": habit(name, connect_timeout_seconds=seconds)}
     play(tmp_path, servers, story)
 
 
@@ -202,6 +205,30 @@ def test_an_approval_holds_for_that_very_command(tmp_path: Path) -> None:
     play(tmp_path, {}, call)
 
 
+def test_servers_of_other_programs_are_offered_and_never_taken_silently(tmp_path: Path) -> None:
+    """A repository that was cloned must not start programs."""
+    (tmp_path / ".mcp.json").write_text(json.dumps({"mcpServers": {"theirs": habit("none")}}))
+    editor = {"servers": {"good": {"command": "x"}, "code": {"command": "${workspaceFolder}/x"}}}
+    (tmp_path / ".vscode").mkdir()
+    (tmp_path / ".vscode" / "mcp.json").write_text(json.dumps(editor))
+
+    async def story(stage: Stage) -> None:
+        listed = await stage.broker.servers(ME)
+        assert [server.name for server in listed.servers] == ["good"]
+        assert listed.offers == {".mcp.json": ("theirs",), ".vscode/mcp.json": ("code",)}
+        for path, problem in (("../x", errors.OutsideRoot), ("none", errors.InvalidRequest)):
+            with pytest.raises(problem):
+                await stage.broker.take_over(ME, path)
+        await stage.broker.take_over(ME, ".mcp.json")
+        with pytest.raises(errors.ToolNotApproved):
+            await stage.call("theirs.echo", text="x")
+        await stage.broker.take_over(ME, ".vscode/mcp.json")
+        targets = {one.name: one.target for one in (await stage.broker.servers(ME)).servers}
+        assert targets["code"] == "${JUPYTER_ROOT_DIR}/x"
+
+    play(tmp_path, GOOD, story)
+
+
 def test_rules_decide_what_may_be_called(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         for name in ("ruled.fail", "ruled.sleep"):
@@ -309,12 +336,11 @@ def test_stubborn_servers_end_with_all_that_they_started(tmp_path: Path) -> None
 @pytest.mark.timeout(3_600)
 def test_connect_cycles_leave_no_process_and_no_descriptor(tmp_path: Path) -> None:
     """A thousand with OPSPAWN_CHAOS_LONG, a handful otherwise."""
-    cycles = 1_000 if os.environ.get("OPSPAWN_CHAOS_LONG") else 5
 
     async def story(stage: Stage) -> None:
         await stage.call("good.pid", text="")
         descriptors = psutil.Process().num_fds()
-        for _ in range(cycles):
+        for _ in range(CYCLES):
             with pytest.raises(errors.ToolServerUnavailable):
                 await stage.call("good.die", text="")
             await stage.call("good.echo", text="x")

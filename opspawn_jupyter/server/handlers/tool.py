@@ -17,6 +17,7 @@ from opspawn_jupyter.broker.recording import CALLER_LEFT
 from opspawn_jupyter.errors import OpspawnError, StoreUnavailable
 from opspawn_jupyter.model.tool import (
     ApprovalRequest,
+    ImportRequest,
     Principal,
     PromptRequest,
     ResourceRequest,
@@ -86,6 +87,18 @@ class ToolApprovalHandler(ToolHandler):
         """Take the approval."""
         broker, request = await self.broker(), await self.body(ApprovalRequest)
         await broker.approve(self.principal, request)
+        await self.answer(await broker.servers(self.principal))
+
+
+class ToolImportHandler(ToolHandler):
+    """Servers that other programs' files name."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Take a file's servers over."""
+        broker, request = await self.broker(), await self.body(ImportRequest)
+        await broker.take_over(self.principal, request.path)
         await self.answer(await broker.servers(self.principal))
 
 

@@ -1,6 +1,6 @@
 """How much a tool call costs through the broker: against a direct call, and against another proxy.
 
-    python benchmarks/mcp.py [--seconds 10] [--callers 200] [--fastmcp PYTHON]
+    python benchmarks/tool_calls.py [--seconds 10] [--callers 200] [--fastmcp PYTHON]
 
 The same upstream (a plain echo over standard streams) is called directly, through the JSON door,
 and through ``/opspawn/mcp``; with ``--fastmcp`` (a Python that has fastmcp installed) also through
