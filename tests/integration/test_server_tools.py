@@ -27,6 +27,8 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "slow": habit("none", timeout_seconds=0.5),
         "stubborn": habit("stubborn"),
         "careful": habit("none", ask=["echo"]),
+        "curious": habit("ask"),
+        "quiet": habit("ask", questions=False),
     }
     home = tmp_path_factory.mktemp("home")
     with running(root, home, f"--OpspawnExtension.mcp_servers={own!r}") as one:
@@ -217,6 +219,18 @@ def test_a_tool_marked_ask_waits_for_a_persons_word(server: Server) -> None:
         _answer_next(server, "no")
         status, envelope = refused.result()
     assert (status, envelope["code"]) == (409, "tool_not_approved")
+
+
+def test_what_a_server_asks_in_a_call_is_put_to_a_person(server: Server) -> None:
+    """MCP's elicitation; where the configuration refuses questions, the server is told so."""
+    with ThreadPoolExecutor() as threads:
+        call = threads.submit(_call, server, "curious.echo", {"text": "x"})
+        question = _answer_next(server, "Ada")
+        said = json.loads(call.result()[1]["content"][0]["text"])
+    assert "Your name?" in question["text"]
+    assert said == {"action": "accept", "content": {"name": "Ada"}}
+    refused = _call(server, "quiet.echo", {"text": "x"})[1]["content"][0]["text"]
+    assert "not supported" in refused
 
 
 def test_an_answer_is_for_one_call(server: Server) -> None:

@@ -82,9 +82,25 @@ def call(request: dict[str, Any]) -> None:
     answer(request, result)
 
 
+#: The call that waits for a person's answer.
+waiting: list[dict[str, Any]] = []
+
+
+def ask(request: dict[str, Any]) -> None:
+    """Have the client ask a person (MCP's elicitation) before the call is answered."""
+    waiting.append(request)
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    params = {"message": "Your name?", "requestedSchema": schema}
+    send({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": params})
+
+
 def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
+        if request.get("id") == "q":
+            said = json.dumps(request.get("result") or request.get("error"))
+            answer(waiting.pop(), {"content": [{"type": "text", "text": said}]})
+            continue
         method = request.get("method")
         if "id" not in request:
             continue
@@ -102,7 +118,7 @@ def serve() -> None:
         elif method == "tools/list":
             answer(request, {"tools": tools()})
         elif method == "tools/call":
-            call(request)
+            (ask if HABIT == "ask" else call)(request)
         else:
             refuse(request, -32601, "Method not found")
 
