@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter import faults
 from opspawn_jupyter.agentkit import making
 from opspawn_jupyter.agentkit.agent import Agent, Parts
 from opspawn_jupyter.agentkit.approvals import QuestionApprovals, Waits
@@ -74,9 +73,7 @@ class AgentRunner:
             reporter.tell(EventType.WAITING, asked)
             return
         complete(manager, outcome)
-        faults.reach("runner.before_outcome")
         tell_outcome(reporter, outcome)
-        faults.reach("runner.after_outcome")
 
     def _execution(self, assignment: Assignment, run: AgentRun, brake: Brake) -> AgentExecution:
         files, notebook, policy = run.files, run.spec.notebook, assignment.policy

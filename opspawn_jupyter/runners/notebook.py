@@ -64,9 +64,7 @@ class NotebookRunner:
         is_kept = keeper.is_wanted and outcome.state is State.FAILED
         if is_kept:
             reporter.tell(EventType.KERNEL_KEPT, keeper.facts())
-        faults.reach("runner.before_outcome")
         tell_outcome(reporter, outcome)
-        faults.reach("runner.after_outcome")
         if is_kept:
             keeper.keep()
 
@@ -114,4 +112,6 @@ def tell_outcome(reporter: Reporter, outcome: Outcome) -> None:
     data: dict[str, Any] = {}
     if outcome.problem is not None:
         data["error"] = wire.encode(outcome.problem)
+    faults.reach("runner.before_outcome")
     reporter.tell(OUTCOME_EVENTS[outcome.state], data)
+    faults.reach("runner.after_outcome")
