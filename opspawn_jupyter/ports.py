@@ -188,12 +188,10 @@ class Plugin(Protocol):
     ``opspawn_jupyter.plugins``; the class is called without arguments.
 
     It may carry ``Config``, a pydantic model that a step's configuration is checked against before
-    anything runs, ``notebook``, the path of a notebook to run it through instead of the plain one,
-    and ``tools(config)``, which names the MCP tools that the step calls. The server imports the
-    plugin to check configurations: heavy imports belong into ``run``.
-    anything runs, ``outputs``, the names of what it gives where they are always the same, and
-    ``notebook``, the path of a notebook to run it through instead of the plain one. The server
-    imports the plugin to check configurations: heavy imports belong into ``run``.
+    anything runs, ``outputs``, the names of what it gives where they are always the same,
+    ``notebook``, the path of a notebook to run it through instead of the plain one, and
+    ``tools(config)``, which names the MCP tools that the step calls. The server imports the plugin
+    to check configurations: heavy imports belong into ``run``.
     """
 
     def run(self, config: Any, context: Any) -> Any:

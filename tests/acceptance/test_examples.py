@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -47,3 +48,54 @@ def test_the_analysis_gives_its_figures_from_the_background(
     run_directory = examples_server.root / task["run_directory"]
     assert (run_directory / "output.ipynb").is_file()
     assert (run_directory / "artifacts" / "body_mass.png").stat().st_size > 10_000
+
+
+def test_the_report_is_made_once_and_then_only_what_changed(
+    examples_server: JupyterProcess,
+) -> None:
+    """The example workflow: a file, its cleaning, two comparisons at once, a report. A second run
+    costs next to nothing, and a mended step does not make the others run again."""
+    first, steps = _workflow(examples_server, "penguins_report.yaml")
+    assert first["state"] == "success", first["error"]
+    assert first["outputs"] == {"headline": "Gentoo on Biscoe are the heaviest", "left_out": 2}
+    picture = examples_server.root / steps["report"]["run_directory"] / "artifacts/body_mass.png"
+    assert picture.stat().st_size > 10_000
+
+    again, steps = _workflow(examples_server, "penguins_report.yaml")
+    assert again["outputs"] == first["outputs"]
+    assert all(step["reused_from"] for step in steps.values())
+
+    report = examples_server.root / "penguin_report.ipynb"
+    sound = report.read_text()
+    report.write_text(sound.replace("figure.tight_layout()", "figure.no_such_layout()"))
+    broken, steps = _workflow(examples_server, "penguins_report.yaml")
+    assert (broken["state"], steps["report"]["state"]) == ("failed", "failed")
+    assert steps["report"]["error"]["name"] == "AttributeError"
+
+    report.write_text(sound)
+    mended, steps = _workflow(examples_server, "penguins_report.yaml")
+    assert mended["outputs"] == first["outputs"]
+    assert all(steps[name]["reused_from"] for name in ("ingest", "clean", "by_species"))
+
+
+def test_the_greeting_passes_values_from_step_to_step(examples_server: JupyterProcess) -> None:
+    """The ancestor's example: ingest, metrics, greet, announce, each with a notebook to read."""
+    workflow, steps = _workflow(examples_server, "greeting.yaml")
+
+    assert workflow["state"] == "success", workflow["error"]
+    assert list(steps) == ["ingest", "metrics", "greet", "announce"]
+    assert steps["metrics"]["outputs"]["body_mass_g"]["count"] == 342
+    assert steps["greet"]["outputs"]["result"] == "Hello, penguins, 4202 g on average!"
+    assert steps["announce"]["outputs"]["stdout"] == "the figures are ready\n"
+    for step in steps.values():
+        assert (examples_server.root / step["run_directory"] / "output.ipynb").is_file()
+
+
+def _workflow(
+    server: JupyterProcess, path: str
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """A run that has ended, and its steps."""
+    submission = {"kind": "workflow", "spec": {"path": path}}
+    task = server.await_task(server.api("POST", "tasks", submission)["id"], 150)
+    parts = server.api("GET", f"tasks?parent={task['id']}&sort=created_at")["tasks"]
+    return task, {part["step"]: part for part in parts}
