@@ -27,11 +27,11 @@ class WindowMemory:
         head, turns = _turns(messages)
         for place in range(len(turns) - 1):
             turns[place] = [_shortened(message) for message in turns[place]]
-            if tokens(head) + sum(map(tokens, turns)) <= self._budget:
+            if tokens(_joined(head, turns)) <= self._budget:
                 break
-        while len(turns) > 1 and tokens(head) + sum(map(tokens, turns)) > self._budget:
+        while len(turns) > 1 and tokens(_joined(head, turns)) > self._budget:
             turns.pop(0)
-        return [*head, *(message for turn in turns for message in turn)]
+        return _joined(head, turns)
 
 
 class WholeMemory:
@@ -64,6 +64,10 @@ def _turns(messages: Sequence[Message]) -> tuple[list[Message], list[list[Messag
         else:
             (turns[-1] if turns else head).append(message)
     return head, turns
+
+
+def _joined(head: list[Message], turns: list[list[Message]]) -> list[Message]:
+    return [*head, *(message for turn in turns for message in turn)]
 
 
 def _shortened(message: Message) -> Message:

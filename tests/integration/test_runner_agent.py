@@ -165,7 +165,7 @@ async def _carry_out(given: Assignment, fork_servers: ForkServers) -> list[Repor
     attempt = Attempt(
         given, worker_id="w", grace=QUICK, launcher=launcher, fork_servers=fork_servers, outbox=told
     )
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(170):
         await attempt.run()
     launcher.close()
     return told.events
