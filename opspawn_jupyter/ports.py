@@ -216,6 +216,16 @@ class DeclaresOutputs(Protocol):
 
 
 @runtime_checkable
+class FindsFaults(Protocol):
+    """A kind that can tell what is wrong with a spec in parts. Optional beside ``Kind``."""
+
+    def faults(self, spec: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+        """Field and fault of all that is wrong with a step's config, its templates left as they
+        are. Called in a thread, for each step of a workflow, so it should be quick. Raises
+        ``InvalidRequest`` where the kind itself cannot be used."""
+
+
+@runtime_checkable
 class FindsSources(Protocol):
     """A kind whose tasks run code that lies outside their spec. Optional beside ``Kind``."""
 

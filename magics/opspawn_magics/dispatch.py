@@ -22,19 +22,23 @@ from opspawn_jupyter.client.commands import (
     task_query,
 )
 from opspawn_jupyter.client.doctor import examine
-from opspawn_jupyter.client.grammar import SUBMITTING, Options, Surface
+from opspawn_jupyter.client.grammar import Options, Surface, is_submitting
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
+from opspawn_jupyter.client.workflow_commands import Drawn, Schema, look_at_workflow
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
 from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
 from opspawn_jupyter.model.tool import ToolResult
+from opspawn_jupyter.model.workflow import WorkflowCheck
+from opspawn_jupyter.model.workflow_view import Comparison
 from opspawn_magics.cell import cell_submission, step_config
 from opspawn_magics.display import (
     AuditListing,
@@ -42,6 +46,7 @@ from opspawn_magics.display import (
     ParameterList,
     QuestionListing,
     TaskList,
+    WorkflowGraph,
     rows_of,
 )
 from opspawn_magics.ipython import display
@@ -59,7 +64,7 @@ def perform(words: Sequence[str], cell: str | None) -> Any:
         return _given(examine(options.server), options)
     client = connect(options.server)
     given = answer(client, options) if cell is None else _answer_to_cell(client, options, cell)
-    if isinstance(given, TaskHandle) and options.command in SUBMITTING and options.wait:
+    if isinstance(given, TaskHandle) and is_submitting(options) and options.wait:
         _wait(given)
     if isinstance(given, Audits) and options.wait:
         for handle in given.handles:
@@ -82,6 +87,8 @@ def _answer_to_cell(client: Client, options: Options, cell: str) -> Answer:
     if options.command == "step":
         options.config = step_config(cell, options)
         return answer(client, options)
+    if options.command == "workflow":
+        return look_at_workflow(client, options, cell)
     if options.command == "agent":
         here = options.cwd or str(Path.cwd())
         submission = agent_submission_of(options, cell.strip(), working_directory=here)
@@ -125,6 +132,11 @@ def _print_text(given: Answer) -> None:
 _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     TaskHandle: lambda handle: handle,
     Audits: _audits,
+    Drawn: lambda drawn: WorkflowGraph(drawn.view, drawn.format),
+    Explanation: _print_text,
+    Comparison: _print_text,
+    WorkflowCheck: _print_text,
+    Schema: lambda given: dict(given.schema),
     Table: rows_of,
     Parameters: lambda declared: ParameterList(declared.parameters),
     Outputs: lambda outputs: dict(outputs.values),

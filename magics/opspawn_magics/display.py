@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar, overload
 
-from opspawn_jupyter.client import audit_html, audit_text, html, text
+from opspawn_jupyter.client import audit_html, audit_text, html, text, workflow_html, workflow_text
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.panel import PANEL_MIME, board_panel
 from opspawn_jupyter.client.question_text import question_list
@@ -16,6 +16,7 @@ from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Task, TaskQuery
+from opspawn_jupyter.model.workflow_view import WorkflowView
 
 T = TypeVar("T")
 
@@ -75,6 +76,22 @@ class AuditListing(_Listing[TaskHandle]):
         return {
             "text/plain": audit_text.audit_list(tasks),
             "text/html": audit_html.audit_list(tasks),
+        }
+
+
+class WorkflowGraph:
+    """A run of a workflow, shown as its graph."""
+
+    def __init__(self, view: WorkflowView, format: str = "text") -> None:  # noqa: A002
+        self.view = view
+        self._format = format
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        if self._format == "mermaid":
+            return {"text/plain": workflow_text.mermaid(self.view)}
+        return {
+            "text/plain": workflow_text.workflow_text(self.view),
+            "text/html": workflow_html.workflow_html(self.view),
         }
 
 

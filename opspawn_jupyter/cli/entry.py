@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _main(sys.argv[1:] if arguments is None else arguments)
     except errors.OpspawnError as problem:
-        _complain(str(problem))
+        _tell(problem)
         return exit_code(problem)
     except KeyboardInterrupt as interrupt:
         if str(interrupt):
@@ -67,6 +67,19 @@ def _main(arguments: Sequence[str]) -> int:
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
+
+
+def _tell(problem: errors.OpspawnError) -> None:
+    """The error on one line; mistakes in a file each on its own, as editors read them."""
+    faults = problem.detail.get("faults", ())
+    for fault in faults:
+        place = ":".join(
+            str(part)
+            for part in (problem.detail.get("path"), fault["line"], fault["column"])
+            if part is not None
+        )
+        sys.stderr.write(f"{place}: {fault['message']}\n")
+    _complain(f"{len(faults)} to mend; nothing was run" if faults else str(problem))
 
 
 def _complain(message: str) -> None:

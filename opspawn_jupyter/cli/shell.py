@@ -14,7 +14,7 @@ from opspawn_jupyter.client import discovery
 from opspawn_jupyter.client.client import AsyncClient, Client
 from opspawn_jupyter.client.commands import Answer, Log, answer, submitted
 from opspawn_jupyter.client.discovery import Server
-from opspawn_jupyter.client.grammar import SUBMITTING, Options
+from opspawn_jupyter.client.grammar import Options, is_submitting
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.outcome import error_of
 from opspawn_jupyter.client.render import as_json, as_text
@@ -37,7 +37,9 @@ def perform(options: Options) -> int:
         from opspawn_jupyter.cli.audit import audit  # reads reports for JUnit
 
         return audit(options)
-    if options.command in SUBMITTING:
+    if is_submitting(options):
+        if getattr(options, "serve_if_needed", False):
+            options.serve = not _is_there_one()
         _run(options)
     else:
         client = Client(AsyncClient(discovery.find(options.server)))
@@ -59,8 +61,21 @@ def _run(options: Options) -> None:
         raise error_of(handle.task)
 
 
+def _is_there_one() -> bool:
+    """Whether a server is found without being named."""
+    try:
+        discovery.find(None)
+    except errors.ServerNotFound:
+        return False
+    except errors.ServerAmbiguous:
+        return True  # which one, the command itself will ask
+    return True
+
+
 def _paths(options: Options) -> list[Path]:
     """What the server's directory must hold."""
+    if options.command == "workflow":
+        return [Path(target) for target in options.targets if options.action == "run"]
     notebook = getattr(options, "notebook", None)
     return [Path(notebook)] if notebook else []
 

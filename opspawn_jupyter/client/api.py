@@ -26,8 +26,11 @@ from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.plugin import PluginInfo, PluginList
 from opspawn_jupyter.model.question import Answer, Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
+from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage, TaskQuery
+from opspawn_jupyter.model.workflow import WorkflowCheck, WorkflowRequest
+from opspawn_jupyter.model.workflow_view import Comparison, RerunRequest, WorkflowView
 
 #: A reference that could not be an id would name another route.
 _REFERENCE = re.compile(r"[0-9a-fA-F-]{1,36}")
@@ -212,6 +215,37 @@ class Api(ToolApi):
         )
         return wire.decode(Pruned, answer)
 
+    async def check_workflow(self, request: WorkflowRequest) -> WorkflowCheck:
+        """What is wrong with a workflow; nothing is stored or run."""
+        answer = await self._connected().call("POST", "workflow-check", body=wire.encode(request))
+        return wire.decode(WorkflowCheck, answer)
+
+    async def workflow(self, reference: str) -> WorkflowView:
+        """A run of a workflow with its steps."""
+        return wire.decode(WorkflowView, await self._get(_workflow_path(reference)))
+
+    async def explain_workflow(self, reference: str) -> Explanation:
+        """Why each step of a run ran, or did not have to."""
+        answer = await self._get(f"{_workflow_path(reference)}/explain")
+        return wire.decode(Explanation, answer)
+
+    async def rerun_workflow(self, reference: str, request: RerunRequest | None = None) -> Task:
+        """A new run that does again what did not succeed and what follows, or what the request
+        says. Raises ``IllegalTransition`` where the old one has not ended or nothing failed."""
+        body = wire.encode(request or RerunRequest())
+        path = f"{_workflow_path(reference)}/rerun"
+        return wire.decode(Task, await self._connected().call("POST", path, body=body))
+
+    async def compare_workflows(self, reference: str, other: str) -> Comparison:
+        """What the second run did differently from the first."""
+        path = f"{_workflow_path(reference)}/compare/{_workflow_path(other).partition('/')[2]}"
+        return wire.decode(Comparison, await self._get(path))
+
+    async def workflow_schema(self) -> dict[str, Any]:
+        """JSON Schema of a workflow's file."""
+        schema: dict[str, Any] = await self._get("workflow-schema.json")
+        return schema
+
     async def messages(self, task_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
         """Messages of the event stream about one task, as they come, while it holds.
 
@@ -261,6 +295,10 @@ def _question_path(reference: str) -> str:
     if not _REFERENCE.fullmatch(reference):
         raise errors.QuestionNotFound(reference)
     return f"questions/{reference}"
+
+
+def _workflow_path(reference: str) -> str:
+    return _task_path(reference).replace("tasks/", "workflows/", 1)
 
 
 def _task_path(reference: str) -> str:

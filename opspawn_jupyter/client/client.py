@@ -23,6 +23,7 @@ from opspawn_jupyter.client.blocking import Blocking, blocking, iterating, loop_
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.handle import AsyncTaskHandle, TaskHandle
 from opspawn_jupyter.client.submission import notebook_submission, step_submission
+from opspawn_jupyter.client.workflow import workflow_submission
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.task import Submission, Task
 
@@ -60,6 +61,9 @@ class AsyncClient(Api):
 
     #: Let an agent work in the background; takes what ``agent_submission`` takes.
     agent = _submitting(agent_submission)
+
+    #: Run a workflow; takes what ``workflow_submission`` takes.
+    run_workflow = _submitting(workflow_submission)
 
     async def find(self, reference: str) -> AsyncTaskHandle:
         """The task of this id, or of this unique end of an id."""
@@ -159,6 +163,13 @@ class Client(Blocking[AsyncClient]):
     health = blocking(AsyncClient.health)
     diagnosis = blocking(AsyncClient.diagnosis)
     prune = blocking(AsyncClient.prune)
+    run_workflow = _handled(AsyncClient.run_workflow)
+    check_workflow = blocking(AsyncClient.check_workflow)
+    workflow = blocking(AsyncClient.workflow)
+    explain_workflow = blocking(AsyncClient.explain_workflow)
+    rerun_workflow = blocking(AsyncClient.rerun_workflow)
+    compare_workflows = blocking(AsyncClient.compare_workflows)
+    workflow_schema = blocking(AsyncClient.workflow_schema)
     close = blocking(AsyncClient.close)
 
 

@@ -17,6 +17,11 @@ from opspawn_jupyter.client.policy_options import policy_of
 from opspawn_jupyter.client.step_options import step_submission_of
 from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.client.tool_commands import TOOL_COMMANDS, ToolAnswer
+from opspawn_jupyter.client.workflow_commands import (
+    WorkflowAnswer,
+    look_at_workflow,
+    submit_workflow,
+)
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.notebook import Parameter
@@ -78,6 +83,7 @@ Answer = (
     | Question
     | QuestionList
     | ToolAnswer
+    | WorkflowAnswer
 )
 
 
@@ -108,6 +114,8 @@ def submission_of(options: Options, **changes: Any) -> Submission:
 
 def submitted(client: Client, options: Options) -> TaskHandle:
     """The task that one of the commands ``SUBMITTING`` gives. Raises ``OpspawnError``."""
+    if options.command == "workflow":
+        return submit_workflow(client, options)
     if options.command == "agent":
         return client.attach(client.submit(agent_submission_of(options, options.goal)))
     if options.command == "step":
@@ -227,6 +235,7 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "agent": submitted,
     "audit": _audit,
     "plugins": _plugins,
+    "workflow": look_at_workflow,
     "status": _status,
     "tasks": _tasks,
     "logs": _logs,

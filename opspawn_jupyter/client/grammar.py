@@ -24,6 +24,11 @@ from opspawn_jupyter.client.tool_options import (
     add_tools_options,
 )
 from opspawn_jupyter.client.upkeep_options import add_prune_options, add_store_options
+from opspawn_jupyter.client.workflow_options import (
+    SUBMITTING_ACTIONS,
+    add_workflow_options,
+    with_workflow,
+)
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.notebook import Tier
 from opspawn_jupyter.model.states import State
@@ -46,9 +51,17 @@ def parse(words: Sequence[str], surface: Surface) -> Options | None:
     """The command and its options; None where only help or the version was asked for, which is
     printed by then. Raises ``UsageError``."""
     try:
-        return _grammar(surface).parse_args(list(words))
+        given = with_workflow(list(words), in_shell=surface is Surface.SHELL)
+        return _grammar(surface).parse_args(given)
     except _Answered:
         return None
+
+
+def is_submitting(options: Options) -> bool:
+    """Whether the command gives a task, and waits for it where that is asked for."""
+    if options.command == "workflow":
+        return options.action in SUBMITTING_ACTIONS
+    return options.command in SUBMITTING
 
 
 def command_names(surface: Surface) -> tuple[str, ...]:
@@ -286,6 +299,13 @@ def _plugins(parser: _Parser, surface: Surface) -> None:
     """It has no options of its own."""
 
 
+def _workflow(parser: _Parser, surface: Surface) -> None:
+    in_cell = surface is Surface.CELL
+    add_workflow_options(parser, in_shell=surface is Surface.SHELL, in_cell=in_cell)
+    _assignments(parser, "-p", "--parameter", "parameters", "a parameter of the workflow")
+    _assignments(parser, "--label", None, "labels", "a label to find the task by")
+
+
 def _doctor(parser: _Parser, surface: Surface) -> None:
     """It has no options of its own."""
 
@@ -310,6 +330,7 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "rerun": ("Run the code of an agent's notebook again, without a model.", _tape),
     "reproduce": ("Find out whether an agent's code gives the same in a clean kernel.", _tape),
     "step": ("Run one step of a plugin in the background: a command, a function…", _step),
+    "workflow": ("Run notebooks and other steps as one graph, and look at it.", _workflow),
     "status": ("Show how a task stands.", _task),
     "tasks": ("List tasks.", _tasks),
     "logs": ("Show a task's log.", _logs),
@@ -329,7 +350,7 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "prune": ("Remove run directories of finished tasks; the history stays.", _prune),
     "store": ("Repair the history of a stopped server.", _store),
 }
-_CELL_COMMANDS = ("run", "step", "agent", "sql")
+_CELL_COMMANDS = ("run", "step", "agent", "workflow", "sql")
 #: Commands that give a task, and wait for it where that is asked for.
 SUBMITTING = ("run", "step", "agent")
 _SHELL_COMMANDS = ("store", "verify")

@@ -24,7 +24,7 @@ from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Task
 
 _GREY = "#57606a"
-_COLOURS: Mapping[str, str] = {
+COLOURS: Mapping[str, str] = {
     "pending": _GREY,
     "queued": _GREY,
     "running": "#0550ae",
@@ -71,7 +71,7 @@ def task_list(tasks: Sequence[Task]) -> str:
         [_pill(task) if i == 1 else escape(value) for i, value in enumerate(text.task_row(task))]
         for task in tasks
     )
-    return _table(text.TASK_HEADINGS, rows)
+    return table_html(text.TASK_HEADINGS, rows)
 
 
 def question_list(questions: Sequence[Question]) -> str:
@@ -79,7 +79,7 @@ def question_list(questions: Sequence[Question]) -> str:
     if not questions:
         return "<div>no open questions</div>"
     rows = ([escape(value) for value in question_row(question)] for question in questions)
-    return _table(QUESTION_HEADINGS, rows)
+    return table_html(QUESTION_HEADINGS, rows)
 
 
 def table(answer: Table) -> str:
@@ -87,7 +87,7 @@ def table(answer: Table) -> str:
     headings = [column.name for column in answer.columns]
     rows = ([escape(text.cell_text(value)) for value in row] for row in answer.rows)
     more = "<div>there are more rows</div>" if answer.truncated else ""
-    return _table(headings, rows) + more
+    return table_html(headings, rows) + more
 
 
 def parameter_list(parameters: Sequence[Parameter]) -> str:
@@ -95,7 +95,7 @@ def parameter_list(parameters: Sequence[Parameter]) -> str:
     if not parameters:
         return "<div>the notebook declares no parameters</div>"
     rows = ([escape(v) for v in (p.name, p.type, p.default, p.help)] for p in parameters)
-    return _table(("parameter", "type", "default", "meaning"), rows)
+    return table_html(("parameter", "type", "default", "meaning"), rows)
 
 
 _VERDICT_COLOURS: Mapping[str, str] = {
@@ -121,7 +121,7 @@ def report(given: Report) -> str:
         ]
         for finding in given.findings
     )
-    table = _table(("", "check", "found", "what to do"), rows)
+    table = table_html(("", "check", "found", "what to do"), rows)
     return f"{table}<div>{escape(text.report_sum(given))}</div>"
 
 
@@ -140,14 +140,14 @@ def _heading(task: Task) -> str:
 
 def _pill(task: Task) -> str:
     word = escape(text.state_word(task.state))
-    return f'<span style="background:{_COLOURS[task.state]};{_PILL}">{word}</span>'
+    return f'<span style="background:{COLOURS[task.state]};{_PILL}">{word}</span>'
 
 
 def _bar(task: Task) -> str:
     if not task.cells:
         return ""
     percent = 100 * task.cells_done // len(task.cells)
-    fill = f"height:100%;width:{percent}%;background:{_COLOURS[task.state]}"
+    fill = f"height:100%;width:{percent}%;background:{COLOURS[task.state]}"
     label = escape(text.cells_line(task))
     return f'<div style="{_BAR}" role="img" aria-label="{label}"><div style="{fill}"></div></div>'
 
@@ -179,7 +179,7 @@ def _line(content: str, style: str = "") -> str:
     return f'<div style="overflow-wrap:anywhere;{style}">{escape(content)}</div>'
 
 
-def _table(headings: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+def table_html(headings: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells that are HTML already, under headings that are text."""
     head = "".join(f'<th scope="col" style="{_CELL}">{escape(value)}</th>' for value in headings)
     body = "".join(

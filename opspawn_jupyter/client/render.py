@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opspawn_jupyter.client import audit_text, plugin_text, question_text, text, tool_text
+from opspawn_jupyter.client import (
+    audit_text,
+    plugin_text,
+    question_text,
+    text,
+    tool_text,
+    workflow_text,
+)
 from opspawn_jupyter.client.commands import Answer, Audits, Log, Outputs, Parameters, Saved
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
+from opspawn_jupyter.client.workflow_commands import Drawn, Schema
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
+from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
+from opspawn_jupyter.model.workflow import WorkflowCheck
+from opspawn_jupyter.model.workflow_view import Comparison
 
 
 def as_text(answer: Answer) -> str:
@@ -40,6 +52,11 @@ def _audits_text(audits: Audits) -> str:
     return audit_text.audit_list([handle.task for handle in audits.handles])
 
 
+def _drawn(drawn: Drawn) -> str:
+    draw = workflow_text.mermaid if drawn.format == "mermaid" else workflow_text.workflow_text
+    return draw(drawn.view)
+
+
 _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     TaskHandle: lambda handle: text.task_card(handle.task, handle.run_directory),
     TaskPage: _page_text,
@@ -52,6 +69,11 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     Pruned: text.pruned_text,
     Report: text.report,
     PluginList: lambda listed: plugin_text.plugin_list(listed.plugins),
+    Drawn: _drawn,
+    Explanation: workflow_text.explanation_text,
+    Comparison: workflow_text.comparison_text,
+    WorkflowCheck: workflow_text.check_text,
+    Schema: lambda given: json.dumps(given.schema, indent=1),
     Question: question_text.question_card,
     QuestionList: lambda listed: question_text.question_list(listed.questions),
     **dict.fromkeys(TOOL_ANSWERS, tool_text.as_text),
@@ -64,6 +86,11 @@ _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     Table: wire.encode,
     Pruned: wire.encode,
     PluginList: wire.encode,
+    Drawn: lambda drawn: wire.encode(drawn.view),
+    Explanation: wire.encode,
+    Comparison: wire.encode,
+    WorkflowCheck: wire.encode,
+    Schema: lambda given: given.schema,
     Question: wire.encode,
     QuestionList: wire.encode,
     **dict.fromkeys(TOOL_ANSWERS, wire.encode),

@@ -23,7 +23,7 @@ from opspawn_jupyter.kinds.workflow_graph import Findings, Path, bare
 from opspawn_jupyter.model import template
 from opspawn_jupyter.model.step_spec import step_spec
 from opspawn_jupyter.model.workflow import Step, Workflow
-from opspawn_jupyter.ports import DeclaresOutputs, Kind
+from opspawn_jupyter.ports import DeclaresOutputs, FindsFaults, Kind
 
 _ABOUT_PARAMETERS = (ParameterInvalid, ParameterMissing, ParameterUnknown)
 _ABOUT_FILES = (NotANotebook, NotebookNotFound, NotFound, OutsideRoot, WorkflowInvalid)
@@ -64,11 +64,26 @@ class StepChecks:
             message = f"step {step.id!r}: there is no plugin {step.kind!r}; known are {known}"
             self._findings.add((*path, _naming(self._findings, path)), message)
             return
+        kind: object = self._kinds[step.kind]
+        if isinstance(kind, FindsFaults):
+            self._check_fields(kind, step, path)
+            return
         known_config = _known(step, self._scope)
         problem = self._problem(step.kind, known_config)
         if problem is not None:
             place = (*path, *_place(problem, step))
             self._findings.add(place, f"step {step.id!r}: {_without_advice(problem)}")
+
+    def _check_fields(self, kind: FindsFaults, step: Step, path: Path) -> None:
+        config, _ = _resolved(step.config, self._scope)
+        try:
+            faults = kind.faults({**step.config, **config})
+        except InvalidRequest as problem:
+            self._findings.add(path, f"step {step.id!r}: {_without_advice(problem)}")
+            return
+        for field, fault in faults:
+            said = f"{field}: {fault[:1].lower()}{fault[1:]}"
+            self._findings.add((*path, "config", field), f"step {step.id!r}: {said}")
 
     def check_references(self, workflow: Workflow, paths: Sequence[Path]) -> None:
         """Note references to outputs that the step named is known not to give."""

@@ -97,7 +97,7 @@ class WorkflowKind:
             source_sha256=hashlib.sha256(source.content).hexdigest(),
             force=request.force,
             reuse=request.reuse,
-            log_directory=request.log_directory,
+            log_directory=self._log_directory(request.log_directory),
         )
         return Prepared(
             name=workflow.name,
@@ -188,6 +188,9 @@ class WorkflowKind:
         if not path.is_dir():
             raise InvalidRequest(given, hint="there is no such directory")
         return path
+
+    def _log_directory(self, given: str | None) -> str | None:
+        return None if given is None else self._relative(self._inside(given))
 
     def _inside(self, given: str) -> Path:
         path = Path(os.path.normpath(self._root / given))

@@ -14,6 +14,7 @@ from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Answer, Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
+from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage
 from opspawn_jupyter.model.tool import (
@@ -31,6 +32,8 @@ from opspawn_jupyter.model.tool import (
     ToolServerList,
 )
 from opspawn_jupyter.model.work import ReportAnswer, ReportRequest, TakeAnswer, TakeRequest
+from opspawn_jupyter.model.workflow import WorkflowCheck, WorkflowRequest
+from opspawn_jupyter.model.workflow_view import Comparison, RerunRequest, WorkflowView
 from opspawn_jupyter.server import schemas
 from opspawn_jupyter.server.handlers.agent import AgentResumeHandler
 from opspawn_jupyter.server.handlers.base import EnvelopeMixin, UnknownRouteHandler
@@ -71,6 +74,14 @@ from opspawn_jupyter.server.handlers.tool import (
     ToolsHandler,
 )
 from opspawn_jupyter.server.handlers.worker import ReportHandler, TakeHandler
+from opspawn_jupyter.server.handlers.workflow import (
+    WorkflowCheckHandler,
+    WorkflowCompareHandler,
+    WorkflowExplainHandler,
+    WorkflowHandler,
+    WorkflowRerunHandler,
+    WorkflowSchemaHandler,
+)
 from opspawn_jupyter.server.service import Service
 
 API = "opspawn/api/v1"
@@ -142,6 +153,50 @@ def _post(summary: str, body: type[Any] | None, answer: type[Any], **more: Any) 
 def _route(path: str, handler: type[EnvelopeMixin], area: Area, *operations: Operation) -> Route:
     return Route(path=path, handler=handler, area=area, operations=operations)
 
+
+WORKFLOW_ROUTES = (
+    _route(
+        "workflow-check",
+        WorkflowCheckHandler,
+        Area.TASKS,
+        _post("What is wrong with a workflow, before it runs", WorkflowRequest, WorkflowCheck),
+    ),
+    _route(
+        "workflow-schema.json",
+        WorkflowSchemaHandler,
+        Area.TASKS,
+        _get("JSON Schema of a workflow's file", Content.DOCUMENT),
+    ),
+    _route(
+        "workflows/{reference}",
+        WorkflowHandler,
+        Area.TASKS,
+        _get("A run of a workflow with its steps", WorkflowView),
+    ),
+    _route(
+        "workflows/{reference}/explain",
+        WorkflowExplainHandler,
+        Area.TASKS,
+        _get("Why each step ran, or did not have to", Explanation),
+    ),
+    _route(
+        "workflows/{reference}/rerun",
+        WorkflowRerunHandler,
+        Area.TASKS,
+        _post(
+            "Do a run again, or what of it did not succeed, as a new task",
+            RerunRequest,
+            Task,
+            status=HTTPStatus.CREATED,
+        ),
+    ),
+    _route(
+        "workflows/{reference}/compare/{other}",
+        WorkflowCompareHandler,
+        Area.TASKS,
+        _get("What a second run did differently", Comparison),
+    ),
+)
 
 ROUTES = (
     _route(
@@ -319,6 +374,7 @@ ROUTES = (
         Area.TASKS,
         _get("Kinds of steps that plugins add", PluginList),
     ),
+    *WORKFLOW_ROUTES,
     _route("sql", SqlHandler, Area.SQL, _post("Read-only SQL", schemas.SqlRequest, Table)),
     _route(
         "events/stream",

@@ -133,7 +133,7 @@ class _Run:
     async def _restore(self) -> None:
         """What was done before this process."""
         progress = self._progress
-        found = await _children(self._o, progress.task.id)
+        found = await children_of(self._o, progress.task.id)
         if not found:
             steps = f"{len(progress.steps)} steps"
             await asyncio.to_thread(self._files.log, f"workflow started: {steps}")
@@ -366,7 +366,8 @@ def _graph(path: Path) -> Workflow:
     return wire.decode(Workflow, json.loads(path.read_bytes()))
 
 
-async def _children(o: Orchestration, parent_id: str) -> list[Task]:
+async def children_of(o: Orchestration, parent_id: str) -> list[Task]:
+    """The tasks of its steps, oldest first."""
     query = TaskQuery(parent=parent_id, sort="created_at", limit=_PAGE)
     found: list[Task] = []
     while True:

@@ -14,7 +14,7 @@ from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
-from opspawn_jupyter.orchestrator.workflow.progress import Progress, StepProgress
+from opspawn_jupyter.orchestrator.workflow.progress import Progress, StepProgress, present_state
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def _step(step: StepProgress) -> dict[str, Any]:
     error = next((task.error for task in tasks if task.error), None)
     return {
         "kind": step.step.kind,
-        "state": step.state.value if step.state else _present(step),
+        "state": present_state(step).value,
         "outputs": upstream.outputs,
         "error": wire.encode(error),
         "tasks": [
@@ -113,11 +113,3 @@ def _step(step: StepProgress) -> dict[str, Any]:
             for task in tasks
         ],
     }
-
-
-def _present(step: StepProgress) -> str:
-    states = {task.state for task in step.tasks.values()}
-    for state in (State.RUNNING, State.WAITING, State.RETRYING, State.QUEUED):
-        if state in states:
-            return state.value
-    return State.RUNNING.value if step.is_decided else State.PENDING.value

@@ -114,6 +114,16 @@ def _absent(state: State | None) -> Upstream:
     return Upstream(task_id=None, state=state or State.PENDING, run_directory=None)
 
 
+def present_state(step: StepProgress) -> State:
+    """The state that says most about the step now."""
+    if step.state is not None:
+        return step.state
+    states = {task.state for task in step.tasks.values()}
+    present = (State.RUNNING, State.WAITING, State.RETRYING, State.QUEUED)
+    found = next((state for state in present if state in states), None)
+    return found or (State.RUNNING if step.is_decided else State.PENDING)
+
+
 class Progress:
     """All steps of one run."""
 

@@ -10,10 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from opspawn_jupyter.client import workflow_html, workflow_text
+from opspawn_jupyter.errors import IllegalTransition, InvalidRequest
 from opspawn_jupyter.model.question import Answer, Question
 from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.workflow_view import RerunRequest
 from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.question import answer, questions
+from opspawn_jupyter.orchestrator.workflow.compare import compare
+from opspawn_jupyter.orchestrator.workflow.explain import explain
+from opspawn_jupyter.orchestrator.workflow.history import view
+from opspawn_jupyter.orchestrator.workflow.rerun import rerun
 from tests.unit.server.workflow_world import World, step, world
 
 Story = Callable[[World], Awaitable[None]]
@@ -369,5 +376,91 @@ def test_the_run_directory_tells_the_story(play: Callable[..., None], tmp_path: 
         assert summary["state"] == "success"
         assert summary["steps"]["a"]["outputs"] == {"n": 1}
         assert (directory / "steps" / "b").resolve().is_dir()
+
+    play(story)
+
+
+def test_a_repair_runs_what_failed_and_what_follows(
+    play: Callable[..., None], tmp_path: Path
+) -> None:
+    """Hours of good work must not be done again for one mistake at the end."""
+
+    def write(*, fails: bool) -> None:
+        graph = {
+            "tasks": [
+                step("a", config={"give": {"n": 1}}),
+                step("each", "a", for_each=[1, 2], config={"give": {"i": "${{ item }}"}}),
+                step("b", "each", config={"fail": fails, "give": {"m": 2}}),
+                step("c", "b"),
+            ]
+        }
+        (tmp_path / "f.yaml").write_text(json.dumps(graph))
+
+    async def story(w: World) -> None:
+        write(fails=True)
+        first = await w.end((await w.submit_file("f.yaml")).id)
+        assert first.state is State.FAILED
+        write(fails=False)
+        repaired = await rerun(w.o, first.id, RerunRequest(), "eve")
+        second = await w.end(repaired.id)
+
+        assert (second.state, second.retry_of) == (State.SUCCESS, first.id)
+        assert w.ran == {"a": 1, "each[0]": 1, "each[1]": 1, "b": 2, "c": 1}
+        said = {one.step: one.reasons for one in (await explain(w.o, second.id)).steps}
+        assert said["a"] == ("kept from the run that this one repairs",)
+
+        with pytest.raises(IllegalTransition, match="nothing of it failed"):
+            await rerun(w.o, second.id, RerunRequest(), "eve")
+        with pytest.raises(InvalidRequest, match="there is no such step"):
+            await rerun(w.o, second.id, RerunRequest(from_step="ghost"), "eve")
+
+        again = await rerun(w.o, second.id, RerunRequest(from_step="b"), "eve")
+        third = await w.end(again.id)
+        assert third.state is State.SUCCESS
+        assert w.ran == {"a": 1, "each[0]": 1, "each[1]": 1, "b": 3, "c": 2}
+
+        compared = await compare(w.o, first.id, third.id)
+        states = {one.step: one.states for one in compared.steps}
+        assert compared.states == ("failed", "success")
+        assert states["c"] == ("skipped", "success")
+        assert any("fail" in line for line in compared.source)
+
+    play(story)
+
+
+def test_a_rerun_with_other_parameters_says_what_came_of_it(play: Callable[..., None]) -> None:
+    """The same graph over other values is the most usual second run."""
+
+    async def story(w: World) -> None:
+        graph = {
+            "parameters": {"k": 1},
+            "tasks": [step("a", config={"give": {"k": "${{ parameters.k }}"}})],
+            "outputs": {"k": "${{ tasks.a.outputs.k }}"},
+        }
+        first = await w.run(graph)
+        again = await rerun(w.o, first.id, RerunRequest(parameters_text={"k": "2"}), "eve")
+        second = await w.end(again.id)
+        compared = await compare(w.o, first.id, second.id)
+
+        assert second.outputs == {"k": 2}
+        assert compared.parameters == {"k": (1, 2)}
+        assert compared.outputs == {"k": (1, 2)}
+
+    play(story)
+
+
+def test_a_run_is_shown_with_its_steps(play: Callable[..., None]) -> None:
+    """In a terminal, on a page and in a cell the graph tells the same."""
+
+    async def story(w: World) -> None:
+        graph = {"name": "shown", "tasks": [step("a", config={"fail": True}), step("b", "a")]}
+        shown = await view(w.o, (await w.run(graph)).id)
+        text = workflow_text.workflow_text(shown)
+
+        assert [one.state for one in shown.steps] == ["failed", "skipped"]
+        assert "✗ failed" in text
+        assert "← a" in text
+        assert "s0 --> s1" in workflow_text.mermaid(shown)
+        assert "<svg" in workflow_html.workflow_html(shown)
 
     play(story)

@@ -70,6 +70,11 @@ class World:
         submission = Submission(kind="workflow", spec={key: graph, **spec})
         return (await submit(self.o, submission, "ada"))[0]
 
+    async def submit_file(self, path: str) -> Task:
+        """A workflow of a file, taken in."""
+        submission = Submission(kind="workflow", spec={"path": path})
+        return (await submit(self.o, submission, "ada"))[0]
+
     async def run(self, graph: Mapping[str, Any] | str, **spec: Any) -> Task:
         """A workflow, from its start to its end."""
         return await self.end((await self.submit(graph, **spec)).id)

@@ -1,0 +1,71 @@
+"""Options of ``workflow``."""
+
+from __future__ import annotations
+
+import argparse
+
+#: What can be done with a workflow, and what is named after it.
+ACTIONS = {
+    "run": "FILE: run it",
+    "validate": "FILE: say all that is wrong with it",
+    "show": "TASK: a run with its steps",
+    "explain": "TASK: why each step ran, or did not have to",
+    "repair": "TASK: run again what did not succeed, and what follows",
+    "rerun": "TASK: run again, from a step or with other parameters",
+    "compare": "TASK TASK: what the second run did differently",
+    "schema": "JSON Schema of the file, for editors",
+}
+#: Actions that give a task, and wait for it where that is asked for.
+SUBMITTING_ACTIONS = ("run", "repair", "rerun")
+#: How many targets an action has, where that is not one.
+_TARGETS = {"compare": 2, "schema": 0}
+
+
+def add_workflow_options(parser: argparse.ArgumentParser, *, in_shell: bool, in_cell: bool) -> None:
+    """The options, for ``workflow_commands`` to read."""
+    lines = "; ".join(f"{name} {what}" for name, what in ACTIONS.items())
+    if in_cell:
+        parser.usage = "%(prog)s [validate] [-p NAME=VALUE ...] [--wait] [options]"
+        parser.add_argument("action", nargs="?", default="run", choices=("run", "validate"))
+        parser.set_defaults(targets=[])
+    else:
+        parser.usage = "%(prog)s ACTION [FILE | TASK ...] [options]"
+        parser.add_argument("action", metavar="ACTION", choices=list(ACTIONS), help=lines)
+        parser.add_argument("targets", metavar="FILE | TASK", nargs="*")
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--wait", action="store_true", help="wait for the end")
+    waiting.add_argument("--detach", dest="wait", action="store_false", help="return at once")
+    parser.set_defaults(wait=in_shell, serve=False)
+    parser.add_argument("--force", action="store_true", help="run every step, without the cache")
+    parser.add_argument("--name", help="name for people")
+    parser.add_argument("--from", dest="from_step", metavar="STEP", help="rerun from this step on")
+    parser.add_argument(
+        "--log-dir", metavar="DIR", help="where to put log and summary, beside the run directory"
+    )
+    parser.add_argument("--cwd", metavar="DIR", help="where relative paths in the file start")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="limit for all of it")
+    parser.add_argument("--key", help="submit only once: the same key gives the same task")
+    formats = ("text", "mermaid")
+    parser.add_argument("--format", choices=formats, default="text", help="of show")
+    if in_shell:
+        parser.add_argument(
+            "--serve", action="store_true", help="start a Jupyter server for this run only"
+        )
+        parser.add_argument("--serve-if-needed", action="store_true", help=argparse.SUPPRESS)
+
+
+def with_workflow(words: list[str], *, in_shell: bool) -> list[str]:
+    """The words, where the first is a workflow's file, as those that run it: in a shell also
+    where no server is there."""
+    if words and words[0].endswith((".yaml", ".yml")):
+        can_serve = in_shell and not {"--detach", "--server", "--serve"} & set(words)
+        return ["workflow", "run", *words, *(["--serve-if-needed"] if can_serve else [])]
+    return words
+
+
+def problem_with(action: str, targets: list[str], *, in_cell: bool) -> str:
+    """What is wrong with the number of targets; empty where nothing is."""
+    wanted = 0 if in_cell else _TARGETS.get(action, 1)
+    if len(targets) == wanted:
+        return ""
+    return f"workflow {action} takes {ACTIONS[action].partition(':')[0] if wanted else 'nothing'}"
