@@ -110,9 +110,13 @@ async def _remains(o: Orchestration, labels: Mapping[str, str]) -> AsyncIterator
     query = TaskQuery(
         states=tuple(FINAL), labels=labels, pruned=False, sort="finished_at", limit=_PAGE
     )
+    # What a workflow under way has made, its next steps read.
+    living = {task.id for task in await o.store.unfinished()}
     while True:
         page = await o.store.tasks(query)
         for task in page.tasks:
+            if task.parent_id in living:
+                continue
             yield Remains(
                 task_id=task.id,
                 name=task.name,
