@@ -49,6 +49,7 @@ from opspawn_jupyter.server.handlers.question import (
     QuestionHandler,
     QuestionsHandler,
 )
+from opspawn_jupyter.server.handlers.run_page import pages
 from opspawn_jupyter.server.handlers.sql import SqlHandler
 from opspawn_jupyter.server.handlers.task import (
     TaskArtifactHandler,
@@ -406,4 +407,4 @@ def handlers(service: Service) -> list[tuple[str, type[EnvelopeMixin], dict[str,
     spoken = {"service": service, "area": Area.TOOLS.value}
     mcp = (f"{MCP}(?:/(?P<only>[^/]+))?/?", McpHandler, spoken)
     unknown = {"service": service, "area": Area.SERVER.value}
-    return [*known, mcp, (f"{API}(?:/.*)?", UnknownRouteHandler, unknown)]
+    return [*pages(service), *known, mcp, (f"{API}(?:/.*)?", UnknownRouteHandler, unknown)]

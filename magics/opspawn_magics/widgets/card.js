@@ -11,6 +11,8 @@ import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, problemLine, r
  * @typedef {{
  *   openFile?: (path: string) => void,
  *   isReadOnly?: boolean,
+ *   isRunPage?: boolean,
+ *   ended?: () => void,
  * }} Host  what the surroundings offer; without ``openFile`` files are links
  */
 
@@ -91,12 +93,14 @@ export class Card {
   /** @param {Task} next */
   #take(next) {
     if (next.state !== this.task.state) say(this.news, `${next.name} is now ${next.state.replaceAll("_", " ")}`);
+    const was_final = isFinal(this.task);
     this.task = next;
     if (isFinal(next)) {
       clearInterval(this.ticker);
       this.feed?.leave();
       if (this.questions) this.questions.root.hidden = true;
       this.#say_connection("");
+      if (!was_final) this.host.ended?.();
     }
     this.paint();
   }
@@ -115,9 +119,15 @@ export class Card {
     show(this.now, at_work && Boolean(cell || task.progress));
     this.#paintProblem(task);
     this.#paintValues(task);
-    show(this.output_box, !this.outputs.is_empty || isFinal(task) && Boolean(this.server) && !task.pruned_at);
+    // The page of a run shows the whole notebook, once it is there.
+    show(this.output_box, isFinal(task) ? this.#has_notebook(task) && !this.host.isRunPage : !this.outputs.is_empty);
     show(this.log_box, Boolean(this.server) && task.attempt > 0 && !task.pruned_at);
     this.#paintActions(task);
+  }
+
+  /** @param {Task} task */
+  #has_notebook(task) {
+    return Boolean(this.server) && !task.pruned_at && task.attempt > 0 && task.cells.length > 0;
   }
 
   /** @param {Task} task */
@@ -189,8 +199,8 @@ export class Card {
     this.actions.replaceChildren(...[
       may_act && canCancel(task) && this.#button("Cancel", () => this.#act("cancel")),
       may_act && canRetry(task) && this.#button("Retry", () => this.#act("retry")),
-      this.server && isFinal(task) && task.kind === "notebook" && task.attempt > 0 && this.#fileLink(task),
-      this.server && node("a", { class: "opspawn-button", href: this.server.run(task.id), target: "_blank", rel: "noopener" }, "Run page"),
+      isFinal(task) && this.#has_notebook(task) && this.#fileLink(task),
+      this.server && !this.host.isRunPage && node("a", { class: "opspawn-button", href: this.server.run(task.id), target: "_blank", rel: "noopener" }, "Run page"),
     ].filter((child) => child instanceof Node));
     if (had_focus) /** @type {HTMLElement | null} */ (this.actions.querySelector("button, a"))?.focus();
   }
@@ -231,7 +241,7 @@ export class Card {
   #showRetry(server, task) {
     this.next?.close();
     this.next?.root.remove();
-    this.next = new Card({ server, task, host: this.host });
+    this.next = new Card({ server, task, host: { ...this.host, isRunPage: false, ended: undefined } });
     this.root.after(this.next.root);
   }
 
@@ -259,7 +269,7 @@ export class Card {
     if (!this.outputs.is_empty || !isFinal(this.task) || !this.server) return;
     try {
       const notebook = await this.server.request(`tasks/${this.task.id}/notebook`);
-      if (this.outputs.is_empty) this.outputs.root.append(notebookView(notebook, this.task.error?.cell_index));
+      if (this.outputs.is_empty) this.outputs.root.append(notebookView(notebook, this.task));
     } catch (problem) {
       say(this.outputs.root, /** @type {Error} */ (problem).message);
     }

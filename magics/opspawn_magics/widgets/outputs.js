@@ -149,14 +149,19 @@ export class OutputsView {
   }
 }
 
-/** An executed notebook: sources and outputs, the failing cell marked.
- * @param {any} notebook @param {number | null | undefined} failing  index of the cell */
-export function notebookView(notebook, failing) {
-  const cells = notebook.cells.map((/** @type {any} */ cell, /** @type {number} */ index) => {
+/** What papermill adds to a notebook whose run failed; the page says it in its own way. */
+const MARKER = "papermill-error-cell-tag";
+
+/** The executed notebook: sources and outputs, the failing cell marked.
+ * @param {any} notebook @param {import("./tasks.js").Task} task */
+export function notebookView(notebook, task) {
+  const failing = task.cells.find(({ index }) => index === task.error?.cell_index)?.id;
+  const shown = notebook.cells.filter((/** @type {any} */ cell) => !cell.metadata?.tags?.includes(MARKER));
+  const cells = shown.map((/** @type {any} */ cell) => {
     const source = joined(cell.source), is_code = cell.cell_type === "code";
     const label = is_code ? `[${cell.execution_count ?? " "}]` : "";
     return node(
-      "section", { class: `opspawn-cell${index === failing ? " opspawn-failing" : ""}`, id: `cell-${index}` },
+      "section", { class: `opspawn-cell${failing && cell.id === failing ? " opspawn-failing" : ""}` },
       is_code && node("span", { class: "opspawn-prompt" }, label),
       node("pre", { class: `opspawn-source${is_code ? "" : " opspawn-prose"}`, tabindex: 0 }, source),
       ...(cell.outputs ?? []).map(outputNode),

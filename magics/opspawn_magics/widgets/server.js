@@ -62,6 +62,16 @@ export class Server {
     return this.page(`opspawn/runs/${encodeURIComponent(id)}`);
   }
 
+  /** Address of a REST route. @param {string} path */
+  api(path) {
+    return this.page(API + path);
+  }
+
+  /** A file below the server's root, as Jupyter's contents API gives it. @param {string} path  quoted */
+  contents(path) {
+    return this.#get(`api/contents/${path}?type=file&format=text&content=1`);
+  }
+
   /** Milliseconds since the epoch, by the server's clock. */
   now() {
     return Date.now() + this.ahead_milliseconds;
@@ -71,11 +81,16 @@ export class Server {
    * One request; its JSON. Throws ``Refused`` with the server's own sentence.
    * @param {string} path @param {{ method?: string, body?: unknown }} [options]
    */
-  async request(path, { method = "GET", body } = {}) {
+  request(path, options = {}) {
+    return this.#get(API + path, options);
+  }
+
+  /** @param {string} path @param {{ method?: string, body?: unknown }} [options] */
+  async #get(path, { method = "GET", body } = {}) {
     const headers = new Headers({ "X-XSRFToken": cookie("_xsrf") });
     if (this.token) headers.set("Authorization", `token ${this.token}`);
     if (body !== undefined) headers.set("Content-Type", "application/json");
-    const answer = await fetch(this.base + API + path, {
+    const answer = await fetch(this.base + path, {
       method, headers, credentials: "same-origin", cache: "no-store",
       body: body === undefined ? undefined : JSON.stringify(body),
     });

@@ -8,7 +8,7 @@
 import { Stream } from "./server.js";
 
 /**
- * @typedef {{ index: number, state: string, title: string, duration_seconds: number | null }} Cell
+ * @typedef {{ index: number, id: string | null, state: string, title: string, duration_seconds: number | null }} Cell
  * @typedef {{ name: string, message: string, traceback: string[], cell_index: number | null }} Problem
  * @typedef {{
  *   id: string, kind: string, name: string, state: string, seq: number, attempt: number,
@@ -77,7 +77,7 @@ export function problemLine(task) {
 /** @type {Record<string, (task: Task, data: any) => void>} */
 const CHANGES = {
   "cells.planned": (task, data) => {
-    const fresh = { state: "not_run", title: "", duration_seconds: null };
+    const fresh = { id: null, state: "not_run", title: "", duration_seconds: null };
     task.cells = data.cells.map((/** @type {any} */ cell) => ({ ...fresh, ...cell }));
   },
   "cell.started": (task, data) => changeCell(task, data.index, { state: "running" }),

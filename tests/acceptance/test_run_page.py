@@ -1,0 +1,140 @@
+"""The page of a run in a plain browser tab: whole, safe, and for the server's users only."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import nbformat
+import pytest
+
+from jupyter_process import JupyterProcess
+
+pytestmark = pytest.mark.browser
+
+_ATTACK = """from IPython.display import HTML
+HTML("<b>table</b><img src=x onerror='top.hacked = 1'><img src='http://elsewhere.invalid/x.png'>")"""
+
+
+@pytest.fixture(scope="module")
+def task(server: JupyterProcess) -> dict[str, Any]:
+    """A run that fails in its third code cell, with parameters and a file."""
+    sources = (
+        "count: int = 1",
+        _ATTACK,
+        "from opspawn_jupyter import step\nstep.artifact('a b.txt').write_text('kept')",
+        "{}['price']",
+        "print('never')",
+    )
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    spec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec})
+    nbformat.write(notebook, server.root / "fails.ipynb")
+    submission = {"spec": {"notebook": "fails.ipynb", "parameters": {"count": 3}}}
+    return server.await_task(server.api("POST", "tasks", submission)["id"])
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A tab that notes what is asked of another host, and what goes wrong in it."""
+    opened = browser.new_page(viewport={"width": 1000, "height": 1200})
+    opened.asked, opened.problems = [], []
+    # What the page's policy holds back does not come as far as this.
+    opened.route("http://elsewhere.invalid/**", lambda route: _noted(opened, route))
+    opened.on("pageerror", lambda error: opened.problems.append(str(error)))
+    yield opened
+    opened.close()
+
+
+def _noted(page: Any, route: Any) -> None:
+    page.asked.append(route.request.url)
+    route.abort()
+
+
+def test_it_shows_the_whole_run_and_runs_none_of_its_scripts(
+    page: Any, server: JupyterProcess, task: dict[str, Any]
+) -> None:
+    """Whoever gets the link sees what happened, with their own cookies safe."""
+    from playwright.sync_api import expect
+
+    answer = page.goto(f"{server.url}opspawn/runs/{task['id']}?token={server.token}")
+
+    assert "default-src 'none'; script-src 'self'" in answer.headers["content-security-policy"]
+    expect(page.locator(".opspawn-pill").first).to_have_text("✗ failed")
+    expect(page.locator(".opspawn-failing .opspawn-source")).to_have_text("{}['price']")
+    expect(page.locator(".opspawn-notebook iframe").content_frame.locator("b")).to_have_text(
+        "table"
+    )
+    for title in ("Parameters", "Events", "Files", "Environment", "Facts"):
+        page.get_by_role("heading", name=title).click()
+    expect(page.get_by_role("row", name="count 3")).to_be_visible()
+    expect(page.get_by_text("task.failed")).to_be_visible()
+    expect(page.get_by_role("row", name="distributions_sha256")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="a b.txt").click()
+    assert download.value.path().read_text() == "kept"
+    assert page.evaluate("window.hacked") is None
+    assert page.problems == []
+    assert page.asked == []
+
+
+def test_axe_finds_nothing_on_it(page: Any, server: JupyterProcess, task: dict[str, Any]) -> None:
+    """Keyboards and screen readers read runs as well."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
+
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(f"{server.url}opspawn/runs/{task['id']}?token={server.token}")
+        page.locator(".opspawn-failing").wait_for()
+        page.get_by_role("heading", name="Events").click()
+        page.get_by_text("task.failed").wait_for()
+        found = axe().run(page).response["violations"]
+        assert [
+            f"{one['id']}: {node['failureSummary']}" for one in found for node in one["nodes"]
+        ] == []
+
+
+def test_a_retry_from_the_page_is_let_through(
+    page: Any, server: JupyterProcess, task: dict[str, Any]
+) -> None:
+    """By the login's cookie and the XSRF token, as Jupyter's own pages do."""
+    page.goto(f"{server.url}opspawn/runs/{task['id']}?token={server.token}")
+
+    page.get_by_role("button", name="Retry").click()
+
+    page.locator(".opspawn-card").nth(1).get_by_role("link", name="Run page").wait_for()
+    (again,) = [one for one in server.api("GET", "tasks")["tasks"] if one["retry_of"] == task["id"]]
+    server.await_task(again["id"])
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status"),
+    [
+        ("runs/{id}", "", 403),
+        ("runs/00000000", "{token}", 404),
+        ("static/panel.css", "", 403),
+        ("static/__init__.py", "{token}", 404),
+        ("static/nothing.js", "{token}", 404),
+    ],
+)
+def test_strangers_and_wrong_addresses_are_refused(
+    server: JupyterProcess, task: dict[str, Any], path: str, token: str, status: int
+) -> None:
+    """A link is no key, and the door of the modules opens on nothing else."""
+    request = urllib.request.Request(f"{server.url}opspawn/{path.format(**task)}")
+    if token:
+        request.add_header("Authorization", f"token {server.token}")
+
+    assert _answered(request) == status
+
+
+def _answered(request: urllib.request.Request) -> int:
+    """The status; a page that sends to the login refuses."""
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return 403 if "/login" in answer.url else int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
