@@ -3,6 +3,7 @@
 import { coalesced, coloured, duration, node, pill, say, setPill, short, show } from "./dom.js";
 import { OutputsView, notebookView } from "./outputs.js";
 import { Questions } from "./questions.js";
+import { WorkflowView } from "./workflow.js";
 import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, problemLine, runningCell, seconds } from "./tasks.js";
 
 /**
@@ -60,10 +61,11 @@ export class Card {
     this.task = task;
     this.pill = pill(task.state);
     this.questions = server && new Questions(server, { task: task.id, isReadOnly: host.isReadOnly });
+    this.workflow = server && task.kind === "workflow" && !task.pruned_at ? new WorkflowView(server, task) : null;
     this.root = node(
       "section", { class: "opspawn opspawn-card", "aria-label": `Task ${task.name}` },
       node("div", { class: "opspawn-head" }, this.pill, this.name, this.facts, this.link),
-      this.questions?.root, this.bar, this.now, this.problem, this.values, this.output_box, this.log_box, this.actions, this.complaint, this.news,
+      this.questions?.root, this.bar, this.now, this.problem, this.workflow?.root, this.values, this.output_box, this.log_box, this.actions, this.complaint, this.news,
     );
     this.#paint();
     if (server) this.#connect(server, task);
@@ -72,6 +74,7 @@ export class Card {
   close() {
     this.feed?.close();
     this.next?.close();
+    this.workflow?.close();
     clearInterval(this.ticker);
   }
 
@@ -95,6 +98,7 @@ export class Card {
     if (next.state !== this.task.state) say(this.news, `${next.name} is now ${next.state.replaceAll("_", " ")}`);
     const was_final = isFinal(this.task);
     this.task = next;
+    this.workflow?.take(next);
     if (isFinal(next)) {
       clearInterval(this.ticker);
       this.feed?.leave();
@@ -116,6 +120,7 @@ export class Card {
     say(this.code, cell?.title ?? "");
     const fraction_said = task.progress?.fraction == null ? "" : `${Math.round(100 * task.progress.fraction)} %`;
     say(this.note, at_work ? [fraction_said, task.progress?.text].filter(Boolean).join(" ") : "");
+    show(this.code, Boolean(cell));
     show(this.now, at_work && Boolean(cell || task.progress));
     this.#paintProblem(task);
     this.#paintValues(task);
@@ -198,6 +203,7 @@ export class Card {
     const may_act = this.server && !this.host.isReadOnly;
     this.actions.replaceChildren(...[
       may_act && canCancel(task) && this.#button("Cancel", () => this.#act("cancel")),
+      may_act && canRetry(task) && this.workflow && this.#button("Repair", () => this.#act("rerun")),
       may_act && canRetry(task) && this.#button("Retry", () => this.#act("retry")),
       isFinal(task) && this.#has_notebook(task) && this.#fileLink(task),
       this.server && !this.host.isRunPage && node("a", { class: "opspawn-button", href: this.server.run(task.id), target: "_blank", rel: "noopener" }, "Run page"),
@@ -230,7 +236,7 @@ export class Card {
     say(this.complaint, "");
     try {
       const answer = await server.act(this.task.id, verb);
-      if (verb === "retry") this.#showRetry(server, answer);
+      if (verb !== "cancel") this.#showRetry(server, answer);
       else if (answer.seq > this.task.seq) this.#take(answer);
     } catch (problem) {
       say(this.complaint, /** @type {Error} */ (problem).message);

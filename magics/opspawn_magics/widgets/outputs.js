@@ -18,18 +18,32 @@ const SCRIPT = /<script[\s>]/i;
 /** @param {unknown} content  text, or the lines that the notebook format keeps */
 const joined = (content) => (Array.isArray(content) ? content.join("") : String(content ?? ""));
 
+/** Give the frame's page the colours around it, and the frame the height of its page.
+ * @param {HTMLIFrameElement} made */
+function fit(made) {
+  const page = made.contentDocument;
+  if (!page?.body) return;
+  const { color, fontFamily } = getComputedStyle(made);
+  page.body.style.cssText = `margin:0;font:13px ${fontFamily};color:${color};overflow-wrap:anywhere`;
+  const height = page.documentElement.scrollHeight + 2;
+  made.style.height = `${Math.min(height, TALLEST_FRAME_PIXELS)}px`;
+}
+
+/** @type {MutationObserver | null}  of JupyterLab's theme */
+let themes = null;
+
+function followThemes() {
+  themes ??= new MutationObserver(() => {
+    for (const made of document.querySelectorAll("iframe.opspawn-frame")) fit(/** @type {HTMLIFrameElement} */ (made));
+  });
+  themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
+}
+
 /** @param {string} html */
 function frame(html) {
   const made = node("iframe", { class: "opspawn-frame", sandbox: "allow-same-origin", title: "output" });
-  const measure = () => {
-    const page = made.contentDocument;
-    if (!page?.body) return;
-    const { color, fontFamily } = getComputedStyle(made);
-    page.body.style.cssText = `margin:0;font:13px ${fontFamily};color:${color};overflow-wrap:anywhere`;
-    const height = page.documentElement.scrollHeight + 2;
-    made.style.height = `${Math.min(height, TALLEST_FRAME_PIXELS)}px`;
-  };
-  made.addEventListener("load", measure);
+  followThemes();
+  made.addEventListener("load", () => fit(made));
   made.srcdoc = `<!doctype html><meta http-equiv="Content-Security-Policy" content="${POLICY}">${html}`;
   return made;
 }
@@ -81,8 +95,16 @@ export class OutputsView {
     return !this.root.childElementCount;
   }
 
+  /** Show it; whoever looks at the end goes on looking at the end.
+   * @param {import("./server.js").TaskEvent} event */
+  take(event) {
+    const box = this.root, is_at_end = box.scrollTop + box.clientHeight >= box.scrollHeight - 8;
+    this.#take(event);
+    if (is_at_end) box.scrollTop = box.scrollHeight;
+  }
+
   /** @param {import("./server.js").TaskEvent} event */
-  take({ type, attempt, data }) {
+  #take({ type, attempt, data }) {
     const number = `${attempt}:${data.output_number}`;
     if (type === "step.log") return this.#stream("log", `${data.text}\n`, null);
     if (number === this.last) return;

@@ -106,8 +106,10 @@ export class Server {
     return this.request(`tasks/${encodeURIComponent(id)}`);
   }
 
-  /** ``cancel`` or ``retry``. @param {string} id @param {string} verb */
+  /** ``cancel``, ``retry`` or, of a workflow, ``rerun``: what did not succeed, and what follows it.
+   * @param {string} id @param {string} verb */
   act(id, verb) {
+    if (verb === "rerun") return this.request(`workflows/${encodeURIComponent(id)}/rerun`, { method: "POST", body: {} });
     return this.request(`tasks/${encodeURIComponent(id)}/${verb}`, { method: "POST" });
   }
 

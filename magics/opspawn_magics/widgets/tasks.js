@@ -13,7 +13,7 @@ import { Stream } from "./server.js";
  * @typedef {{
  *   id: string, kind: string, name: string, state: string, seq: number, attempt: number,
  *   spec: any, policy?: any, labels?: Record<string, string>, run_directory: string, retry_of?: string | null,
- *   parent_id?: string | null, created_at: string, started_at: string | null, finished_at: string | null,
+ *   parent_id?: string | null, step?: string | null, created_at: string, started_at: string | null, finished_at: string | null,
  *   cancel_requested: boolean, cells: Cell[], outputs: Record<string, any>,
  *   progress: { fraction: number | null, text: string } | null, error: Problem | null,
  *   kept_kernel: { id: string, expires_at: string } | null, retry_at?: string | null, pruned_at?: string | null,
@@ -112,17 +112,20 @@ export class Feed {
    * @param {{
    *   id?: string, query?: URLSearchParams,
    *   changed: (task: Task | null) => void,
+   *   keep?: (task: Task) => boolean,
    *   output?: (event: TaskEvent) => void,
    *   question?: () => void,
    *   connection?: (state: string) => void,
    *   failed?: (problem: Error) => void,
-   * }} options  ``changed`` without a task: any of them may have
+   * }} options  ``changed`` without a task: any of them may have;
+   *   ``keep``: whether one that was just submitted belongs to the set
    */
-  constructor(server, { id, query = new URLSearchParams(), changed, output, question, connection, failed }) {
+  constructor(server, { id, query = new URLSearchParams(), changed, keep = () => true, output, question, connection, failed }) {
     this.server = server;
     this.id = id;
     this.query = query;
     this.changed = changed;
+    this.keep = keep;
     this.output = output ?? (() => {});
     this.question = question ?? (() => {});
     this.connection = connection ?? (() => {});
@@ -242,7 +245,7 @@ export class Feed {
       /** @type {Task} */
       const task = await this.server.task(id);
       const known = this.tasks.get(id);
-      if (this.is_closed || (known && known.seq > task.seq)) return;
+      if (this.is_closed || (known ? known.seq > task.seq : !this.keep(task))) return;
       this.tasks.set(id, task);
     } catch (problem) {
       this.failed(/** @type {Error} */ (problem));

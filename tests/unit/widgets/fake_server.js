@@ -2,6 +2,7 @@
 window.fake = {
   tasks: new Map(),
   questions: [],
+  files: {},
   sent: [],
   sockets: [],
   refusal: null,
@@ -19,13 +20,14 @@ window.fake = {
 function answer(path, query, method) {
   const [, id, verb] = path.match(/^tasks\/([^/]+)\/?(\w*)/) ?? [];
   if (path === "tasks") {
-    const states = query.getAll("state"), name = query.get("name") ?? "", limit = Number(query.get("limit") ?? 50);
+    const states = query.getAll("state"), parent = query.get("parent"), name = query.get("name") ?? "", limit = Number(query.get("limit") ?? 50);
     const found = [...fake.tasks.values()]
-      .filter((task) => (!states.length || states.includes(task.state)) && task.name.startsWith(name))
+      .filter((task) => (!parent || task.parent_id === parent) && (!states.length || states.includes(task.state)) && task.name.startsWith(name))
       .sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
     const from = Number(query.get("cursor") ?? 0), next = from + limit;
     return { tasks: found.slice(from, next), next_cursor: next < found.length ? String(next) : null };
   }
+  if (path.includes("/api/contents/")) return { content: fake.files[decodeURIComponent(path.split("/api/contents/")[1])] };
   if (path === "questions") return { questions: fake.questions };
   if (path.endsWith("/answer")) fake.questions = [];
   if (verb === "notebook") return fake.notebook;
@@ -34,7 +36,7 @@ function answer(path, query, method) {
 }
 
 window.fetch = async (address, { method = "GET", headers, body } = {}) => {
-  const url = new URL(address), path = url.pathname.split("/opspawn/api/v1/")[1];
+  const url = new URL(address), path = url.pathname.split("/opspawn/api/v1/")[1] ?? url.pathname;
   fake.sent.push({ method, path, query: url.search, base: url.pathname.split("opspawn")[0], xsrf: new Headers(headers).get("X-XSRFToken"), body: body && JSON.parse(body) });
   if (fake.refusal && method === "POST") return new Response(JSON.stringify({ message: fake.refusal }), { status: 409 });
   const found = answer(path, url.searchParams, method);
