@@ -63,6 +63,15 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.QUESTION_WITHDRAWN: "likewise",
     EventType.TOOL_CALLED: "likewise; `content` is the call: who, which tool, outcome, duration, "
     "digest of the arguments",
+    EventType.SCHEDULE_CREATED: "likewise; `content` is the schedule",
+    EventType.SCHEDULE_EDITED: "likewise",
+    EventType.SCHEDULE_PAUSED: "likewise",
+    EventType.SCHEDULE_RESUMED: "likewise",
+    EventType.SCHEDULE_ADVANCED: "likewise",
+    EventType.SCHEDULE_REWOUND: "likewise",
+    EventType.SCHEDULE_DELETED: "likewise",
+    EventType.FIRING_SUBMITTED: "likewise; `content` is the firing, with its task",
+    EventType.FIRING_PASSED: "likewise; `content` is the firing, with its reason",
 }
 
 
@@ -176,8 +185,22 @@ def command_reference() -> str:
 
 def _command(name: str) -> str:
     parser = _parsers()[name]
+    verbs = [action for action in parser._actions if _is_verbs(action)]  # noqa: SLF001 (the same)
+    inner = [
+        _arguments(f"#### {name} {verb}", of)
+        for action in verbs
+        for verb, of in dict(action.choices or {}).items()
+    ]
+    return "\n\n".join([_arguments(f"### {name}", parser), *inner])
+
+
+def _arguments(heading: str, parser: argparse.ArgumentParser) -> str:
     rows = [row for action in parser._actions for row in _argument(action)]  # noqa: SLF001 (the same)
-    return f"### {name}\n\n{parser.description}\n\n{_table(('argument', 'meaning'), rows)}"
+    return f"{heading}\n\n{parser.description}\n\n{_table(('argument', 'meaning'), rows)}"
+
+
+def _is_verbs(action: argparse.Action) -> bool:
+    return isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 (the same)
 
 
 def _parsers() -> Mapping[str, argparse.ArgumentParser]:

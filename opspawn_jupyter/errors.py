@@ -18,6 +18,7 @@
     ├── NotFound                  the thing named does not exist
     │   ├── NotebookNotFound
     │   ├── TaskNotFound
+    │   ├── ScheduleNotFound
     │   ├── QuestionNotFound
     │   ├── ArtifactNotFound
     │   ├── FilesPruned
@@ -207,6 +208,12 @@ class QuestionNotFound(NotFound):
     """There is no question of this id; `opspawn questions` lists those that are open."""
 
     code = "question_not_found"
+
+
+class ScheduleNotFound(NotFound):
+    """There is no schedule of this name; `opspawn schedule list` shows those that there are."""
+
+    code = "schedule_not_found"
 
 
 class ArtifactNotFound(NotFound):

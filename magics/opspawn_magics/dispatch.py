@@ -32,6 +32,13 @@ from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
+from opspawn_jupyter.model.schedule import (
+    DueAnswer,
+    FiringList,
+    Schedule,
+    ScheduleList,
+    ScheduleView,
+)
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
@@ -50,6 +57,7 @@ from opspawn_magics.display import (
     rows_of,
 )
 from opspawn_magics.ipython import display
+from opspawn_magics.schedule_display import ScheduleShown
 from opspawn_magics.waiting import watch
 
 
@@ -144,6 +152,10 @@ _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     Log: _print_log,
     PluginList: _print_text,
     Question: _print_text,
+    **dict.fromkeys(
+        (ScheduleView, ScheduleList, FiringList, DueAnswer, Schedule),
+        ScheduleShown,
+    ),
     QuestionList: lambda listed: QuestionListing(listed.questions),
     Pruned: _print_text,
     **dict.fromkeys(TOOL_ANSWERS, _print_text),

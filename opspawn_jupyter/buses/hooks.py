@@ -24,7 +24,7 @@ from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.backoff import delay_seconds
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.policy import Jitter
-from opspawn_jupyter.model.states import TRANSITIONS, EventType, State
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, TRANSITIONS, EventType, State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.ports import Store
 
@@ -119,6 +119,15 @@ class HookBus:
             delivery.cancel()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
         await self._write()
+
+    def announce(self, hooks: Sequence[str], task: Task) -> None:
+        """Call these hooks about a task that has ended, beside those of its submission. A server
+        that stops meanwhile does not repeat it."""
+        event = Event(
+            task_id=task.id, type=OUTCOME_EVENTS[task.state], attempt=task.attempt, seq=task.seq
+        )
+        for hook in hooks:
+            self._begin(self._call(hook, event, task))
 
     @property
     def _cursor(self) -> int:

@@ -199,6 +199,12 @@ class Api(ToolApi):
         path = f"{_question_path(reference)}/answer"
         return wire.decode(Question, await self._connected().call("POST", path, body=body))
 
+    async def ask(self, method: str, path: str, **more: Any) -> Any:
+        """The JSON that a route answers with. For features with a class of their own."""
+        if method == "GET":
+            return await self._get(path, **more)
+        return await self._connected().call(method, path, **more)
+
     async def health(self) -> Health:
         """Whether the server accepts tasks."""
         return wire.decode(Health, await self._get("health"))

@@ -22,6 +22,7 @@ from opspawn_jupyter.client.audit import audit_submission
 from opspawn_jupyter.client.blocking import Blocking, blocking, iterating, loop_thread
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.handle import AsyncTaskHandle, TaskHandle
+from opspawn_jupyter.client.schedules import AsyncSchedules, Schedules
 from opspawn_jupyter.client.submission import notebook_submission, step_submission
 from opspawn_jupyter.client.workflow import workflow_submission
 from opspawn_jupyter.model.event import Event
@@ -64,6 +65,11 @@ class AsyncClient(Api):
 
     #: Run a workflow; takes what ``workflow_submission`` takes.
     run_workflow = _submitting(workflow_submission)
+
+    @property
+    def schedules(self) -> AsyncSchedules:
+        """What runs when it is due."""
+        return AsyncSchedules(self)
 
     async def find(self, reference: str) -> AsyncTaskHandle:
         """The task of this id, or of this unique end of an id."""
@@ -114,6 +120,11 @@ class Client(Blocking[AsyncClient]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def schedules(self) -> Schedules:
+        """What runs when it is due."""
+        return Schedules(self._twin.schedules)
 
     def attach(self, task: Task) -> TaskHandle:
         """A handle for a task that is known."""

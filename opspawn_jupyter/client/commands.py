@@ -14,6 +14,7 @@ from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.policy_options import policy_of
+from opspawn_jupyter.client.schedule_commands import ScheduleAnswer, schedule_answer
 from opspawn_jupyter.client.step_options import step_submission_of
 from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.client.tool_commands import TOOL_COMMANDS, ToolAnswer
@@ -84,6 +85,7 @@ Answer = (
     | QuestionList
     | ToolAnswer
     | WorkflowAnswer
+    | ScheduleAnswer
 )
 
 
@@ -243,6 +245,7 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "cancel": _cancel,
     "retry": _retry,
     **dict.fromkeys(TAPE_COMMANDS, _tape),
+    "schedule": schedule_answer,
     "questions": _questions,
     "answer": _answer,
     "sql": _sql,

@@ -17,6 +17,7 @@ from opspawn_jupyter.client.audit_options import (
     add_verify_options,
 )
 from opspawn_jupyter.client.policy_options import add_policy_options
+from opspawn_jupyter.client.schedule_options import VERBS, with_verb
 from opspawn_jupyter.client.step_options import add_step_options
 from opspawn_jupyter.client.tool_options import (
     add_tool_options,
@@ -51,7 +52,7 @@ def parse(words: Sequence[str], surface: Surface) -> Options | None:
     """The command and its options; None where only help or the version was asked for, which is
     printed by then. Raises ``UsageError``."""
     try:
-        given = with_workflow(list(words), in_shell=surface is Surface.SHELL)
+        given = with_workflow(with_verb(words), in_shell=surface is Surface.SHELL)
         return _grammar(surface).parse_args(given)
     except _Answered:
         return None
@@ -257,6 +258,15 @@ def _answer(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike e
     parser.add_argument("--comment", default="", metavar="TEXT", help="why")
 
 
+def _schedule(parser: _Parser, surface: Surface) -> None:
+    parser.usage = "%(prog)s NOTEBOOK --cron RULE | VERB ..."
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, (help_text, describe) in VERBS.items():
+        verb = verbs.add_parser(name, help=help_text, description=help_text)
+        describe(verb, _assignments)
+        _everywhere(verb, surface)
+
+
 def _sql(parser: _Parser, surface: Surface) -> None:
     if surface is not Surface.CELL:
         parser.add_argument("query", metavar="QUERY", nargs="+")
@@ -337,6 +347,7 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "result": ("Show the outputs of a task that succeeded.", _task),
     "cancel": ("End a task.", _task),
     "retry": ("Try a task again that ended without success, as a new task.", _task),
+    "schedule": ("Have a notebook or workflow run when it is due.", _schedule),
     "questions": ("List what waits for a person's answer.", _questions),
     "answer": ("Answer a question.", _answer),
     "sql": ("Ask the history of tasks, cells and events in SQL.", _sql),

@@ -82,6 +82,11 @@ def question_list(questions: Sequence[Question]) -> str:
     return table_html(QUESTION_HEADINGS, rows)
 
 
+def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Rows of plain text as a table."""
+    return _table(headings, ([escape(value) for value in row] for row in rows))
+
+
 def table(answer: Table) -> str:
     """The rows of a query's answer."""
     headings = [column.name for column in answer.columns]

@@ -11,6 +11,7 @@ from opspawn_jupyter.model.policy import RETRYABLE, Policy
 from opspawn_jupyter.model.states import State
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _FROM_NOW = re.compile(r"\+(\d+(?:\.\d+)?)([smhd])")
 
 
@@ -42,7 +43,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--not-before",
-        type=_moment,
+        type=moment,
         metavar="TIME",
         help="start no earlier: +30m (s, m, h, d), or 2030-01-31T09:00",
     )
@@ -82,6 +83,14 @@ def seconds(text: str) -> float:
     return given
 
 
+def span(text: str) -> float:
+    """Seconds of ``90m``, ``1.5h``, or a number of seconds."""
+    match = _SPAN.fullmatch(text)
+    if match is not None:
+        return timedelta(**{_UNITS[match[2]]: float(match[1])}).total_seconds()
+    return seconds(text)
+
+
 def _outcomes(text: str) -> tuple[State, ...]:
     outcomes = tuple(State(word.strip()) for word in text.split(","))
     if set(outcomes) - set(RETRYABLE):
@@ -89,15 +98,16 @@ def _outcomes(text: str) -> tuple[State, ...]:
     return outcomes
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """``+30m``, or ISO 8601; the time zone is this machine's where none is given."""
-    span = _FROM_NOW.fullmatch(text)
-    if span is not None:
-        return now() + timedelta(**{_UNITS[span[2]]: float(span[1])})
+    match = _FROM_NOW.fullmatch(text)
+    if match is not None:
+        return now() + timedelta(**{_UNITS[match[2]]: float(match[1])})
     return datetime.fromisoformat(text).astimezone()
 
 
 # argparse names the type in its message.
+span.__name__ = "time (90s, 15m, 2h, 1d)"
 seconds.__name__ = "number of seconds"
 _outcomes.__name__ = f"list out of {_names()}"
-_moment.__name__ = "time (+30m, 2030-01-31T09:00)"
+moment.__name__ = "time (+30m, 2030-01-31T09:00)"

@@ -10,6 +10,7 @@ from opspawn_jupyter.client import (
     audit_text,
     plugin_text,
     question_text,
+    schedule_text,
     text,
     tool_text,
     workflow_text,
@@ -23,6 +24,13 @@ from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
+from opspawn_jupyter.model.schedule import (
+    DueAnswer,
+    FiringList,
+    Schedule,
+    ScheduleList,
+    ScheduleView,
+)
 from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
@@ -77,6 +85,11 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     Question: question_text.question_card,
     QuestionList: lambda listed: question_text.question_list(listed.questions),
     **dict.fromkeys(TOOL_ANSWERS, tool_text.as_text),
+    ScheduleView: schedule_text.schedule_card,
+    ScheduleList: lambda listed: schedule_text.schedule_list(listed.schedules),
+    FiringList: schedule_text.firing_list,
+    DueAnswer: schedule_text.due_answer,
+    Schedule: schedule_text.deleted,
 }
 
 _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
@@ -94,6 +107,11 @@ _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     Question: wire.encode,
     QuestionList: wire.encode,
     **dict.fromkeys(TOOL_ANSWERS, wire.encode),
+    ScheduleView: wire.encode,
+    ScheduleList: wire.encode,
+    FiringList: wire.encode,
+    DueAnswer: wire.encode,
+    Schedule: wire.encode,
     Report: lambda report: {**wire.encode(report), "verdict": report.verdict.value},
     Parameters: lambda declared: {"parameters": wire.encode(declared.parameters)},
     Outputs: lambda outputs: wire.encode(outputs.values),

@@ -55,6 +55,10 @@ class RecordQuery:
     task_id: str | None = None
     #: Only those whose id is lower: the last one of the page before.
     before: str | None = None
+    #: Only those whose key begins so.
+    key_prefix: str | None = None
+    #: Only those whose key is not lower; they come in the order of their keys.
+    key_from: str | None = None
     limit: int = 100
 
 

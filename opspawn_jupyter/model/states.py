@@ -87,6 +87,8 @@ class Subject(StrEnum):
     QUESTION = "question"
     #: A rule that submits tasks.
     SCHEDULE = "schedule"
+    #: What became of a due time of a schedule.
+    FIRING = "firing"
     #: A tool that was called through the server.
     TOOL_CALL = "tool_call"
 
@@ -132,6 +134,20 @@ class EventType(StrEnum):
     QUESTION_WITHDRAWN = "question.withdrawn"
     #: A call of a tool has ended, however it ended.
     TOOL_CALLED = "tool_call.ended"
+    SCHEDULE_CREATED = "schedule.created"
+    #: Its plan is another one.
+    SCHEDULE_EDITED = "schedule.edited"
+    SCHEDULE_PAUSED = "schedule.paused"
+    SCHEDULE_RESUMED = "schedule.resumed"
+    #: Due times were accounted for, or a task of it has ended.
+    SCHEDULE_ADVANCED = "schedule.advanced"
+    #: The clock was set back, so due times come again; none of them gets a second task.
+    SCHEDULE_REWOUND = "schedule.rewound"
+    SCHEDULE_DELETED = "schedule.deleted"
+    #: A task was submitted for a due time, or because something else started it.
+    FIRING_SUBMITTED = "firing.submitted"
+    #: There is no task for one or several due times, and why.
+    FIRING_PASSED = "firing.passed"
 
     @property
     def subject(self) -> Subject | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from pathlib import Path
@@ -44,6 +44,8 @@ class Accepted:
     opening: Callable[[str], tuple[Draft, ...]] | None = None
     #: Files of other runs that are to be in the run directory, too, by their path in it.
     linked: Mapping[str, Path] = field(default_factory=dict)
+    #: What is stored together with the task of this id, or not at all.
+    beside: Callable[[str], Sequence[Draft]] = lambda _: ()
 
     @property
     def name(self) -> str:
@@ -64,6 +66,7 @@ async def accept(o: Orchestration, accepted: Accepted) -> Task:
         drafts.extend(accepted.opening(task_id))
     elif due_at is None or due_at <= created_at:
         drafts.append(Draft(task_id=task_id, type=EventType.QUEUED, at=created_at))
+    drafts += accepted.beside(task_id)
     try:
         faults.reach("server.before_submit")
         await o.record(*drafts)

@@ -15,9 +15,11 @@ _LONGEST_TRUST_SECONDS = 60.0
 
 
 class Alarm:
-    """Tasks by the time at which they are due. Used from the server's event loop only."""
+    """Ids of tasks, or of schedules, by the time at which they are due. Used from the server's
+    event loop only."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_trust_seconds: float = _LONGEST_TRUST_SECONDS) -> None:
+        self._longest_trust_seconds = longest_trust_seconds
         self._due: list[tuple[datetime, str]] = []
         self._change = asyncio.Event()
 
@@ -40,6 +42,6 @@ class Alarm:
         timeout_seconds = None
         if self._due:
             remaining_seconds = (self._due[0][0] - clock.now()).total_seconds()
-            timeout_seconds = min(max(remaining_seconds, 0.0), _LONGEST_TRUST_SECONDS)
+            timeout_seconds = min(max(remaining_seconds, 0.0), self._longest_trust_seconds)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._change.wait(), timeout_seconds)

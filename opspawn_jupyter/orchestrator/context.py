@@ -33,6 +33,9 @@ class Orchestration:
     prune_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: When tasks that wait for their time are due.
     alarm: Alarm = field(default_factory=Alarm)
+    #: When schedules are due. A clock that jumps, or a machine that slept, is noticed within
+    #: seconds.
+    schedule_alarm: Alarm = field(default_factory=lambda: Alarm(longest_trust_seconds=5.0))
     #: Who in this process waits for news of a record.
     doorbell: Doorbell = field(default_factory=Doorbell)
 

@@ -22,7 +22,7 @@ async def submit(o: Orchestration, submission: Submission, submitted_by: str) ->
     A submission whose idempotency key was used before gives that earlier task. Raises
     ``InvalidRequest``, ``NotFound`` or ``IdempotencyConflict``; nothing is stored then.
     """
-    prepared = await _prepare(o, submission)
+    prepared = await prepare(o, submission)
     accepted = Accepted(submission=submission, prepared=prepared, submitted_by=submitted_by)
     if submission.idempotency_key is None:
         return await accept(o, accepted), True
@@ -34,7 +34,8 @@ async def submit(o: Orchestration, submission: Submission, submitted_by: str) ->
     return earlier, False
 
 
-async def _prepare(o: Orchestration, submission: Submission) -> Prepared:
+async def prepare(o: Orchestration, submission: Submission) -> Prepared:
+    """The submission, found good; nothing is stored. Raises as ``submit`` does."""
     _check(o, submission)
     kind = o.kinds.get(submission.kind)
     if kind is None:

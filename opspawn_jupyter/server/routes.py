@@ -14,6 +14,19 @@ from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Answer, Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
+from opspawn_jupyter.model.schedule import (
+    Called,
+    DueAnswer,
+    Edit,
+    FiringList,
+    Period,
+    Plan,
+    Preview,
+    Schedule,
+    ScheduleList,
+    ScheduleView,
+    Timing,
+)
 from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage
@@ -50,6 +63,19 @@ from opspawn_jupyter.server.handlers.question import (
     QuestionsHandler,
 )
 from opspawn_jupyter.server.handlers.run_page import pages
+from opspawn_jupyter.server.handlers.schedule import (
+    ScheduleBackfillHandler,
+    ScheduleHandler,
+    ScheduleHistoryHandler,
+    SchedulePauseHandler,
+    SchedulePreviewHandler,
+    ScheduleResumeHandler,
+    SchedulesHandler,
+    ScheduleTokenHandler,
+    ScheduleTriggerHandler,
+    ScheduleWebhookHandler,
+    ScheduleWhyHandler,
+)
 from opspawn_jupyter.server.handlers.sql import SqlHandler
 from opspawn_jupyter.server.handlers.task import (
     TaskArtifactHandler,
@@ -98,6 +124,7 @@ class Area(Enum):
     EVENTS = "opspawn_events"
     QUESTIONS = "opspawn_questions"
     TOOLS = "opspawn_tools"
+    SCHEDULES = "opspawn_schedules"
     SQL = "opspawn_sql"
     NOTEBOOKS = "opspawn_notebooks"
     #: Not Jupyter's: the workers' own secret opens it.
@@ -362,6 +389,88 @@ ROUTES = (
         PromptHandler,
         Area.TOOLS,
         _post("Have a prompt written", PromptRequest, PromptText),
+    ),
+    _route(
+        "schedules",
+        SchedulesHandler,
+        Area.SCHEDULES,
+        _post("Make a schedule", Plan, ScheduleView, status=HTTPStatus.CREATED),
+        _get("List schedules", ScheduleList),
+    ),
+    _route(
+        "timings",
+        SchedulePreviewHandler,
+        Area.SCHEDULES,
+        _post("What a timing means, in words and times", Timing, Preview),
+    ),
+    _route(
+        "schedules/{reference}",
+        ScheduleHandler,
+        Area.SCHEDULES,
+        _get("One schedule as it stands", ScheduleView, query=schemas.NextQuery),
+        Operation(
+            method="patch", summary="Change a schedule's plan", body=Edit, answer=ScheduleView
+        ),
+        Operation(method="delete", summary="End a schedule", answer=Schedule),
+    ),
+    _route(
+        "schedules/{reference}/pause",
+        SchedulePauseHandler,
+        Area.SCHEDULES,
+        _post("Have a schedule not be due", None, ScheduleView),
+    ),
+    _route(
+        "schedules/{reference}/resume",
+        ScheduleResumeHandler,
+        Area.SCHEDULES,
+        _post("Have a schedule be due again", None, ScheduleView),
+    ),
+    _route(
+        "schedules/{reference}/trigger",
+        ScheduleTriggerHandler,
+        Area.SCHEDULES,
+        _post("Submit a schedule's task now", None, Task, status=HTTPStatus.CREATED),
+    ),
+    _route(
+        "schedules/{reference}/backfill",
+        ScheduleBackfillHandler,
+        Area.SCHEDULES,
+        _post(
+            "Submit tasks for a period's due times that have none",
+            Period,
+            FiringList,
+            status=HTTPStatus.CREATED,
+        ),
+    ),
+    _route(
+        "schedules/{reference}/history",
+        ScheduleHistoryHandler,
+        Area.SCHEDULES,
+        _get("What became of due times", FiringList, query=schemas.HistoryQuery),
+    ),
+    _route(
+        "schedules/{reference}/why",
+        ScheduleWhyHandler,
+        Area.SCHEDULES,
+        _get("What became of one due time", DueAnswer, query=schemas.WhyQuery),
+    ),
+    _route(
+        "schedules/{reference}/token",
+        ScheduleTokenHandler,
+        Area.SCHEDULES,
+        _post("Make another token for a schedule's webhook", None, ScheduleView),
+    ),
+    _route(
+        "schedules/{reference}/webhook",
+        ScheduleWebhookHandler,
+        Area.SCHEDULES,
+        _post(
+            "Start a schedule with its own token in X-Opspawn-Token",
+            None,
+            Called,
+            status=HTTPStatus.ACCEPTED,
+            is_open=True,
+        ),
     ),
     _route(
         "notebooks/parameters",

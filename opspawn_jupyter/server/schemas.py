@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, TypeVar, get_origin, get_type_hints
 
 from annotated_types import Ge, Le
@@ -118,6 +119,34 @@ class ToolQuery:
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     server: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextQuery:
+    """How many of the next due times to give."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    next: Annotated[int, Ge(0), Le(1000)] = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryQuery:
+    """Which part of a schedule's history: ``next_cursor`` of the page before is ``before``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    limit: Annotated[int, Ge(1), Le(1000)] = 50
+    before: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhyQuery:
+    """A due time; in the schedule's own zone where it has no UTC offset."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

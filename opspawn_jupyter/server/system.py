@@ -33,6 +33,7 @@ from opspawn_jupyter.server.background import Background
 from opspawn_jupyter.server.diagnosis import diagnose
 from opspawn_jupyter.server.kept_kernels import KeptKernels, Managers, are_there_any
 from opspawn_jupyter.server.maintenance import maintain
+from opspawn_jupyter.server.schedules import Schedules
 from opspawn_jupyter.server.supervisor import Supervisor
 from opspawn_jupyter.server.tools import Tools
 from opspawn_jupyter.server.workflows import Workflows
@@ -54,6 +55,7 @@ class System:
     supervisor: Supervisor
     tools: Tools
     workflows: Workflows
+    schedules: Schedules
     worker_token: str
     kernel_specs: KernelSpecs
     notice: str | None = None
@@ -93,11 +95,12 @@ class System:
         bus, supervisor, workflows = WebsocketBus(), Supervisor(), Workflows()
         kept = KeptKernels(settings.root_directory, _kept_directory(settings), managers)
         hooks = await asyncio.to_thread(_hooks, settings, store)
+        schedules = Schedules(hooks)
         tools = Tools(await asyncio.to_thread(open_keys, settings, url))
         orchestration = Orchestration(
             store=store,
             queue=LocalQueue(_limits(settings)),
-            bus=FanoutBus(bus, supervisor, hooks, kept, tools, workflows),
+            bus=FanoutBus(bus, supervisor, hooks, kept, tools, workflows, schedules),
             kinds=await asyncio.to_thread(_load_kinds, settings, kernel_specs),
             settings=settings,
             keys=tools.keys,
@@ -110,6 +113,7 @@ class System:
             hooks=hooks,
             supervisor=supervisor,
             workflows=workflows,
+            schedules=schedules,
             worker_token=secrets.token_urlsafe(32),
             kernel_specs=kernel_specs,
             notice=await _missing_history(settings, store),
@@ -120,6 +124,7 @@ class System:
         await workflows.start(system.orchestration)
         if managers is not None:
             system.background.start(kept.run(), "kept kernels")
+        schedules.start(system.orchestration)
         system.background.start(keep_waking(system.orchestration), "wake")
         system.background.start(maintain(system.orchestration), "maintain")
         return system
@@ -145,6 +150,7 @@ class System:
         """Let go of everything, in the reverse order."""
         settings = self.orchestration.settings
         self.bus.close()
+        await self.schedules.close()
         await self.tools.close()
         await self.background.close()
         await self.workflows.close()

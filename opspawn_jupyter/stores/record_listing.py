@@ -22,6 +22,8 @@ def page(
         subject=query.subject.value,
         task_id=query.task_id,
         before=query.before,
+        key_prefix=query.key_prefix,
+        key_from=query.key_from,
         is_open=query.is_open,
         held=[record.id for record in known],
         limit=query.limit,
@@ -30,8 +32,10 @@ def page(
 
 
 def fitting(records: Iterable[Record], query: RecordQuery) -> tuple[Record, ...]:
-    """Those of the records that fit, newest first."""
+    """Those of the records that fit, in the query's order."""
     found = [record for record in records if _fits(record, query)]
+    if query.key_from is not None:
+        return tuple(sorted(found, key=lambda record: record.key or "")[: query.limit])
     return tuple(sorted(found, key=lambda record: record.id, reverse=True)[: query.limit])
 
 
@@ -40,4 +44,6 @@ def _fits(record: Record, query: RecordQuery) -> bool:
         (query.is_open is None or record.is_open == query.is_open)
         and (query.task_id is None or record.task_id == query.task_id)
         and (query.before is None or record.id < query.before)
+        and (query.key_prefix is None or (record.key or "").startswith(query.key_prefix))
+        and (query.key_from is None or (record.key or "") >= query.key_from)
     )

@@ -90,15 +90,17 @@ FROM (FROM records QUALIFY row_number() OVER (PARTITION BY subject, id ORDER BY 
 WHERE is_open;
 
 -- name: record_page
--- Records of a subject as they were written last, newest first.
+-- Records of a subject as they were written last, newest first, or by key from a certain one on.
 SELECT subject, id, version, is_open, key, task_id, changed_at, seq, content
 FROM (
     FROM records
     WHERE subject = $subject
       AND ($task_id IS NULL OR task_id = $task_id)
       AND ($before IS NULL OR id < $before)
+      AND ($key_prefix IS NULL OR starts_with(key, $key_prefix))
+      AND ($key_from IS NULL OR key >= $key_from)
       AND NOT list_contains($held, id)
     QUALIFY row_number() OVER (PARTITION BY id ORDER BY version DESC) = 1
 )
 WHERE $is_open IS NULL OR is_open = $is_open
-ORDER BY id DESC LIMIT $limit;
+ORDER BY CASE WHEN $key_from IS NULL THEN NULL ELSE key END, id DESC LIMIT $limit;

@@ -1,0 +1,303 @@
+"""A schedule: a rule that submits tasks, and what became of each of its due times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from opspawn_jupyter.model.policy import STRICT
+from opspawn_jupyter.model.task import Submission
+
+#: Label of every task that a schedule submits: the schedule's name.
+SCHEDULE_LABEL = "schedule"
+#: Labels of the same tasks: the schedule's id, the time that each stands for, and which source
+#: it took.
+SCHEDULE_ID_LABEL, DUE_LABEL, SOURCE_LABEL = "schedule_id", "due", "source"
+
+
+class Overlap(StrEnum):
+    """What to do at a due time while an earlier task of the schedule has not ended."""
+
+    #: Submit nothing.
+    SKIP = "skip"
+    #: Submit it; it waits for the earlier one.
+    QUEUE = "queue"
+    #: Cancel the earlier one, and submit.
+    CANCEL_RUNNING = "cancel_running"
+    #: Submit it beside the earlier one.
+    ALLOW = "allow"
+
+
+class CatchUp(StrEnum):
+    """What to do about due times that passed while no server ran."""
+
+    NONE = "none"
+    #: Submit a task for the last of them only.
+    LATEST = "latest"
+    #: Submit a task for each, one after the other.
+    ALL = "all"
+
+
+class Source(StrEnum):
+    """Which notebook a run takes."""
+
+    #: The file as it is at the time of the run.
+    LINKED = "linked"
+    #: The file as it was when the schedule was made, or last edited.
+    PINNED = "pinned"
+
+
+class Reason(StrEnum):
+    """Why a due time has no task."""
+
+    #: An earlier task of the schedule had not ended.
+    OVERLAP = "overlap"
+    #: No server ran at the time, and ``catch_up`` does not make up for it.
+    MISSED = "missed"
+    #: No server ran at the time; a later due time was run in its place.
+    SUPERSEDED = "superseded"
+    #: Longer ago than ``catch_up_window_seconds`` when a server ran again.
+    OUTSIDE_WINDOW = "outside_window"
+    PAUSED = "paused"
+    #: Too many tasks of the schedule wait already.
+    LIMIT = "limit"
+    #: What the schedule follows did not succeed.
+    UPSTREAM_FAILED = "upstream_failed"
+    #: The task was refused, as a notebook that is no more; ``message`` says why.
+    REFUSED = "refused"
+
+
+class Cause(StrEnum):
+    """What brought a task about."""
+
+    DUE = "due"
+    #: Somebody asked for it.
+    MANUAL = "manual"
+    #: Somebody asked for a period.
+    BACKFILL = "backfill"
+    #: A file came or changed.
+    FILE = "file"
+    #: A task of the schedule that this one follows has ended.
+    COMPLETION = "completion"
+    WEBHOOK = "webhook"
+
+
+class ScheduleState(StrEnum):
+    """Where a schedule stands."""
+
+    ACTIVE = "active"
+    #: By somebody, or after too many failures; ``state_reason`` says which.
+    PAUSED = "paused"
+    #: It has no due time any more.
+    ENDED = "ended"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """When a schedule is due: by ``cron``, by ``every_seconds``, or ``at`` one time; by none of
+    them where only ``follows``, ``files`` or a webhook start it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    #: Five fields as in crontab(5), or one of @hourly, @daily, @weekly, @monthly, @yearly.
+    cron: str | None = None
+    every_seconds: float | None = None
+    #: Once; with its UTC offset.
+    at: datetime | None = None
+    #: IANA time zone in which ``cron`` and ``exclude_dates`` are read.
+    timezone: str = "UTC"
+    #: Not due before; the intervals of ``every_seconds`` are counted from here.
+    starts_at: datetime | None = None
+    #: Not due after.
+    ends_at: datetime | None = None
+    #: Days without due times, as 2026-12-25.
+    exclude_dates: tuple[str, ...] = ()
+
+    @property
+    def has_clock(self) -> bool:
+        """The clock makes it due."""
+        return not (self.cron is None and self.every_seconds is None and self.at is None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What somebody asks for: what to submit, when, and how to treat what goes wrong."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    name: str
+    #: What is submitted. Its texts may hold ``{{ scheduled_time }}`` and the like.
+    submission: Submission
+    timing: Timing = field(default_factory=Timing)
+    #: A task starts up to so much after its due time, each time the same for the same due time.
+    jitter_seconds: float = 0.0
+    overlap: Overlap = Overlap.SKIP
+    catch_up: CatchUp = CatchUp.LATEST
+    #: Due times longer ago are not made up for.
+    catch_up_window_seconds: float = 604_800.0
+    source: Source = Source.LINKED
+    #: So many tasks in a row that do not succeed pause the schedule; 0 never does.
+    pause_after_failures: int = 0
+    #: No more than so many tasks of the schedule wait or run; more are not submitted.
+    max_unfinished: int = 100
+    #: Patterns of files under the server's root; one that comes or changes starts a task.
+    files: tuple[str, ...] = ()
+    #: Names of schedules; each of their tasks that succeeds starts one of this schedule.
+    follows: tuple[str, ...] = ()
+    #: Whether a call with the schedule's own token starts a task.
+    webhook: bool = False
+    #: Have each run's notebook also as a web page in its run directory.
+    html: bool = False
+    #: Run directories of so many finished tasks are kept, the newest; 0: as the server is set.
+    keep_runs: int = 0
+    #: Who is told when a task succeeds after one that did not.
+    on_recovery: tuple[str, ...] = ()
+    #: Who is told when a task's outputs differ from those of the one before.
+    on_change: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A schedule as it stands."""
+
+    id: str
+    plan: Plan
+    state: ScheduleState = ScheduleState.ACTIVE
+    #: Why it is paused or ended.
+    state_reason: str = ""
+    created_at: datetime
+    created_by: str = ""
+    #: Every due time up to here has its task or its recorded reason.
+    accounted_until: datetime
+    #: The next due time; None where there is none.
+    next_due_at: datetime | None = None
+    #: Tasks in a row that did not succeed.
+    failures: int = 0
+    #: Tasks whose end is not accounted for yet, oldest first.
+    unfinished: tuple[str, ...] = ()
+    #: The task submitted last.
+    last_task_id: str | None = None
+    #: Digest of the outputs of the last task that succeeded.
+    result_digest: str | None = None
+    #: SHA-256 of the pinned notebook, where the source is pinned.
+    pinned_sha256: str | None = None
+    #: SHA-256 of the token that opens the webhook; the token itself is kept by nobody here.
+    token_sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people, and unique."""
+        return self.plan.name
+
+    @property
+    def is_open(self) -> bool:
+        """Something may still come of it."""
+        return self.state is not ScheduleState.DELETED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Firing:
+    """What became of one due time, or of several in a row that had no task for the same reason."""
+
+    schedule_id: str
+    #: The due time, or the first of several. What was not due, as a task that somebody asked
+    #: for, has the time at which it was asked for.
+    due_at: datetime
+    #: The last of several; the same as ``due_at`` for one.
+    last_due_at: datetime
+    #: How many there are; None where they were not counted.
+    count: int | None = 1
+    cause: Cause = Cause.DUE
+    #: The task; None where there is a reason why not.
+    task_id: str | None = None
+    reason: Reason | None = None
+    #: The reason in words.
+    message: str = ""
+    #: When it was decided.
+    decided_at: datetime
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether the due time is among those that this is about."""
+        return self.due_at <= moment <= self.last_due_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueAnswer:
+    """What became of a due time, for people."""
+
+    schedule: str
+    due_at: datetime
+    #: In one sentence.
+    message: str
+    firing: Firing | None = None
+    next_due_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleView:
+    """A schedule with its rule in words and its next due times."""
+
+    schedule: Schedule
+    words: str
+    next_due_at: tuple[datetime, ...] = ()
+    #: The token of its webhook, shown once: when it is made.
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleList:
+    """Schedules by name."""
+
+    schedules: tuple[ScheduleView, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiringList:
+    """What became of due times, newest first."""
+
+    schedule: str
+    firings: tuple[Firing, ...]
+    #: ``before`` of the next page; None on the last one.
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called:
+    """What a call of a webhook came to; without a task the schedule's history says why."""
+
+    task_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a timing means."""
+
+    words: str
+    next_due_at: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """Changes of a plan: the fields that are given take the place of the plan's own.
+
+    ``submission`` and ``timing`` are merged field by field, and ``submission.spec`` by its own
+    fields, so that a parameter can be changed alone.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    changes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """From ``start`` to ``end``, both included."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    start: datetime
+    end: datetime
