@@ -61,6 +61,8 @@ class Settings:
     webhook_secret: str = field(default="", repr=False)
     #: Addresses of notification services, as Apprise takes them, by the name that submissions use.
     notifiers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Whether jupyter-scheduler's REST interface is served.
+    serves_jobs: bool = True
     #: How long the run directory of a finished task is kept; 0: for ever.
     retention_days: float = 0.0
     #: How many finished tasks keep their run directory, the newest; 0: all.

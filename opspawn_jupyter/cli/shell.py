@@ -29,6 +29,10 @@ def perform(options: Options) -> int:
 
     Raises ``OpspawnError``; a ``TaskError`` where a task was waited for and did not succeed.
     """
+    if options.command == "import":
+        from opspawn_jupyter.cli import jupyter_scheduler  # imports sqlite3
+
+        return jupyter_scheduler.perform(options)
     if options.command in ("doctor", "store"):
         from opspawn_jupyter.cli import upkeep  # imports DuckDB, which others do without
 

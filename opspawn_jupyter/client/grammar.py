@@ -17,7 +17,7 @@ from opspawn_jupyter.client.audit_options import (
     add_verify_options,
 )
 from opspawn_jupyter.client.policy_options import add_policy_options
-from opspawn_jupyter.client.schedule_options import VERBS, with_verb
+from opspawn_jupyter.client.schedule_options import VERBS, add_import_options, with_verb
 from opspawn_jupyter.client.step_options import add_step_options
 from opspawn_jupyter.client.tool_options import (
     add_tool_options,
@@ -331,6 +331,11 @@ def _store(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (only for
     add_store_options(parser)
 
 
+def _import(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (only for shells)
+    parser.usage = "%(prog)s jupyter-scheduler [--database FILE] [--staging DIR] [options]"
+    add_import_options(parser)
+
+
 _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "run": ("Run a notebook in the background.", _run),
     "agent": ("Let a language model work on a goal, in a notebook of its own.", _agent),
@@ -359,12 +364,13 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "plugins": ("Show what steps can do besides notebooks.", _plugins),
     "doctor": ("Find out what is wrong, and what to do about it.", _doctor),
     "prune": ("Remove run directories of finished tasks; the history stays.", _prune),
+    "import": ("Bring in what another scheduler was to run.", _import),
     "store": ("Repair the history of a stopped server.", _store),
 }
 _CELL_COMMANDS = ("run", "step", "agent", "workflow", "sql")
 #: Commands that give a task, and wait for it where that is asked for.
 SUBMITTING = ("run", "step", "agent")
-_SHELL_COMMANDS = ("store", "verify")
+_SHELL_COMMANDS = ("store", "verify", "import")
 
 
 def _count(text: str) -> int:

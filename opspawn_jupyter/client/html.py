@@ -84,7 +84,7 @@ def question_list(questions: Sequence[Question]) -> str:
 
 def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Rows of plain text as a table."""
-    return _table(headings, ([escape(value) for value in row] for row in rows))
+    return table_html(headings, ([escape(value) for value in row] for row in rows))
 
 
 def table(answer: Table) -> str:

@@ -155,6 +155,16 @@ VERBS: Mapping[str, tuple[str, Callable[[Any, Assignments], None]]] = {
 }
 
 
+def add_import_options(parser: Any) -> None:
+    """``import``: where the other scheduler keeps its things."""
+    parser.add_argument("source", metavar="SCHEDULER", choices=["jupyter-scheduler"])
+    help_text = "its database; scheduler.sqlite in Jupyter's data directory where left out"
+    parser.add_argument("--database", metavar="FILE", help=help_text)
+    help_text = "its copies of notebooks; scheduler_staging_area there where left out"
+    parser.add_argument("--staging", metavar="DIR", help=help_text)
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would be done")
+
+
 def plan_of(options: argparse.Namespace) -> Plan:
     """What ``add`` with these options asks for. Raises ``UsageError``."""
     submission = _submission(options)

@@ -73,6 +73,8 @@ class Occasion:
     nonce: str = ""
     #: Further fields of the templates.
     fields: tuple[tuple[str, str], ...] = ()
+    #: Parameters, as a person types them, that go before the plan's.
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 async def account(o: Orchestration, schedule_id: str, now: datetime) -> None:
@@ -240,10 +242,21 @@ async def submission_for(o: Orchestration, schedule: Schedule, occasion: Occasio
     before = last_due(plan.timing, occasion.due_at)
     start = before.astimezone(zone) if before is not None else due_at
     known = {**fields(plan.name, due_at, start), **dict(occasion.fields)}
-    submission = filled(plan.submission, known)
+    submission = filled(_with_parameters(plan.submission, dict(occasion.parameters)), known)
     if plan.source is Source.PINNED:
         submission = await asyncio.to_thread(_with_pinned, o, schedule, submission)
     return _with_policy(schedule, submission, occasion)
+
+
+def _with_parameters(submission: Submission, given: dict[str, str]) -> Submission:
+    if not given:
+        return submission
+    spec = submission.spec
+    values = {
+        name: value for name, value in spec.get("parameters", {}).items() if name not in given
+    }
+    texts = {**spec.get("parameters_text", {}), **given}
+    return replace(submission, spec={**spec, "parameters": values, "parameters_text": texts})
 
 
 def _with_policy(schedule: Schedule, submission: Submission, occasion: Occasion) -> Submission:

@@ -22,7 +22,7 @@ from opspawn_jupyter.model.retention import (
     choose,
 )
 from opspawn_jupyter.model.states import FINAL, EventType
-from opspawn_jupyter.model.task import TaskQuery
+from opspawn_jupyter.model.task import Task, TaskQuery
 from opspawn_jupyter.orchestrator import disposal
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.settings import Settings
@@ -48,6 +48,14 @@ async def prune(o: Orchestration, request: PruneRequest, by: str) -> Pruned:
     if removals and not request.dry_run:
         logger.info("run directories pruned count=%d bytes=%d", len(removals), size_bytes)
     return Pruned(dry_run=request.dry_run, removals=tuple(removals), size_bytes=size_bytes)
+
+
+async def prune_task(o: Orchestration, task: Task, *, reason: str, by: str) -> Removal:
+    """The run directory of one task that has ended, removed; the task stays."""
+    remains = _remaining(task)
+    async with o.prune_lock:
+        (sized,) = await asyncio.to_thread(_measured, o, [remains])
+        return await _remove(o, _removal(sized, reason), by)
 
 
 def settings_retention(settings: Settings) -> Retention:
@@ -117,16 +125,20 @@ async def _remains(o: Orchestration, labels: Mapping[str, str]) -> AsyncIterator
         for task in page.tasks:
             if task.parent_id in living:
                 continue
-            yield Remains(
-                task_id=task.id,
-                name=task.name,
-                finished_at=task.finished_at or task.created_at,
-                run_directory=task.run_directory,
-                labels=task.labels,
-            )
+            yield _remaining(task)
         if page.next_cursor is None:
             return
         query = replace(query, cursor=page.next_cursor)
+
+
+def _remaining(task: Task) -> Remains:
+    return Remains(
+        task_id=task.id,
+        name=task.name,
+        finished_at=task.finished_at or task.created_at,
+        run_directory=task.run_directory,
+        labels=task.labels,
+    )
 
 
 def _measured(o: Orchestration, remains: list[Remains]) -> list[Remains]:

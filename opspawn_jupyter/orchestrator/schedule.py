@@ -182,9 +182,13 @@ async def change_last(o: Orchestration, reference: str, step: Any) -> Schedule:
     raise RecordChanged(reference)
 
 
-async def start(o: Orchestration, reference: str, by: str) -> Task:
-    """A task now, whatever the time, and whether or not it is paused."""
-    task = await trigger(o, reference, Cause.MANUAL, by=by)
+async def start(
+    o: Orchestration, reference: str, by: str, parameters: Mapping[str, str] | None = None
+) -> Task:
+    """A task now, whatever the time, and whether or not it is paused; with these parameters, as a
+    person types them, in place of its own of the same names."""
+    given = tuple((parameters or {}).items())
+    task = await trigger(o, reference, Cause.MANUAL, by=by, parameters=given)
     if task is None:
         raise RecordChanged(reference)
     return task

@@ -128,6 +128,7 @@ async def trigger(
     by: str = "",
     nonce: str = "",
     fields: tuple[tuple[str, str], ...] = (),
+    parameters: tuple[tuple[str, str], ...] = (),
 ) -> Task | None:
     """Start a task for another reason than the clock; None where there is a reason why not, which
     is recorded. What a person asks for is not held up by a pause, and is refused aloud."""
@@ -140,7 +141,13 @@ async def trigger(
         now = clock.now().replace(microsecond=0)
         is_queued = current.schedule.plan.overlap is not Overlap.ALLOW
         occasion = Occasion(
-            due_at=now, cause=cause, by=by, is_queued=is_queued, nonce=nonce, fields=fields
+            due_at=now,
+            cause=cause,
+            by=by,
+            is_queued=is_queued,
+            nonce=nonce,
+            fields=fields,
+            parameters=parameters,
         )
         try:
             _, task_id = await fire(o, current, occasion)

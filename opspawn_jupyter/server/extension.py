@@ -11,12 +11,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Dict, Float, Int, TraitError, TraitType, Unicode
+from traitlets import Bool, Dict, Float, Int, TraitError, TraitType, Unicode
 from traitlets.config import Config
 
 from opspawn_jupyter.errors import SettingInvalid
 from opspawn_jupyter.orchestrator.prune import settings_retention
-from opspawn_jupyter.server import openapi, routes
+from opspawn_jupyter.server import job_routes, openapi, routes
 from opspawn_jupyter.server.activity import show_activity
 from opspawn_jupyter.server.kept_kernels import Managers
 from opspawn_jupyter.server.service import Running, Service
@@ -131,6 +131,12 @@ class OpspawnExtension(ExtensionApp):
         "{'team': 'slack://…'}; tasks name them in on_success and on_failure.",
     ).tag(config=True)
 
+    serves_jobs = Bool(
+        Settings.serves_jobs,
+        help="Serve jupyter-scheduler's REST interface under scheduler/, so that its JupyterLab UI "
+        "works on opspawn; never where its own server extension is enabled.",
+    ).tag(config=True)
+
     retention_days = Float(
         Settings.retention_days,
         min=0,
@@ -174,6 +180,8 @@ class OpspawnExtension(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Called by Jupyter to learn the routes."""
         self.handlers.extend(routes.handlers(self.service))
+        if self.serves_jobs and not _has_extension(self._server, "jupyter_scheduler"):
+            self.handlers.extend(job_routes.handlers(self.service))
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:  # noqa: ARG002
         """Called by Jupyter when its event loop runs."""
@@ -244,6 +252,7 @@ class OpspawnExtension(ExtensionApp):
             breaker_cooldown_seconds=self.breaker_cooldown_seconds,
             webhook_secret=self.webhook_secret,
             notifiers=self.notifiers,
+            serves_jobs=self.serves_jobs,
             retention_days=self.retention_days,
             retention_max_tasks=self.retention_max_tasks,
             retention_max_bytes=self.retention_max_bytes,
@@ -271,6 +280,11 @@ class OpspawnExtension(ExtensionApp):
             msg = "the extension is not linked to a server"
             raise RuntimeError(msg)
         return self.serverapp
+
+
+def _has_extension(server: ServerApp, name: str) -> bool:
+    known = server.extension_manager.extensions
+    return name in known and bool(known[name].enabled)
 
 
 def _speak_through(log: logging.Logger | logging.LoggerAdapter[Any]) -> None:

@@ -837,6 +837,29 @@ def test_no_two_records_have_the_same_key(stores: Stores) -> None:
     in_store(stores, use)
 
 
+def test_records_are_listed_by_the_beginning_of_their_key_and_from_a_key_on(
+    stores: Stores,
+) -> None:
+    """So the firing that covers a due time is found among any number of them."""
+
+    async def story(store: Store) -> None:
+        ids = sorted(new_id() for _ in range(4))
+        for record_id, key in zip(ids, ("s:3", "s:1", "s:2", "t:1"), strict=True):
+            await store.append([question(record_id, key=key, is_open=False)])
+        query = RecordQuery(subject=Subject.QUESTION, key_prefix="s:")
+        assert [one.key for one in await store.records(query)] == ["s:2", "s:1", "s:3"]
+        first = replace(query, key_from="s:15", limit=1)
+        assert [one.key for one in await store.records(first)] == ["s:2"]
+
+    in_store(stores, story)
+    in_store(stores, _same_listing)
+
+
+async def _same_listing(store: Store) -> None:
+    query = RecordQuery(subject=Subject.QUESTION, key_prefix="s:", key_from="s:0")
+    assert [one.key for one in await store.records(query)] == ["s:1", "s:2", "s:3"]
+
+
 def test_events_about_records_stand_in_the_history_of_their_task(stores: Stores) -> None:
     """They concern the task and do not move it."""
     task_id, record_id = new_id(), new_id()
