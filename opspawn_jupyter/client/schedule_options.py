@@ -231,7 +231,7 @@ def _submission(options: argparse.Namespace) -> Submission:
         **more,
     )
     if options.notebook.endswith(_STRUCTURED):
-        spec = {"path": asked.spec["notebook"], "inputs_text": options.parameters}
+        spec = {"path": asked.spec["notebook"], "parameters_text": options.parameters}
         return Submission(kind="workflow", spec=spec, **more)
     return asked
 

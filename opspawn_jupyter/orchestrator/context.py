@@ -36,6 +36,8 @@ class Orchestration:
     #: When schedules are due. A clock that jumps, or a machine that slept, is noticed within
     #: seconds.
     schedule_alarm: Alarm = field(default_factory=lambda: Alarm(longest_trust_seconds=5.0))
+    #: Ids of schedules that files start; so that nobody looks through all the others for them.
+    watched_schedules: set[str] = field(default_factory=set)
     #: Who in this process waits for news of a record.
     doorbell: Doorbell = field(default_factory=Doorbell)
 

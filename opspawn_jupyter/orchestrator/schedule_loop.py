@@ -37,19 +37,15 @@ async def keep_scheduling(o: Orchestration) -> None:
 
 async def begin(o: Orchestration) -> None:
     """Take up every schedule where the last server left it."""
-    for current in await every_schedule(o):
+    found = await every_schedule(o)
+    for current in found:
         arm(o, current.schedule)
         for task_id in current.schedule.unfinished:
             task = await o.store.task(task_id)
             if task is not None and task.state.is_final:
                 await follow_up(o, task)
     now = clock.now()
-    ahead = [
-        current.schedule.id
-        for current in await every_schedule(o)
-        if current.schedule.accounted_until > now + _SET_BACK
-    ]
-    if ahead:
+    if any(current.schedule.accounted_until > now + _SET_BACK for current in found):
         await set_back(o, now)
 
 

@@ -33,10 +33,10 @@ from opspawn_jupyter.orchestrator.firing import Occasion, fire, unfinished
 from opspawn_jupyter.orchestrator.schedule_record import (
     Known,
     change,
-    every_schedule,
     find_known,
     fired,
     firing_key,
+    followers,
 )
 
 logger = logging.getLogger(__name__)
@@ -107,17 +107,14 @@ def digest(task: Task) -> str:
 
 
 async def _start_followers(o: Orchestration, upstream: Schedule, task: Task) -> None:
-    for current in await every_schedule(o):
-        if upstream.name in current.schedule.plan.follows:
-            if task.state is State.SUCCESS:
-                fields = (("upstream_task_id", task.id),)
-                await trigger(
-                    o, current.schedule.id, Cause.COMPLETION, nonce=task.id, fields=fields
-                )
-            elif task.state is not State.CANCELLED:
-                message = f"task {task.id} of {upstream.name} was {task.state.value}"
-                not_run = Unstarted(Cause.COMPLETION, task.id, Reason.UPSTREAM_FAILED, message)
-                await _say(o, current.schedule, not_run)
+    for current in await followers(o, upstream.name):
+        if task.state is State.SUCCESS:
+            fields = (("upstream_task_id", task.id),)
+            await trigger(o, current.schedule.id, Cause.COMPLETION, nonce=task.id, fields=fields)
+        elif task.state is not State.CANCELLED:
+            message = f"task {task.id} of {upstream.name} was {task.state.value}"
+            not_run = Unstarted(Cause.COMPLETION, task.id, Reason.UPSTREAM_FAILED, message)
+            await _say(o, current.schedule, not_run)
 
 
 async def trigger(

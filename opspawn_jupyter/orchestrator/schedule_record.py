@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,7 +48,19 @@ def known(record: Record) -> Known:
 async def every_schedule(o: Orchestration) -> tuple[Known, ...]:
     """All that are not deleted."""
     query = RecordQuery(subject=Subject.SCHEDULE, is_open=True, limit=MOST_SCHEDULES)
-    return tuple(known(record) for record in await o.store.records(query))
+    records = await o.store.records(query)
+    # In a thread: to read ten thousand of them takes a second.
+    return await asyncio.to_thread(lambda: tuple(known(record) for record in records))
+
+
+async def followers(o: Orchestration, name: str) -> tuple[Known, ...]:
+    """Those that follow the schedule of this name."""
+    query = RecordQuery(subject=Subject.SCHEDULE, is_open=True, limit=MOST_SCHEDULES)
+    return tuple(
+        known(record)
+        for record in await o.store.records(query)
+        if name in record.content["plan"]["follows"]
+    )
 
 
 async def find_known(o: Orchestration, reference: str) -> Known:
@@ -82,7 +95,11 @@ async def change(
 
 
 def arm(o: Orchestration, schedule: Schedule) -> None:
-    """Have it looked at when it is due next."""
+    """Have it looked at when it is due next, and its files watched."""
+    if schedule.plan.files and schedule.is_open:
+        o.watched_schedules.add(schedule.id)
+    else:
+        o.watched_schedules.discard(schedule.id)
     if schedule.next_due_at is not None and schedule.is_open:
         o.schedule_alarm.set(schedule.id, schedule.next_due_at)
 

@@ -14,6 +14,10 @@ from opspawn_jupyter.model.task import Submission
 _FIELD = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 
 
+#: Fields of a spec that hold what a file would.
+_LITERAL = frozenset({"content", "source", "graph"})
+
+
 def fields(name: str, due_at: datetime, interval_start: datetime) -> Mapping[str, str]:
     """What each field of a template stands for: times in ISO 8601 with the zone's offset."""
     return {
@@ -31,10 +35,10 @@ def fields(name: str, due_at: datetime, interval_start: datetime) -> Mapping[str
 def filled(submission: Submission, known: Mapping[str, str]) -> Submission:
     """The submission with every field replaced. Raises ``InvalidRequest`` for an unknown one.
 
-    A notebook's own content is left as it is: braces in its cells are its own.
+    A notebook's own cells and a workflow's own text are left as they are: braces there are theirs.
     """
     spec = {
-        name: value if name == "content" else _filled(value, known)
+        name: value if name in _LITERAL else _filled(value, known)
         for name, value in submission.spec.items()
     }
     name = None if submission.name is None else _text(submission.name, known)

@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter.errors import OpspawnError
+from opspawn_jupyter.errors import OpspawnError, ScheduleNotFound
 from opspawn_jupyter.files import write_json
 from opspawn_jupyter.model.schedule import Cause, Schedule
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.schedule_outcome import trigger
-from opspawn_jupyter.orchestrator.schedule_record import every_schedule
+from opspawn_jupyter.orchestrator.schedule_record import find_known
 
 logger = logging.getLogger(__name__)
 
@@ -34,14 +34,14 @@ async def watch_files(o: Orchestration) -> None:
     """For as long as the server runs."""
     before: dict[str, Signatures] = {}
     while True:
-        watching = [
-            known.schedule for known in await every_schedule(o) if known.schedule.plan.files
-        ]
-        for schedule in watching:
+        for schedule_id in tuple(o.watched_schedules):
             try:
-                before[schedule.id] = await look(o, schedule, before.get(schedule.id, {}))
+                schedule = (await find_known(o, schedule_id)).schedule
+                before[schedule_id] = await look(o, schedule, before.get(schedule_id, {}))
+            except ScheduleNotFound:
+                o.watched_schedules.discard(schedule_id)
             except (OpspawnError, OSError) as problem:
-                logger.warning("files not watched schedule=%s reason=%s", schedule.name, problem)
+                logger.warning("files not watched schedule_id=%s reason=%s", schedule_id, problem)
         await asyncio.sleep(_ROUND_SECONDS)
 
 

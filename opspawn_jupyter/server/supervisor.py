@@ -58,7 +58,7 @@ class Supervisor:
         for event in events:
             if event.type is EventType.SUBMITTED:
                 self._tasks[event.task_id] = State.PENDING
-                if event.data["kind"] in WORKERLESS:
+                if event.data.get("kind") in WORKERLESS:
                     self._workerless.add(event.task_id)
             elif event.type in TRANSITIONS:
                 self._moved(event.task_id, TRANSITIONS[event.type].target)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import urllib.error
 import urllib.request
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opspawn_jupyter.cli import main
 from tests.integration.conftest import Server
 
 #: Fields of jupyter-scheduler 2.12's ``DescribeJob`` and ``DescribeJobDefinition``.
@@ -232,3 +235,44 @@ def test_jupyter_schedulers_clients_make_change_and_end_definitions(server: Serv
     assert scheduler(server, "GET", "config")[1]["supported_features"]["stop_job"] is True
     names = [one["name"] for one in scheduler(server, "GET", "runtime_environments")[1]]
     assert "python3" in names
+
+
+def test_definitions_of_jupyter_scheduler_are_brought_in_and_its_files_stay_as_they_are(
+    server: Server,
+    notebook: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its database as it writes it; a definition whose notebook is lost is told, and left out."""
+    database, staging = tmp_path / "scheduler.sqlite", tmp_path / "staging"
+    columns = "job_definition_id, name, input_filename, schedule, timezone, active"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(
+            f"CREATE TABLE job_definitions ({columns}, output_formats, tags, parameters, "
+            "create_time)"
+        )
+        row = ("abc", "Moved: daily", "report.ipynb", "0 7 * * *", "Asia/Tokyo", 0)
+        more = ('["html"]', None, '{"day": "moved"}', 1)
+        lost = ("def", "Lost", "gone.ipynb", "0 7 * * *", "UTC", 1, None, None, None, 2)
+        marks = ", ".join("?" * 10)
+        connection.executemany(
+            f"INSERT INTO job_definitions VALUES ({marks})", [(*row, *more), lost]
+        )
+        connection.commit()
+    (staging / "abc").mkdir(parents=True)
+    (staging / "abc" / "report.ipynb").write_bytes(notebook.read_bytes())
+    before = database.read_bytes()
+    monkeypatch.setenv("OPSPAWN_TOKEN", server.jupyter.token)
+    words = ["import", "jupyter-scheduler", "--database", str(database)]
+    words += ["--staging", str(staging), "--server", server.jupyter.url]
+
+    assert main(words) == 1
+
+    told = capsys.readouterr().out
+    assert "Moved- daily: paused, At 07:00 every day, Asia/Tokyo" in told
+    assert "Lost: not imported" in told
+    assert database.read_bytes() == before
+    schedule = server.json("GET", "schedules/Moved-%20daily")[1]["schedule"]
+    assert schedule["plan"]["submission"]["spec"]["parameters_text"] == {"day": "moved"}
+    assert schedule["plan"]["html"] is True
