@@ -82,7 +82,7 @@ def cells(server: Server, task: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_key_is_nowhere_but_in_the_run(server: Server, provider: OpenAIServer) -> None:
     """Every byte that the run leaves is searched, of its directory and of the server's state; the
-    provider even sends the key back, in a text, in a call and in an error."""
+    provider even sends the key back, in a text and in a call."""
     code = f"import os\nprint(sorted(k for k in os.environ if 'KEY' in k.upper()))\n# {KEY}"
     provider.script = [[("run_python", {"code": code})], f"Your key is {KEY}."]
     options = {"base_url": provider.url, "api_key_env": "AGENT_TEST_KEY", "max_retries": 0}
