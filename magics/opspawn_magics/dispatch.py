@@ -26,7 +26,7 @@ from opspawn_jupyter.client.grammar import Options, Surface, is_submitting
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
-from opspawn_jupyter.client.workflow_commands import Drawn, Schema, look_at_workflow
+from opspawn_jupyter.client.workflow_commands import Copied, Drawn, Schema, look_at_workflow
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.plugin import PluginList
@@ -145,6 +145,7 @@ _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     Comparison: _print_text,
     WorkflowCheck: _print_text,
     Schema: lambda given: dict(given.schema),
+    Copied: lambda given: given.path,
     Table: rows_of,
     Parameters: lambda declared: ParameterList(declared.parameters),
     Outputs: lambda outputs: dict(outputs.values),

@@ -18,6 +18,7 @@ from opspawn_jupyter.client.grammar import Options, is_submitting
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.outcome import error_of
 from opspawn_jupyter.client.render import as_json, as_text
+from opspawn_jupyter.client.workflow_commands import copied
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.states import State
 
@@ -41,7 +42,9 @@ def perform(options: Options) -> int:
         from opspawn_jupyter.cli.audit import audit  # reads reports for JUnit
 
         return audit(options)
-    if is_submitting(options):
+    if options.command == "workflow" and options.action == "copy-example":
+        _print(copied(options), as_record=options.json)
+    elif is_submitting(options):
         if getattr(options, "serve_if_needed", False):
             options.serve = not _is_there_one()
         _run(options)

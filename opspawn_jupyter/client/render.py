@@ -18,7 +18,7 @@ from opspawn_jupyter.client import (
 from opspawn_jupyter.client.commands import Answer, Audits, Log, Outputs, Parameters, Saved
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
-from opspawn_jupyter.client.workflow_commands import Drawn, Schema
+from opspawn_jupyter.client.workflow_commands import Copied, Drawn, Schema
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.plugin import PluginList
@@ -82,6 +82,7 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     Comparison: workflow_text.comparison_text,
     WorkflowCheck: workflow_text.check_text,
     Schema: lambda given: json.dumps(given.schema, indent=1),
+    Copied: lambda given: str(given.path),
     Question: question_text.question_card,
     QuestionList: lambda listed: question_text.question_list(listed.questions),
     **dict.fromkeys(TOOL_ANSWERS, tool_text.as_text),
@@ -104,6 +105,7 @@ _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     Comparison: wire.encode,
     WorkflowCheck: wire.encode,
     Schema: lambda given: given.schema,
+    Copied: lambda given: {"path": str(given.path)},
     Question: wire.encode,
     QuestionList: wire.encode,
     **dict.fromkeys(TOOL_ANSWERS, wire.encode),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.client.client import Client
+from opspawn_jupyter.client.example import copy_example
 from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.workflow import workflow_request, workflow_submission
 from opspawn_jupyter.client.workflow_options import problem_with
 from opspawn_jupyter.errors import UsageError, WorkflowInvalid
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.workflow import WorkflowCheck
@@ -34,7 +37,14 @@ class Schema:
     schema: Mapping[str, Any]
 
 
-WorkflowAnswer = Drawn | Explanation | Comparison | WorkflowCheck | Schema
+@dataclass(frozen=True)
+class Copied:
+    """The examples, where they can be tried."""
+
+    path: Path
+
+
+WorkflowAnswer = Drawn | Explanation | Comparison | WorkflowCheck | Schema | Copied | PluginList
 
 
 def submit_workflow(client: Client, options: Options, source: str | None = None) -> TaskHandle:
@@ -79,7 +89,22 @@ def look_at_workflow(
             return client.explain_workflow(targets[0])
         case "compare":
             return client.compare_workflows(*targets)
+    return _of_no_run(client, options)
+
+
+def _of_no_run(client: Client, options: Options) -> WorkflowAnswer:
+    """What can be asked without a file or a run."""
+    if options.action == "list-plugins":
+        return PluginList(plugins=client.plugins())
+    if options.action == "copy-example":
+        return copied(options)
     return Schema(client.workflow_schema())
+
+
+def copied(options: Options) -> Copied:
+    """The examples, copied. Needs no server. Raises ``UsageError``."""
+    _check(options, in_cell=False)
+    return Copied(copy_example(options.targets[0]))
 
 
 def _validated(client: Client, options: Options, source: str | None) -> WorkflowCheck:

@@ -14,11 +14,13 @@ ACTIONS = {
     "rerun": "TASK: run again, from a step or with other parameters",
     "compare": "TASK TASK: what the second run did differently",
     "schema": "JSON Schema of the file, for editors",
+    "list-plugins": "what steps can do besides notebooks",
+    "copy-example": "DIR: copy the examples there",
 }
 #: Actions that give a task, and wait for it where that is asked for.
 SUBMITTING_ACTIONS = ("run", "repair", "rerun")
 #: How many targets an action has, where that is not one.
-_TARGETS = {"compare": 2, "schema": 0}
+_TARGETS = {"compare": 2, "schema": 0, "list-plugins": 0}
 
 
 def add_workflow_options(parser: argparse.ArgumentParser, *, in_shell: bool, in_cell: bool) -> None:
