@@ -18,6 +18,11 @@ from opspawn_jupyter.model.audit import Sameness
 _BLOCK = 8
 #: A picture that would not fit into memory several times is not decoded.
 _MOST_PIXELS = 50_000_000
+#: Two pictures of another size that may still show the same: how far their proportions, and the
+#: correlation of what they show, may be apart.
+_MOST_STRETCHED = 0.1
+_LEAST_LIKENESS = 0.6
+_SMALL = 96
 _NOT_READ = Compared(sameness=Sameness.DIFFERENT, notes=("a picture cannot be read",))
 
 
@@ -30,9 +35,7 @@ def compare(stored: str, fresh: str, rules: Rules) -> Compared:
     if one is None or other is None:
         return _NOT_READ
     if one.shape != other.shape:
-        sizes = " became ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (one, other))
-        note = f"the picture's size of {sizes} pixels"
-        return Compared(sameness=Sameness.DIFFERENT, notes=(note,))
+        return _of_other_size(one, other)
     return _by_pixels(one, other, rules)
 
 
@@ -53,6 +56,37 @@ def difference(stored: str, fresh: str) -> str | None:
     target = io.BytesIO()
     Image.fromarray(shown.astype("uint8")).save(target, "PNG", optimize=True)
     return base64.b64encode(target.getvalue()).decode()
+
+
+def _of_other_size(one: Any, other: Any) -> Compared:
+    """Another version of a library, or another resolution, draws the same picture in another size.
+    Its pixels cannot be laid over each other: where it looks alike, that is said, and it counts
+    neither for nor against."""
+    sizes = " became ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (one, other))
+    note = f"the picture's size of {sizes} pixels"
+    ratio = (one.shape[0] / one.shape[1]) / (other.shape[0] / other.shape[1])
+    if abs(ratio - 1) > _MOST_STRETCHED or _likeness(one, other) < _LEAST_LIKENESS:
+        return Compared(sameness=Sameness.DIFFERENT, notes=(note,))
+    alike = "it looks alike, but drawn in another size its pixels cannot be compared"
+    return Compared(sameness=Sameness.NOT_COMPARED, notes=(note, alike))
+
+
+def _likeness(one: Any, other: Any) -> float:
+    """How alike two pictures are when both are small and blurred: their correlation, at most 1."""
+    import numpy as np
+
+    small = [_small(image) for image in (one, other)]
+    centred = [image - image.mean() for image in small]
+    spread = float(np.prod([np.sqrt((image**2).sum()) for image in centred]))
+    return float((centred[0] * centred[1]).sum()) / spread if spread else 0.0
+
+
+def _small(image: Any) -> Any:
+    import numpy as np
+    from PIL import Image, ImageFilter
+
+    grey = Image.fromarray(image.astype("uint8")).convert("L").resize((_SMALL, _SMALL))
+    return np.asarray(grey.filter(ImageFilter.GaussianBlur(2)), dtype=float)
 
 
 def _by_pixels(one: Any, other: Any, rules: Rules) -> Compared:

@@ -147,21 +147,36 @@ def _same_results(found: Found) -> Lamp:
         return _lamp(Light.SAME_RESULTS, Answer.NOT_APPLICABLE, reason)
     compared = [one for one in found.cells if one.stored is not None]
     different = [one for one in compared if one.stored is Sameness.DIFFERENT]
-    stable = [one for one in different if one.again is not Sameness.DIFFERENT]
     evidence = [*_classes(compared), *map(_difference, different)]
+    stable = [one for one in different if one.again is not Sameness.DIFFERENT]
     if stable:
         reason = f"{_cells(len(stable))} of {len(compared)} give something else than is stored"
         return _lamp(Light.SAME_RESULTS, Answer.FAIL, reason, evidence)
-    if different:
-        reason = f"{_cells(len(different))} cannot be compared: each run gives something else"
-        return _lamp(Light.SAME_RESULTS, Answer.INCONCLUSIVE, reason, evidence)
-    if any(not one.has_run for one in found.cells):
-        reason = f"only {_cells(len(compared))} could be compared; those are the same"
-        return _lamp(Light.SAME_RESULTS, Answer.INCONCLUSIVE, reason, evidence)
+    if (question := _open_question(found.cells, compared)) is not None:
+        return _lamp(Light.SAME_RESULTS, Answer.INCONCLUSIVE, question, evidence)
     if all(one.stored is Sameness.NOT_COMPARED for one in compared):
         reason = "nothing is left that could be compared"
         return _lamp(Light.SAME_RESULTS, Answer.NOT_APPLICABLE, reason, evidence)
     return _lamp(Light.SAME_RESULTS, Answer.PASS, _classes(compared)[0], evidence)
+
+
+def _open_question(cells: Sequence[CellVerdict], compared: Sequence[CellVerdict]) -> str | None:
+    """Why nobody can say that all is the same, though no stable output is different."""
+    if unstable := [one for one in compared if one.stored is Sameness.DIFFERENT]:
+        return f"{_cells(len(unstable))} cannot be compared: each run gives something else"
+    if resized := [one for one in compared if _is_drawn_otherwise(one)]:
+        return f"pictures of {_cells(len(resized))} are drawn in another size; the rest is the same"
+    if any(not one.has_run for one in cells):
+        return f"only {_cells(len(compared))} could be compared; those are the same"
+    return None
+
+
+def _is_drawn_otherwise(cell: CellVerdict) -> bool:
+    """It has a picture that could not be compared, and nobody has exempted it."""
+    return not cell.exemption and any(
+        part.kind.startswith("image/") and part.sameness is Sameness.NOT_COMPARED
+        for part in cell.parts
+    )
 
 
 def _classes(cells: Sequence[CellVerdict]) -> list[str]:

@@ -75,8 +75,8 @@ def _blanks_agree(left: str, right: str, _rules: Rules) -> bool:
 
 def _values_agree(left: str, right: str, _rules: Rules) -> bool:
     """The same value in another spelling: order of a set, digits that are shown, NumPy's types."""
-    one, other = _literal(left), _literal(right)
-    if one is not None and one == other and type(one) is type(other):
+    one = _value_spelled(left)
+    if one is not None and one == _value_spelled(right):
         return True
     canonical = _canonical(left), _canonical(right)
     return canonical[0] == canonical[1] or _shown_agree(*canonical)
@@ -155,15 +155,30 @@ def _decimals(number: str) -> int:
     return len(number.lower().partition("e")[0].partition(".")[2])
 
 
-def _literal(text: str) -> object:
-    """The Python value that the text spells; None where it spells none that has parts."""
+def _value_spelled(text: str) -> str | None:
+    """The Python expression that the text is, with sets and dictionaries in one order; None where
+    it is none that has parts."""
     if not text or len(text) > _LONGEST_LITERAL or text.lstrip()[:1] not in "[({'\"":
         return None
     try:
-        value: object = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        tree = ast.parse(text.strip(), mode="eval")
+        return ast.dump(_Ordered().visit(tree))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    return value
+
+
+class _Ordered(ast.NodeTransformer):
+    def visit_Set(self, node: ast.Set) -> ast.AST:  # ast's own name
+        self.generic_visit(node)
+        node.elts.sort(key=ast.dump)
+        return node
+
+    def visit_Dict(self, node: ast.Dict) -> ast.AST:  # ast's own name
+        self.generic_visit(node)
+        pairs = [(key, value) for key, value in zip(node.keys, node.values, strict=True) if key]
+        pairs.sort(key=lambda pair: ast.dump(pair[0]))
+        node.keys, node.values = [key for key, _ in pairs], [value for _, value in pairs]
+        return node
 
 
 _CANONICAL = (

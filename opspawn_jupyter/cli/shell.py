@@ -38,6 +38,10 @@ def perform(options: Options) -> int:
         from opspawn_jupyter.cli import upkeep  # imports DuckDB, which others do without
 
         return {"doctor": upkeep.doctor, "store": upkeep.store}[options.command](options)
+    if options.command == "verify":
+        from opspawn_jupyter.cli.verify import verify  # imports DuckDB
+
+        return verify(options)
     if options.command == "audit":
         from opspawn_jupyter.cli.audit import audit  # reads reports for JUnit
 

@@ -238,6 +238,7 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "audit": _audit,
     "plugins": _plugins,
     "workflow": look_at_workflow,
+    "bundle": _bundle,
     "status": _status,
     "tasks": _tasks,
     "logs": _logs,

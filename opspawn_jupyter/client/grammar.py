@@ -362,6 +362,8 @@ _COMMANDS: Mapping[str, tuple[str, Any]] = {
     "tool": ("Call a tool of an MCP server.", _tool),
     "audit": ("Re-run notebooks in clean kernels and judge what they claim.", _audit),
     "plugins": ("Show what steps can do besides notebooks.", _plugins),
+    "bundle": ("Save an audit's sealed evidence.", _bundle),
+    "verify": ("Verify a bundle of evidence, or the history of tasks.", _verify),
     "doctor": ("Find out what is wrong, and what to do about it.", _doctor),
     "prune": ("Remove run directories of finished tasks; the history stays.", _prune),
     "import": ("Bring in what another scheduler was to run.", _import),

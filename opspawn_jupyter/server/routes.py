@@ -50,6 +50,7 @@ from opspawn_jupyter.model.workflow_view import Comparison, RerunRequest, Workfl
 from opspawn_jupyter.server import schemas
 from opspawn_jupyter.server.handlers.agent import AgentResumeHandler
 from opspawn_jupyter.server.handlers.base import EnvelopeMixin, UnknownRouteHandler
+from opspawn_jupyter.server.handlers.bundle import TaskBundleHandler
 from opspawn_jupyter.server.handlers.diagnosis import DiagnosisHandler
 from opspawn_jupyter.server.handlers.event import EventStreamHandler
 from opspawn_jupyter.server.handlers.health import HealthHandler, OpenApiHandler
@@ -471,6 +472,10 @@ ROUTES = (
             status=HTTPStatus.ACCEPTED,
             is_open=True,
         ),
+        "tasks/{reference}/bundle",
+        TaskBundleHandler,
+        Area.TASKS,
+        _get("The sealed evidence of an audit, as a zip file", Content.FILE),
     ),
     _route(
         "notebooks/parameters",

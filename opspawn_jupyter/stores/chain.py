@@ -1,25 +1,22 @@
 """Events as bytes, and the chain of hashes that ties each to the one before.
 
-The body of an event is its compact JSON, members in the order of ``_body``, without ``hash``.
-``hash`` is the SHA-256, in hex, over the previous event's hash (nothing before the first) and
-the body. Whoever changes, drops or swaps an event breaks every link after it.
+What is hashed says ``model/event_hash.py``. Whoever changes, drops or swaps an event breaks every
+link after it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
-from opspawn_jupyter.model import wire
+from opspawn_jupyter.model import event_hash, wire
 from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.model.event_hash import compact, is_linked
 
-#: Made once: that takes longer than to encode an event.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+__all__ = ["compact", "first_break", "is_linked", "link"]
 
 
 def link(draft: Draft, seq: int, previous: str) -> tuple[Event, bytes]:
@@ -30,17 +27,12 @@ def link(draft: Draft, seq: int, previous: str) -> tuple[Event, bytes]:
     given = {**vars(draft), "at": draft.at.astimezone(UTC), "data": wire.encode(draft.data)}
     event = Event(**given, seq=seq)
     try:
-        body = _body(event)
+        body = event_hash.body(event)
     except ValueError:  # NaN, or half of a surrogate pair: no database takes these
         event = replace(event, data=_mended(event.data))
-        body = _body(event)
-    digest = _digest(previous, body)
+        body = event_hash.body(event)
+    digest = event_hash.digest(previous, body)
     return replace(event, hash=digest), body[:-1] + b',"hash":"%s"}' % digest.encode()
-
-
-def is_linked(event: Event, previous: str) -> bool:
-    """Whether the event is unchanged and follows the one whose hash is given."""
-    return event.hash == _digest(previous, _body(event))
 
 
 def first_break(events: Iterable[Event], previous: str = "") -> Event | None:
@@ -50,28 +42,6 @@ def first_break(events: Iterable[Event], previous: str = "") -> Event | None:
             return event
         previous = event.hash
     return None
-
-
-def _digest(previous: str, body: bytes) -> str:
-    return hashlib.sha256(previous.encode() + body).hexdigest()
-
-
-def _body(event: Event) -> bytes:
-    members: Mapping[str, Any] = {
-        "seq": event.seq,
-        "at": event.at.isoformat(),
-        "task_id": event.task_id,
-        "attempt": event.attempt,
-        "number": event.number,
-        "type": event.type.value,
-        "data": event.data,
-    }
-    return compact(members).encode()
-
-
-def compact(value: Any) -> str:
-    """JSON without spaces. Raises ``ValueError`` for NaN and infinity."""
-    return _ENCODER.encode(value)
 
 
 def _mended(value: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +205,31 @@ def test_what_cannot_be_audited_is_refused_with_a_sentence(server, good, spec, s
 
     assert status in (404, 422)
     assert said in answer["message"]
+
+
+def test_the_sealed_evidence_can_be_verified_without_the_server(
+    server, good, tmp_path: Path
+) -> None:
+    """The bundle comes over HTTP and by the command, and speaks for itself from then on."""
+    status, headers, content = server.ask("GET", f"tasks/{good['id']}/bundle")
+    assert (status, headers["Content-Type"]) == (200, "application/zip")
+    path = tmp_path / "evidence.zip"
+    path.write_bytes(content)
+
+    command = [sys.executable, "-m", "opspawn_jupyter.cli", "verify", str(path)]
+    right = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    path.write_bytes(content.replace(b"sum 6", b"sum 7", 1))
+    wrong = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    assert (right.returncode, "HERMETIC" in right.stdout) == (0, True), right.stdout
+    assert wrong.returncode == 1
+    assert "✗ " in wrong.stdout
+
+
+def test_only_audits_are_sealed(server) -> None:
+    write_notebook(server.root / "plain.ipynb", ("1", None))
+    task = server.json("POST", "tasks", body={"spec": {"notebook": "plain.ipynb"}})[1]
+
+    status, answer = server.json("GET", f"tasks/{task['id']}/bundle")
+
+    assert (status, answer["code"]) == (422, "invalid_request")

@@ -17,11 +17,13 @@ TABLE = (
 )
 
 
-def picture(*, spot: int = 0) -> str:
-    """A gradient as PNG in base64; ``spot`` pixels wide and high of it are black."""
+def picture(*, spot: int = 0, scale: int = 1, turned: bool = False) -> str:
+    """A gradient as PNG in base64; ``spot`` pixels wide and high of it are black. It may be drawn
+    larger, or upside down."""
     pixels = np.tile(np.linspace(80, 255, 160, dtype="uint8"), (120, 1))
     pixels = np.stack([pixels] * 3, axis=2)
     pixels[40 : 40 + spot, 40 : 40 + spot] = 0
+    pixels = np.kron(pixels[::-1, ::-1] if turned else pixels, np.ones((scale, scale, 1), "uint8"))
     target = io.BytesIO()
     Image.fromarray(pixels).save(target, "PNG")
     return base64.b64encode(target.getvalue()).decode()

@@ -84,6 +84,8 @@ def test_an_unchanged_notebook_is_identical_throughout() -> None:
         ("[1, 2,   3]", "[1, 2, 3]", Sameness.NORMALISED),
         ("{'b', 'a'}", "{'a', 'b'}", Sameness.REPRESENTATION),
         ("{'a': 1, 'b': 2}", "{'b': 2, 'a': 1}", Sameness.REPRESENTATION),
+        ("{'args': (x,), 'op': sin}", "{'op': sin, 'args': (x,)}", Sameness.REPRESENTATION),
+        ("{'a': 1, 'b': 2}", "{'b': 1, 'a': 2}", Sameness.DIFFERENT),
         ("(2.5, True)", "(np.float64(2.5), np.True_)", Sameness.REPRESENTATION),
         ("[1. 2. 3.]", "[1 2 3]", Sameness.TOLERANCE),
         ("<a.B object at 0x7f0012345678>", "<a.B object at 0x7f9912345678>", Sameness.VOLATILE),
@@ -151,6 +153,17 @@ def test_pictures_within_tolerance_are_the_same() -> None:
     right = {"cells": [code("x", display(image_png=shifted))]}
 
     assert verdicts(left, right) == [Sameness.TOLERANCE]
+
+
+def test_the_same_picture_in_another_size_counts_neither_for_nor_against() -> None:
+    """A new version of a plotting library draws everything larger; that is no other result, and
+    no proof of the same one. Another picture is another, whatever its size."""
+    redrawn = {"cells": [code("x", display(image_png=picture(spot=30, scale=2)))]}
+    stored = {"cells": [code("x", display(image_png=picture(spot=30)))]}
+    replaced = {"cells": [code("x", display(image_png=picture(spot=60, scale=2, turned=True)))]}
+
+    assert verdicts(stored, redrawn) == [Sameness.NOT_COMPARED]
+    assert verdicts(stored, replaced) == [Sameness.DIFFERENT]
 
 
 def test_a_tagged_cell_is_not_compared_and_says_why() -> None:
