@@ -167,7 +167,7 @@ def _open_question(cells: Sequence[CellVerdict], compared: Sequence[CellVerdict]
     if resized := [one for one in compared if _is_drawn_otherwise(one)]:
         return f"pictures of {_cells(len(resized))} are drawn in another size; the rest is the same"
     if any(not one.has_run for one in cells):
-        return f"only {_cells(len(compared))} could be compared; those are the same"
+        return f"only {_cells(len(compared))} could be compared; none of them differs"
     return None
 
 
@@ -233,7 +233,7 @@ def _causes(runs: Sequence[RunRecord]) -> list[str]:
 
 def _hermetic(found: Found) -> Lamp:
     seen = found.observed
-    if not seen.is_known:
+    if not seen.is_known or not found.environment:
         reason = "this kernel could not be observed"
         return _lamp(Light.HERMETIC, Answer.INCONCLUSIVE, reason)
     evidence = [

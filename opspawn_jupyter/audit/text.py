@@ -181,7 +181,12 @@ class _Ordered(ast.NodeTransformer):
         return node
 
 
+#: Text columns and whole-number indexes changed their names in pandas 2 and 3, structured scalars
+#: their looks in NumPy 2.
 _CANONICAL = (
+    (re.compile(r"\bdtype(=|: )(['\"]?)(?:object|str|string)\2"), r"dtype\1text"),
+    (re.compile(r"\b(?:Int|UInt|Float)64Index\("), "Index("),
+    (re.compile(r"\bnp\.void\((\(.*\)), dtype=\[.*\]\)", re.DOTALL), r"\1"),
     (re.compile(r"\bnp\.(?:int|uint|float|bool|str|complex)\d*_?\(([^()]*)\)"), r"\1"),
     (re.compile(r"\bnp\.(True|False)_"), r"\1"),
     (re.compile(r"(?<![\w'\"])u(?=['\"])"), ""),

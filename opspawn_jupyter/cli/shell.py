@@ -115,7 +115,8 @@ def server_for(options: Options, paths: list[Path]) -> Iterator[tuple[Server, bo
         raise errors.UsageError(hint="--serve starts a server; leave out --server")
     from opspawn_jupyter.cli.serving import common_root, temporary_server
 
-    places = [path.expanduser().absolute().parent for path in paths]
+    given = [path.expanduser().absolute() for path in paths]
+    places = [path if path.is_dir() else path.parent for path in given]
     above = [Path.cwd(), *([Path(options.cwd)] if options.cwd else []), *places]
     root = common_root(above)
     # Two servers over one directory would want the same database.

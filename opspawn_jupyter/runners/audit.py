@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,12 +109,12 @@ class _Session:
         self._bench = replace(self._bench, before=workspace.digests(project, self._spec.inputs))
         stamps = workspace.stamps(project)
         self._bench.work.mkdir(exist_ok=True)
-        with ThreadPoolExecutor(1) as pool:
-            probing = pool.submit(environment.probe, _python(self._spec))
-            self._run_all(stored, rules)
-            if self.stopped is None:
-                verdict = self._verdict(stored, rules, probing)
-                self._publish(_untouched(verdict, project, stamps), stored)
+        # Not beside a run: whatever hangs on this process when a kernel ends is ended with it.
+        probed = environment.probe(_python(self._spec))
+        self._run_all(stored, rules)
+        if self.stopped is None:
+            verdict = self._verdict(stored, rules, probed)
+            self._publish(_untouched(verdict, project, stamps), stored)
 
     def _run_all(self, stored: Any, rules: Rules) -> None:
         """The control run, the perturbed one, and those that tell why they differ."""
@@ -189,9 +188,8 @@ class _Session:
         again = self._runs[1].notebook if len(self._runs) > 1 else None
         return Executions(stored=stored, control=self._runs[0].notebook, perturbed=again)
 
-    def _verdict(self, stored: Any, rules: Rules, probing: Future[Any]) -> Verdict:
+    def _verdict(self, stored: Any, rules: Rules, probed: Any) -> Verdict:
         self._say("comparing")
-        probed = probing.result()
         cells = self._with_causes(comparison.compare(self._executions(stored), rules), rules)
         found = self._found(stored, rules, probed, cells)
         lamps = lights.lamps(found)

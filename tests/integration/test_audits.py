@@ -144,10 +144,10 @@ def test_a_notebook_without_end_is_inconclusive_and_leaves_nothing_running(serve
         ("p = subprocess.Popen(['sleep', '600'])\nwhile True: time.sleep(1)", None),
     )
 
-    task = audit(server, "endless/endless.ipynb", timeout_seconds=4)
+    task = audit(server, "endless/endless.ipynb", timeout_seconds=8)
 
     assert task["outputs"]["headline"] == "INCONCLUSIVE"
-    assert "1 of 2 cells ran" in task["outputs"]["reasons"]["executes"]
+    assert "timed_out" in task["outputs"]["reasons"]["executes"]
     left = [
         process
         for process in psutil.process_iter()
