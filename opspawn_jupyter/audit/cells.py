@@ -16,6 +16,7 @@ from opspawn_jupyter.model.audit import Part, Sameness, worst
 _NEVER_ALIKE = frozenset(
     {"scrubbed timing", "scrubbed date and time", "scrubbed uuid", "scrubbed progress rate"}
 )
+_SPELLED = ("text/latex", "text/plain")
 _GONE = Compared(sameness=Sameness.DIFFERENT, notes=("missing now",))
 _NEW = Compared(sameness=Sameness.DIFFERENT, notes=("not there before",))
 
@@ -78,9 +79,37 @@ def _compare(one: Piece | None, other: Piece | None, rules: Rules) -> Compared:
         return _alone(one, other, rules)
     if one.kind == other.kind == "stderr":
         return _stderr(one, other, rules)
+    if one.kind == other.kind and "text/latex" in one.others and "text/latex" in other.others:
+        return _formula(one, other, rules)
     if one.kind == other.kind:
         return _of_kind(one.kind, one.content, other.content, rules)
     return _by_common_form(one, other, rules)
+
+
+def _formula(one: Piece, other: Piece, rules: Rules) -> Compared:
+    """A formula that is shown as a picture: another version sets it in another size, and then its
+    LaTeX and its text decide."""
+    drawn = _of_kind(one.kind, one.content, other.content, rules)
+    is_resized = any(note.startswith(images.OTHER_SIZE) for note in drawn.notes)
+    if not is_resized and drawn.sameness is not Sameness.NOT_COMPARED:
+        return drawn
+    spelled = [
+        text.compare(_bare(left), _bare(right), rules)
+        for left, right in ((one.others.get(mime), other.others.get(mime)) for mime in _SPELLED)
+        if isinstance(left, str) and isinstance(right, str)
+    ]
+    best = next((one for one in spelled if one.sameness is not Sameness.DIFFERENT), None)
+    if best is None:
+        return Compared(sameness=Sameness.DIFFERENT, notes=(*drawn.notes, *spelled[0].notes))
+    sameness = worst([best.sameness, Sameness.REPRESENTATION])
+    return Compared(sameness=sameness, notes=(*drawn.notes, "its formula is the same"))
+
+
+def _bare(formula: str) -> str:
+    """The formula without what only says how it is set."""
+    for word in ("\\displaystyle", "\\left", "\\right", "$", " "):
+        formula = formula.replace(word, "")
+    return formula
 
 
 def _alone(one: Piece | None, other: Piece | None, rules: Rules) -> Compared:

@@ -15,12 +15,14 @@ from opspawn_jupyter.audit.rules import Rules
 from opspawn_jupyter.audit.text import Compared
 from opspawn_jupyter.model.audit import Sameness
 
+#: How the note on a picture of another size begins.
+OTHER_SIZE = "the picture's size of"
 _BLOCK = 8
 #: A picture that would not fit into memory several times is not decoded.
 _MOST_PIXELS = 50_000_000
 #: Two pictures of another size that may still show the same: how far their proportions, and the
 #: correlation of what they show, may be apart.
-_MOST_STRETCHED = 0.1
+_MOST_STRETCHED = 0.3
 _LEAST_LIKENESS = 0.6
 _SMALL = 96
 _NOT_READ = Compared(sameness=Sameness.DIFFERENT, notes=("a picture cannot be read",))
@@ -63,7 +65,7 @@ def _of_other_size(one: Any, other: Any) -> Compared:
     Its pixels cannot be laid over each other: where it looks alike, that is said, and it counts
     neither for nor against."""
     sizes = " became ".join(f"{image.shape[1]}x{image.shape[0]}" for image in (one, other))
-    note = f"the picture's size of {sizes} pixels"
+    note = f"{OTHER_SIZE} {sizes} pixels"
     ratio = (one.shape[0] / one.shape[1]) / (other.shape[0] / other.shape[1])
     if abs(ratio - 1) > _MOST_STRETCHED or _likeness(one, other) < _LEAST_LIKENESS:
         return Compared(sameness=Sameness.DIFFERENT, notes=(note,))

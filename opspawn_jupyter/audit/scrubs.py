@@ -41,6 +41,10 @@ BUILT_IN: tuple[Scrub, ...] = (
     ),
     scrub("wall time", r"(?:CPU times|Wall time|Compiler *(?:time)?|Parser *):[^\n]*"),
     scrub(
+        "wall time",
+        r"(?:The slowest run took[^\n]*\n?)?(?:This could mean[^\n]*\n?)?[^\n]*\bper loop\b[^\n]*",
+    ),
+    scrub(
         "timing",
         rf"\b\d+(?:\.\d+)?(?:e[+-]?\d+)? ?{_SECONDS}\b(?: ± [^(\n]*\([^)\n]*\))?",
     ),

@@ -31,7 +31,7 @@ def compare(stored: str, fresh: str, rules: Rules) -> Compared:
         return Compared(sameness=Sameness.IDENTICAL)
     left, right = _read(stored), _read(fresh)
     if not (left.tables or left.words or right.tables or right.words):
-        return text.compare(_anonymous(stored), _anonymous(fresh), rules)
+        return _unseen(stored, fresh, rules)
     found = _tables(left, right, rules)
     words = text.compare("\n".join(left.words), "\n".join(right.words), rules)
     sameness = worst([found.sameness, words.sameness, Sameness.NORMALISED])
@@ -48,6 +48,13 @@ def compare_markup(stored: str, fresh: str, rules: Rules) -> Compared:
 def rows_of(html: str) -> list[list[str]]:
     """The rows of all tables, for a reader."""
     return [row for table in _read(html).tables for row in table]
+
+
+def _unseen(stored: str, fresh: str, rules: Rules) -> Compared:
+    """HTML in which nothing is to be read: styles alone change no result."""
+    if all("<style" in one and "<script" not in one for one in (stored, fresh)):
+        return Compared(sameness=Sameness.NORMALISED, notes=("styles only",))
+    return text.compare(_anonymous(stored), _anonymous(fresh), rules)
 
 
 def _tables(left: _Page, right: _Page, rules: Rules) -> Compared:

@@ -94,6 +94,8 @@ def test_an_unchanged_notebook_is_identical_throughout() -> None:
         ("[1. 2. 3.]", "[1 2 3]", Sameness.TOLERANCE),
         ("<a.B object at 0x7f0012345678>", "<a.B object at 0x7f9912345678>", Sameness.VOLATILE),
         ("done in 3.2 s", "done in 4.1 s", Sameness.VOLATILE),
+        ("10 loops, best of 3: 28.2 ms per loop", "7.1 ms ± 1 ms per loop (mean ± std. dev.)",
+         Sameness.NOT_COMPARED),
         ("Wall time: 3.2 s", "Wall time: 4.1 s", Sameness.NOT_COMPARED),
         ("['b', 'a']", "['a', 'b']", Sameness.DIFFERENT),
         ("1000000", "1000001", Sameness.DIFFERENT),
@@ -168,6 +170,18 @@ def test_the_same_picture_in_another_size_counts_neither_for_nor_against() -> No
 
     assert verdicts(stored, redrawn) == [Sameness.NOT_COMPARED]
     assert verdicts(stored, replaced) == [Sameness.DIFFERENT]
+
+
+def test_a_formula_that_is_set_in_another_size_is_the_same_formula() -> None:
+    """SymPy's pictures change with every version of what sets them."""
+    small = display(image_png=picture(), text_latex="$$\\left (x + 1\\right )$$")
+    large = display(image_png=picture(scale=2), text_latex="$\\displaystyle \\left(x + 1\\right)$")
+    other = display(image_png=picture(scale=2), text_latex="$\\displaystyle x + 2$")
+
+    stored = {"cells": [code("x", small)]}
+
+    assert verdicts(stored, {"cells": [code("x", large)]}) == [Sameness.REPRESENTATION]
+    assert verdicts(stored, {"cells": [code("x", other)]}) == [Sameness.DIFFERENT]
 
 
 def test_a_tagged_cell_is_not_compared_and_says_why() -> None:
