@@ -98,8 +98,6 @@ class Kernel:
         """How it was started: ``tier``, and where it was not forked ``tier_reason``."""
         if self._is_cold:
             return {"tier": TIER_COLD, "tier_reason": "it was asked for"}
-        if isinstance(self.manager, _StartedManager):
-            return {"tier": "cold", "tier_reason": "an audit starts every kernel afresh"}
         return tier(self.manager.provisioner)
 
     async def connect(self) -> None:
