@@ -11,7 +11,12 @@ from opspawn_jupyter.server.supervisor import Supervisor
 
 def told(*types: EventType) -> Supervisor:
     supervisor = Supervisor()
-    supervisor.tell([Event(task_id="t", type=type, seq=n) for n, type in enumerate(types, 1)])
+    supervisor.tell(
+        [
+            Event(task_id="t", type=type, seq=n, data={"kind": "notebook"})
+            for n, type in enumerate(types, 1)
+        ]
+    )
     return supervisor
 
 
