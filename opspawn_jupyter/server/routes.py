@@ -472,6 +472,8 @@ ROUTES = (
             status=HTTPStatus.ACCEPTED,
             is_open=True,
         ),
+    ),
+    _route(
         "tasks/{reference}/bundle",
         TaskBundleHandler,
         Area.TASKS,
