@@ -28,7 +28,9 @@ class _Inbox:
     async def take(self, timeout_seconds: float | None) -> frozenset[str]:
         """See ``drive.Inbox``."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), timeout_seconds)
+            # Not wait_for: before Python 3.12 it may swallow a cancellation.
+            async with asyncio.timeout(timeout_seconds):
+                await self._wake.wait()
         moved = frozenset(self._moved)
         self._moved.clear()
         self._wake.clear()

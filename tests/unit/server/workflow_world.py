@@ -60,6 +60,8 @@ class World:
     #: Steps that were really run, by name.
     ran: Counter[str]
     most_at_once: int = 0
+    #: The worker takes nothing more: a cancellation may be lost while it waits in the queue.
+    is_over: bool = False
     running: set[str] = field(default_factory=set)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -121,7 +123,7 @@ class World:
         jobs = Background()
         held: dict[str, int] = {}
         try:
-            while True:
+            while not self.is_over:
                 request = TakeRequest(free_slots=16 - len(held), held=held, wait_seconds=0.2)
                 answer = await take(self.o, "w", request)
                 for assignment in answer.assignments:
@@ -202,6 +204,7 @@ async def world(root: Path, ran: Counter[str] | None = None) -> AsyncIterator[Wo
         background.start(one.work(), "worker")
         yield one
     finally:
+        one.is_over = True
         await workflows.close()
         await background.close()
         await store.close()
