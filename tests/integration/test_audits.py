@@ -13,6 +13,7 @@ import nbformat
 import psutil
 import pytest
 
+from opspawn_jupyter.audit.surroundings import can_enclose
 from opspawn_jupyter.model.states import FINAL
 from opspawn_jupyter.model.work import TASK_VARIABLE
 
@@ -79,13 +80,15 @@ def good(server) -> dict[str, Any]:
 def test_a_notebook_that_is_as_it_says_is_hermetic(server, good) -> None:
     """All five lights, from two runs of which the second differed in all six ways."""
     assert good["state"] == "success", good["error"]
-    assert set(good["outputs"]["lights"].values()) == {"pass"}, good["outputs"]["reasons"]
-    assert good["outputs"]["headline"] == "HERMETIC"
+    # A machine without namespaces for users cannot cut a run off from the network, and says so.
+    expected = {"pass"} if can_enclose() else {"pass", "inconclusive"}
+    assert set(good["outputs"]["lights"].values()) == expected, good["outputs"]["reasons"]
+    assert good["outputs"]["headline"] == ("HERMETIC" if can_enclose() else "REPRODUCIBLE")
 
     given = report(server, good)
     assert [one["path"] for one in given["inputs"]] == ["numbers.json"]
     assert len(given["runs"]) == 2
-    assert len(given["runs"][1]["perturbed"]) == 6
+    assert len(given["runs"][1]["perturbed"]) == (6 if can_enclose() else 5)
 
 
 def test_an_audit_leaves_report_junit_and_executed_notebooks(server, good) -> None:
@@ -221,7 +224,9 @@ def test_the_sealed_evidence_can_be_verified_without_the_server(
     path.write_bytes(content.replace(b"sum 6", b"sum 7", 1))
     wrong = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
 
-    assert (right.returncode, "HERMETIC" in right.stdout) == (0, True), right.stdout
+    assert (right.returncode, good["outputs"]["headline"] in right.stdout) == (0, True), (
+        right.stdout
+    )
     assert wrong.returncode == 1
     assert "✗ " in wrong.stdout
 
