@@ -122,3 +122,37 @@ def test_a_notebook_is_run_by_a_form_and_steered_in_the_side_bar(
     page.locator(
         ".jp-NotebookPanel:not(.lm-mod-hidden) .cm-content", has_text="count = 7"
     ).wait_for()
+
+
+def test_a_notebook_is_scheduled_by_a_form_and_paused_in_the_side_bar(
+    page: Any, lab: JupyterProcess
+) -> None:
+    """The form says what a rule means before anything is made."""
+    from playwright.sync_api import expect
+
+    from browser import open_notebook
+
+    write(lab.root / "annual.ipynb", "count: int = 3  # how many", has_parameters=True)
+    open_notebook(page, lab, "annual.ipynb")
+
+    page.locator(".jp-DirListing-item", has_text="annual.ipynb").click(button="right")
+    page.locator('.lm-Menu-item[data-command="opspawn:schedule-file"]').click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Time zone").fill("Europe/Berlin")
+    form.get_by_label("When").fill("30 2 1 7 *")
+    meaning = form.get_by_role("status")
+    expect(meaning).to_contain_text("02:30")
+    expect(meaning).to_contain_text("Europe/Berlin")
+    expect(meaning.locator("time")).to_have_count(5)
+    form.get_by_label("count").fill("7")
+    form.get_by_role("button", name="Schedule").click()
+    expect(page.locator(".Toastify")).to_contain_text("annual is scheduled")
+
+    page.get_by_role("tab", name="Background tasks").click()
+    row = page.locator("#opspawn-tasks .opspawn-schedule", has_text="annual")
+    expect(row).to_contain_text("02:30")
+    row.get_by_role("button", name="Pause annual").press("Enter")
+    expect(row.locator(".opspawn-pill")).to_have_text("‖ paused")
+    made = lab.api("DELETE", "schedules/annual")
+    assert made["plan"]["submission"]["spec"]["parameters_text"] == {"count": "7"}
+    expect(row).to_have_count(0)

@@ -9,6 +9,7 @@ const SVG = "http://www.w3.org/2000/svg";
 /** A state is always shown as glyph and word, and as colour where there is any. */
 export const GLYPHS = /** @type {Record<string, string>} */ ({
   pending: "◌", queued: "◔", running: "▶", retrying: "↻", waiting: "?", not_run: "·",
+  active: "◷", paused: "‖", ended: "■",
   success: "✓", failed: "✗", timed_out: "⧗", crashed: "✹", cancelled: "⊘", skipped: "⤼",
 });
 

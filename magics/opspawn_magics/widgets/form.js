@@ -1,6 +1,7 @@
 /** A form from the parameters that a notebook declares. */
 
 import { node } from "./dom.js";
+import { TimingFields } from "./schedules.js";
 
 /**
  * @typedef {{ name: string, type: string, default: string, help: string }} Parameter
@@ -9,16 +10,18 @@ import { node } from "./dom.js";
 
 /** Only what differs from the default is sent: the notebook's own default stays the notebook's. */
 export class RunForm {
-  /** @param {string} path @param {Parameter[]} parameters */
-  constructor(path, parameters) {
+  /** @param {string} path @param {Parameter[]} parameters
+   * @param {import("./server.js").Server} [server]  of a form that makes a schedule */
+  constructor(path, parameters, server) {
     this.path = path;
+    this.timing = server && new TimingFields(server);
     /** @type {Map<string, { field: HTMLInputElement | HTMLSelectElement, before: string }>} */
     this.fields = new Map();
     this.keep = node("input", { type: "checkbox" });
     this.name = node("input", { type: "text", placeholder: path.replace(/^.*\//, "").replace(/\.ipynb$/, "") });
     this.retries = node("input", { type: "number", min: 0, max: 100, value: 0 });
     this.root = node(
-      "div", { class: "opspawn opspawn-form" },
+      "div", { class: "opspawn opspawn-form" }, this.timing?.root,
       ...parameters.map((parameter) => this.#line(parameter)),
       !parameters.length && node("p", { class: "opspawn-quiet" }, "This notebook declares no parameters."),
       node("details", { class: "opspawn-section" }, node("summary", {}, "More"),
@@ -41,6 +44,12 @@ export class RunForm {
       ...(this.name.value.trim() ? { name: this.name.value.trim() } : {}),
       ...(retries ? { policy: { max_retries: retries } } : {}),
     };
+  }
+
+  /** What the server is to be sent for a schedule. */
+  plan() {
+    const { name } = { name: this.name.placeholder, ...this.submission() };
+    return { name, submission: this.submission(), timing: this.timing?.timing() };
   }
 
   /** @param {Parameter} parameter */

@@ -9,6 +9,7 @@ import { Board } from "./board.js";
 import { node, say } from "./dom.js";
 import { RunForm } from "./form.js";
 import { mount } from "./panel.js";
+import { Schedules } from "./schedules.js";
 import { Server } from "./server.js";
 import { Feed, isFinal, problemLine } from "./tasks.js";
 
@@ -96,15 +97,15 @@ class Extension {
     side.title.icon = this.icon;
     side.title.caption = "Background tasks";
     side.addClass("opspawn-side");
-    /** @type {Board | null} */
-    let board = null;
+    /** @type {(Board | Schedules)[]} */
+    const views = [];
     // Made when it is first seen: a page that nobody looks at asks the server for nothing.
     side.onAfterShow = () => {
-      if (board) return;
-      board = new Board({ server: this.server, host: this.host, title: "Background tasks" });
-      side.node.append(board.root);
+      if (views.length) return;
+      views.push(new Schedules(this.server), new Board({ server: this.server, host: this.host, title: "Background tasks" }));
+      side.node.append(...views.map(({ root }) => root));
     };
-    side.disposed.connect(() => board?.close());
+    side.disposed.connect(() => views.forEach((view) => view.close()));
     this.app.shell.add(side, "left", { rank: 550 });
     this.services.restorer?.add(side, side.id);
     return side;
@@ -117,40 +118,45 @@ class Extension {
       label: "Background Tasks", caption: "Show tasks that run in the background", icon: this.icon,
       execute: () => this.app.shell.activateById(side.id),
     });
+    const ofNotebook = async (/** @type {boolean} */ is_schedule) => {
+      const { context } = tracker.currentWidget;
+      if (context.model.dirty) await context.save();
+      await this.#ask(context.path, is_schedule);
+    };
+    const ofFiles = async (/** @type {boolean} */ is_schedule) => {
+      const items = [...(browser?.tracker.currentWidget?.selectedItems() ?? [])];
+      for (const { path } of items.filter(({ type }) => type === "notebook")) await this.#ask(path, is_schedule);
+    };
+    const isEnabled = () => Boolean(tracker?.currentWidget);
     commands.addCommand("opspawn:run-notebook", {
       label: "Run Notebook in Background…", caption: "Run this notebook in the background", icon: this.icon,
-      isEnabled: () => Boolean(tracker?.currentWidget),
-      execute: async () => {
-        const { context } = tracker.currentWidget;
-        if (context.model.dirty) await context.save();
-        await this.#ask(context.path);
-      },
+      isEnabled, execute: () => ofNotebook(false),
     });
-    commands.addCommand("opspawn:run-file", {
-      label: "Run in Background…", icon: this.icon,
-      execute: async () => {
-        const items = [...(browser?.tracker.currentWidget?.selectedItems() ?? [])];
-        for (const { path } of items.filter(({ type }) => type === "notebook")) await this.#ask(path);
-      },
-    });
-    for (const command of ["opspawn:open", "opspawn:run-notebook"]) palette?.addItem({ command, category: "Background Tasks" });
+    commands.addCommand("opspawn:schedule-notebook", { label: "Schedule Notebook…", icon: this.icon, isEnabled, execute: () => ofNotebook(true) });
+    commands.addCommand("opspawn:run-file", { label: "Run in Background…", icon: this.icon, execute: () => ofFiles(false) });
+    commands.addCommand("opspawn:schedule-file", { label: "Schedule…", icon: this.icon, execute: () => ofFiles(true) });
+    for (const command of ["opspawn:open", "opspawn:run-notebook", "opspawn:schedule-notebook"]) palette?.addItem({ command, category: "Background Tasks" });
     launcher?.add({ command: "opspawn:open", category: "Other", rank: 10 });
   }
 
-  /** Show the form, and run the notebook with what was filled in. @param {string} path */
-  async #ask(path) {
+  /** Show the form, and run or schedule the notebook with what was filled in. @param {string} path @param {boolean} is_schedule */
+  async #ask(path, is_schedule) {
     try {
       const { parameters } = await this.server.request(`notebooks/parameters?${new URLSearchParams({ path })}`);
-      const form = new RunForm(path, parameters), body = new this.Widget({ node: form.root });
+      const form = new RunForm(path, parameters, is_schedule ? this.server : undefined), body = new this.Widget({ node: form.root });
       const { Dialog, showDialog } = this.apputils;
-      const title = `Run ${path.replace(/^.*\//, "")} in the background`;
-      const buttons = [Dialog.cancelButton(), Dialog.okButton({ label: "Run" })];
+      const file = path.replace(/^.*\//, ""), title = is_schedule ? `Schedule ${file}` : `Run ${file} in the background`;
+      const buttons = [Dialog.cancelButton(), Dialog.okButton({ label: is_schedule ? "Schedule" : "Run" })];
       const { button } = await showDialog({ title, body, buttons });
       if (!button.accept) return;
+      if (is_schedule) {
+        const { schedule, words } = await this.server.request("schedules", { method: "POST", body: form.plan() });
+        return this.#tell("success", `${schedule.plan.name} is scheduled: ${words}`);
+      }
       const task = await this.server.request("tasks", { method: "POST", body: form.submission() });
       this.#tell("success", `${task.name} runs in the background`);
     } catch (problem) {
-      this.#tell("error", `${path} was not started: ${/** @type {Error} */ (problem).message}`);
+      this.#tell("error", `${path} was not ${is_schedule ? "scheduled" : "started"}: ${/** @type {Error} */ (problem).message}`);
     }
   }
 

@@ -2,6 +2,8 @@
 window.fake = {
   tasks: new Map(),
   questions: [],
+  schedules: [],
+  timing: null,
   files: {},
   sent: [],
   sockets: [],
@@ -28,6 +30,8 @@ function answer(path, query, method) {
     return { tasks: found.slice(from, next), next_cursor: next < found.length ? String(next) : null };
   }
   if (path.includes("/api/contents/")) return { content: fake.files[decodeURIComponent(path.split("/api/contents/")[1])] };
+  if (path === "schedules" && method === "GET") return { schedules: fake.schedules };
+  if (path === "timings") return fake.timing;
   if (path === "questions") return { questions: fake.questions };
   if (path.endsWith("/answer")) fake.questions = [];
   if (verb === "notebook") return fake.notebook;
