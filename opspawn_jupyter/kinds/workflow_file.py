@@ -6,14 +6,26 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from opspawn_jupyter.model.policy import Jitter, Policy
+from opspawn_jupyter.model.policy import (
+    HIGHEST_PRIORITY,
+    LARGEST_BACKOFF,
+    LONGEST_DELAY_SECONDS,
+    LONGEST_KEY,
+    MOST_RETRIES,
+    Jitter,
+    Policy,
+)
 from opspawn_jupyter.model.workflow import TriggerRule
 
 _ID = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 _MOST_STEPS = 20_000
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Delay = Annotated[float, Field(ge=0, le=LONGEST_DELAY_SECONDS, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1)]
+Retries = Annotated[int, Field(ge=0, le=MOST_RETRIES)]
+Priority = Annotated[int, Field(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
+Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)]
 
 
 class _Model(BaseModel):
@@ -23,10 +35,10 @@ class _Model(BaseModel):
 class RetryFile(_Model):
     """How often a step is tried again, and after what."""
 
-    max_retries: int = Field(default=1, ge=0, le=100)
-    delay_seconds: float = Field(default=Policy.retry_delay_seconds, ge=0)
-    backoff: float = Field(default=Policy.retry_backoff, ge=1, le=100)
-    max_delay_seconds: float = Field(default=Policy.retry_max_delay_seconds, ge=0)
+    max_retries: Retries = 1
+    delay_seconds: Delay = Policy.retry_delay_seconds
+    backoff: float = Field(default=Policy.retry_backoff, ge=1, le=LARGEST_BACKOFF)
+    max_delay_seconds: Delay = Policy.retry_max_delay_seconds
     jitter: str = Field(
         default=Policy.retry_jitter.value,
         json_schema_extra={"enum": [jitter.value for jitter in Jitter]},
@@ -62,11 +74,11 @@ class StepFile(_Model):
     """Parameters of the notebook or workflow; for a plugin, more of its config."""
     depends_on: list[str] | str | None = None
     """Ids of steps that come before. What templates name is added."""
-    retry: int | RetryFile | None = None
+    retry: Retries | RetryFile | None = None
     timeout_seconds: Seconds | None = None
     cell_timeout_seconds: Seconds | None = None
-    priority: int | None = None
-    concurrency_key: str | None = None
+    priority: Priority | None = None
+    concurrency_key: Key | None = None
     trigger_rule: str | None = Field(
         default=None, json_schema_extra={"enum": [rule.value for rule in TriggerRule]}
     )

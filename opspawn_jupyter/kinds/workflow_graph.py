@@ -106,9 +106,12 @@ def _file(document: Document, findings: Findings) -> WorkflowFile | None:
         return None
 
 
+_BRANCHES = frozenset({"str", "int", "constrained-int", "bool", "RetryFile"})
+
+
 def _is_branch(part: str | int) -> bool:
     """pydantic names the branch of a union, too."""
-    return isinstance(part, str) and ("[" in part or part in ("str", "int", "bool", "RetryFile"))
+    return isinstance(part, str) and ("[" in part or part in _BRANCHES)
 
 
 def _sentence(path: Path, fault: Any) -> str:  # pydantic's own record of an error

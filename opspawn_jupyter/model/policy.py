@@ -15,6 +15,13 @@ STRICT: dict[str, Any] = {"extra": "forbid"}
 #: Outcomes after which a task may be tried again.
 RETRYABLE = (State.FAILED, State.TIMED_OUT, State.CRASHED)
 
+MOST_RETRIES = 100
+LARGEST_BACKOFF = 100.0
+LONGEST_DELAY_SECONDS = 30 * 86400.0
+#: Of a priority, either way.
+HIGHEST_PRIORITY = 1_000_000
+LONGEST_KEY = 200
+
 
 class Jitter(StrEnum):
     """How much of a delay is left to chance, so that many tasks do not come back at once."""

@@ -6,13 +6,15 @@ import math
 from datetime import datetime
 
 from opspawn_jupyter.errors import InvalidRequest
-from opspawn_jupyter.model.policy import RETRYABLE, Policy
-
-_MOST_RETRIES = 100
-_LARGEST_FACTOR = 100.0
-_LONGEST_DELAY_SECONDS = 30 * 86400.0
-_HIGHEST_PRIORITY = 1_000_000
-_LONGEST_KEY = 200
+from opspawn_jupyter.model.policy import (
+    HIGHEST_PRIORITY,
+    LARGEST_BACKOFF,
+    LONGEST_DELAY_SECONDS,
+    LONGEST_KEY,
+    MOST_RETRIES,
+    RETRYABLE,
+    Policy,
+)
 
 
 def check_policy(policy: Policy) -> None:
@@ -22,18 +24,18 @@ def check_policy(policy: Policy) -> None:
         if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
             raise InvalidRequest(seconds, hint=f"{field} must be a number of seconds above 0")
     _check_retries(policy)
-    _require_between(policy, "priority", -_HIGHEST_PRIORITY, _HIGHEST_PRIORITY)
+    _require_between(policy, "priority", -HIGHEST_PRIORITY, HIGHEST_PRIORITY)
     _check_time(policy.not_before)
     key = policy.concurrency_key
-    if key is not None and not 0 < len(key) <= _LONGEST_KEY:
-        raise InvalidRequest(key[:80], hint=f"concurrency_key has 1 to {_LONGEST_KEY} characters")
+    if key is not None and not 0 < len(key) <= LONGEST_KEY:
+        raise InvalidRequest(key[:80], hint=f"concurrency_key has 1 to {LONGEST_KEY} characters")
 
 
 def _check_retries(policy: Policy) -> None:
-    _require_between(policy, "max_retries", 0, _MOST_RETRIES)
-    _require_between(policy, "retry_delay_seconds", 0, _LONGEST_DELAY_SECONDS)
-    _require_between(policy, "retry_backoff", 1, _LARGEST_FACTOR)
-    _require_between(policy, "retry_max_delay_seconds", 0, _LONGEST_DELAY_SECONDS)
+    _require_between(policy, "max_retries", 0, MOST_RETRIES)
+    _require_between(policy, "retry_delay_seconds", 0, LONGEST_DELAY_SECONDS)
+    _require_between(policy, "retry_backoff", 1, LARGEST_BACKOFF)
+    _require_between(policy, "retry_max_delay_seconds", 0, LONGEST_DELAY_SECONDS)
     others = [state.value for state in policy.retry_on if state not in RETRYABLE]
     if others or not policy.retry_on:
         names = ", ".join(state.value for state in RETRYABLE)

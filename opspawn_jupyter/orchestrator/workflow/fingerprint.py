@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from opspawn_jupyter.ports import FindsSources, Prepared
 _MOST_FILES = 2_000
 #: ``package.module:function``, whose module may lie beside the workflow.
 _FUNCTION = re.compile(r"([A-Za-z_][\w.]*):[A-Za-z_]\w*")
+#: A line that IPython reads, not Python; of ``%%`` all that follows is something else.
+_MAGIC = re.compile(r"\s*(%(?!%)|!)")
 #: Of a spec: what says the same as the source, or does not change the result.
 _NO_PARAMETERS = frozenset({"source_sha256", "keep_on_failure", "force", "reuse", "log_directory"})
 
@@ -28,10 +31,12 @@ _NO_PARAMETERS = frozenset({"source_sha256", "keep_on_failure", "force", "reuse"
 def source(kind: object, name: str, prepared: Prepared) -> str:
     """Of the code that runs: the notebook's cells, other pinned files, and what the kind adds."""
     digest = hashlib.sha256(name.encode())
+    is_python = prepared.spec.get("language", "python") == "python"
     for file, content in sorted(prepared.files.items()):
         if file == INPUTS_NAME:
             continue
-        code = code_only(content) if file.endswith(".ipynb") else content.decode("latin-1")
+        is_notebook = file.endswith(".ipynb")
+        code = code_only(content, is_python=is_python) if is_notebook else content.decode("latin-1")
         digest.update(f"\0{file}\0{code}".encode("utf-8", "surrogatepass"))
     if isinstance(kind, FindsSources):
         digest.update(kind.source_digest(prepared.spec).encode())
@@ -143,9 +148,9 @@ def _installed(folder: Path, _changed_ns: int) -> tuple[str, ...]:
     return tuple(sorted(path.name for path in folder.glob("*.dist-info")))
 
 
-def code_only(content: bytes) -> str:
-    """The code of a notebook without what does not change what it does: comments, blank lines,
-    outputs, markdown, execution counts."""
+def code_only(content: bytes, *, is_python: bool) -> str:
+    """The code of a notebook without what does not change what it does: outputs, markdown,
+    execution counts, and of Python comments and layout."""
     try:
         cells = json.loads(content)["cells"]
     except (ValueError, KeyError, TypeError):
@@ -155,12 +160,20 @@ def code_only(content: bytes) -> str:
         for cell in cells
         if cell.get("cell_type") == "code"
     )
-    return "\n\0\n".join(_code(source) for source in sources)
+    return "\n\0\n".join(_code(source) if is_python else source for source in sources)
 
 
 def _code(text: str) -> str:
-    try:
-        return ast.dump(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        lines = (line.rstrip() for line in text.splitlines())  # magics, or another language
-        return "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+    """The text as Python sees it; all of it where it is not Python. IPython's own lines count as
+    they stand, where they stand."""
+    for source in (text, _with_magics_as_strings(text)):
+        with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            return ast.dump(ast.parse(source))
+    return text
+
+
+def _with_magics_as_strings(text: str) -> str:
+    return "\n".join(
+        f"{line[: len(line) - len(line.lstrip())]}{line.strip()!r}" if _MAGIC.match(line) else line
+        for line in text.splitlines()
+    )

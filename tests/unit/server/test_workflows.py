@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,23 +20,7 @@ from opspawn_jupyter.orchestrator.workflow.compare import compare
 from opspawn_jupyter.orchestrator.workflow.explain import explain
 from opspawn_jupyter.orchestrator.workflow.history import view
 from opspawn_jupyter.orchestrator.workflow.rerun import rerun
-from tests.unit.server.workflow_world import World, step, world
-
-Story = Callable[[World], Awaitable[None]]
-
-
-@pytest.fixture
-def play(tmp_path: Path) -> Callable[..., None]:
-    """Tell a story in a world; again in what the last one left."""
-
-    def run(story: Story, ran: Counter[str] | None = None) -> None:
-        async def main() -> None:
-            async with asyncio.timeout(60), world(tmp_path, ran) as one:
-                await story(one)
-
-        asyncio.run(main())
-
-    return run
+from tests.unit.server.workflow_world import World, step
 
 
 def test_values_pass_from_step_to_step(play: Callable[..., None]) -> None:

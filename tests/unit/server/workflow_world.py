@@ -15,7 +15,8 @@ from opspawn_jupyter.buses.fanout import FanoutBus
 from opspawn_jupyter.kinds.approval import ApprovalKind
 from opspawn_jupyter.kinds.workflow import WorkflowKind
 from opspawn_jupyter.model.event import Event
-from opspawn_jupyter.model.states import EventType, State
+from opspawn_jupyter.model.policy import Policy
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
 from opspawn_jupyter.model.task import Submission, Task, TaskQuery
 from opspawn_jupyter.model.work import Assignment, Report, ReportRequest, TakeRequest
 from opspawn_jupyter.orchestrator import rescue
@@ -23,6 +24,7 @@ from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.report import report
 from opspawn_jupyter.orchestrator.submit import submit
 from opspawn_jupyter.orchestrator.take import take
+from opspawn_jupyter.orchestrator.wake import keep_waking
 from opspawn_jupyter.ports import Kind, Prepared
 from opspawn_jupyter.queues.limits import Limits
 from opspawn_jupyter.queues.local import LocalQueue
@@ -34,12 +36,18 @@ from tests.unit.orchestrator.stage import reported
 
 T = TypeVar("T")
 
+#: Nothing is retried, and nothing limited.
+STRAIGHT = Policy()
+
 
 class WorkKind:
-    """A step that gives what its config says: ``give`` by name; ``fail`` makes it fail."""
+    """A step that gives what its config says: ``give`` by name; ``fail`` makes it fail, ``end`` end
+    otherwise, ``good_from`` only before that attempt. ``hold`` keeps it until it is released."""
+
+    FIELDS = frozenset({"give", "fail", "end", "good_from", "hold", "path", "kernel"})
 
     def prepare(self, spec: Mapping[str, Any]) -> Prepared:
-        unknown = sorted(spec.keys() - {"give", "fail", "hold", "path"})
+        unknown = sorted(spec.keys() - self.FIELDS)
         if unknown:
             raise errors.InvalidRequest(
                 hint=f"there is no field {unknown[0]!r}", detail={"fields": unknown}
@@ -66,10 +74,12 @@ class World:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def submit(self, graph: Mapping[str, Any] | str, **spec: Any) -> Task:
+    async def submit(
+        self, graph: Mapping[str, Any] | str, policy: Policy = STRAIGHT, **spec: Any
+    ) -> Task:
         """A workflow, taken in."""
         key = "source" if isinstance(graph, str) else "graph"
-        submission = Submission(kind="workflow", spec={key: graph, **spec})
+        submission = Submission(kind="workflow", spec={key: graph, **spec}, policy=policy)
         return (await submit(self.o, submission, "ada"))[0]
 
     async def submit_file(self, path: str) -> Task:
@@ -148,10 +158,8 @@ class World:
             data = {"name": name, "value": value}
             await self._tell(task_id, attempt, {EventType.STEP_OUTPUT: data}, number)
             number += 1
-        error = {"error": {"name": "E", "message": "it broke"}}
-        outcome = {EventType.FAILED: error} if spec.get("fail") else {EventType.SUCCEEDED: {}}
         self.running.discard(task_id)
-        await self._tell(task_id, attempt, outcome, number)
+        await self._tell(task_id, attempt, _outcome(spec, attempt), number)
         held.pop(task_id, None)
 
     async def finish(self, task: Task) -> None:
@@ -164,6 +172,15 @@ class World:
         told = tuple(reported(type, number, **data) for type, data in events.items())
         one = Report(task_id=task_id, attempt=attempt, events=told)
         await report(self.o, "w", ReportRequest(reports=(one,)))
+
+
+def _outcome(spec: Mapping[str, Any], attempt: int) -> Mapping[EventType, Any]:
+    """How the attempt ends, as its config says."""
+    end = spec.get("end") or ("failed" if spec.get("fail") else "success")
+    if attempt >= spec.get("good_from", attempt + 1):
+        end = "success"
+    error = {"error": {"name": "E", "message": "it broke"}}
+    return {OUTCOME_EVENTS[State(end)]: {} if end == "success" else error}
 
 
 class Listeners:
@@ -202,6 +219,7 @@ async def world(root: Path, ran: Counter[str] | None = None) -> AsyncIterator[Wo
         await rescue.recover(o, ["w"])
         await workflows.start(o)
         background.start(one.work(), "worker")
+        background.start(keep_waking(o), "waker")
         yield one
     finally:
         one.is_over = True
