@@ -1,6 +1,7 @@
 /** A run of a workflow: its graph coloured by state, and its steps on a line of time. */
 
 import { GLYPHS, coalesced, drawn, duration, node, stateWord } from "./dom.js";
+import { Runs, byStep, worst } from "./runs.js";
 import { Feed, isFinal } from "./tasks.js";
 
 /**
@@ -12,8 +13,6 @@ import { Feed, isFinal } from "./tasks.js";
 
 const BOX = { width: 150, height: 34, across: 44, down: 14 };
 const LINE = { height: 24, left: 170, width: 760, right: 70 };
-/** Of several tasks of one step, the one to know about first. */
-const WORST_FIRST = ["failed", "crashed", "timed_out", "waiting", "running", "retrying", "queued", "cancelled", "pending", "skipped", "success"];
 
 /** Column and row of each step: the longest way from a source, then near what it depends on.
  * @param {Step[]} steps @returns {Map<string, { column: number, row: number }>} */
@@ -48,10 +47,6 @@ export class WorkflowView {
   graph = node("div", { class: "opspawn-scroll", tabindex: 0, role: "group", "aria-label": "Graph of the steps" });
   timeline = node("div", { class: "opspawn-scroll", tabindex: 0, role: "group", "aria-label": "Timeline of the steps" });
   complaint = node("p", { class: "opspawn-quiet", hidden: true });
-  root = node(
-    "div", { class: "opspawn-workflow" }, this.complaint, this.graph,
-    node("details", { class: "opspawn-section", open: true }, node("summary", {}, "Timeline"), this.timeline),
-  );
   /** @type {Step[]} */
   steps = [];
   paint = coalesced(() => this.#paint());
@@ -60,6 +55,11 @@ export class WorkflowView {
   constructor(server, task) {
     this.server = server;
     this.task = task;
+    this.root = node(
+      "div", { class: "opspawn-workflow" }, this.complaint, this.graph,
+      node("details", { class: "opspawn-section", open: true }, node("summary", {}, "Timeline"), this.timeline),
+      new Runs(server, task).root,
+    );
     this.feed = new Feed(server, {
       query: new URLSearchParams({ parent: task.id, limit: "500" }),
       keep: (part) => part.parent_id === task.id,
@@ -99,16 +99,10 @@ export class WorkflowView {
 
   /** @returns {Shown[]} */
   #shown() {
-    /** @type {Map<string, Task[]>} */
-    const parts = new Map();
-    for (const part of this.feed.tasks.values()) {
-      const id = (part.step ?? "").replace(/\[\d+\]$/, "");
-      parts.set(id, [...(parts.get(id) ?? []), part]);
-    }
+    const parts = byStep(this.feed.tasks.values());
     return this.steps.map((step) => {
-      const tasks = (parts.get(step.id) ?? []).sort((a, b) => (a.created_at < b.created_at ? -1 : 1));
-      const state = WORST_FIRST.find((one) => tasks.some((task) => task.state === one));
-      return { step, tasks, state: state ?? (isFinal(this.task) ? "not_run" : "pending") };
+      const tasks = parts.get(step.id) ?? [];
+      return { step, tasks, state: worst(tasks) ?? (isFinal(this.task) ? "not_run" : "pending") };
     });
   }
 

@@ -97,3 +97,44 @@ def test_repair_does_again_what_did_not_succeed(stage: Stage) -> None:
     stage.page.wait_for_function("fake.sent.some(({ method }) => method === 'POST')")
     (sent,) = stage.sent()
     assert (sent["path"], sent["body"]) == (f"workflows/{task['id']}/rerun", {})
+
+
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+def test_earlier_runs_stand_beside_each_other_and_are_compared(stage: Stage, is_dark: bool) -> None:
+    """The older of two runs is what the newer one is compared with."""
+    if is_dark:
+        stage.darken()
+    task = workflow(stage)
+    earlier = {**task, "id": "run-before", "state": "success", "created_at": "2025-12-31T10:00"}
+    stranger = {**earlier, "id": "run-other", "name": "nightly-eu"}
+    good = part(earlier, "clean", "success", id="part-before")
+    stage.hold(task, earlier, stranger, good, part(task, "clean", "failed"))
+    difference = {
+        "states": ["success", "failed"],
+        "durations_seconds": [1.0, None],
+        "parameters": {"limit": [3, None]},
+        "outputs": {},
+        "source": ["-retries: 1", "+retries: 2"],
+    }
+    comparison = {**difference, "ids": ["run-before", task["id"]], "source": []}
+    stage.page.evaluate(
+        "comparison => { fake.comparison = comparison; }",
+        {**comparison, "steps": [{**difference, "step": "clean"}]},
+    )
+    shown = stage.mount(card(task))
+
+    shown.get_by_text("Runs", exact=True).press("Enter")
+    grid = shown.get_by_role("group", name="Earlier runs by step")
+    states = grid.get_by_role("row", name="clean").get_by_role("link")
+    expect(states).to_have_count(2)
+    expect(states.nth(0)).to_have_accessible_name("clean: success")
+    expect(states.nth(1)).to_have_accessible_name("clean: failed")
+    grid.get_by_role("button", name="Compare with").press("Enter")
+
+    told = shown.get_by_role("region", name="What differs")
+    expect(told.get_by_role("row", name="clean")).to_contain_text("success → failed1.0 s → none")
+    expect(told.locator("dd").first).to_have_text("3 → none")
+    expect(told.locator("pre")).to_contain_text("+retries: 2")
+    asked = [one["path"] for one in stage.sent("GET")]
+    assert f"workflows/run-before/compare/{task['id']}" in asked
+    assert violations(stage.page) == []
