@@ -10,6 +10,7 @@ from typing import Any
 _PATHS: Mapping[str, tuple[str, ...]] = {
     "notebook": ("notebook", "working_directory"),
     "workflow": ("path", "directory"),
+    "agent": ("agent", "working_directory"),
 }
 
 
@@ -17,11 +18,19 @@ def step_spec(name: str, kind: object, config: Mapping[str, Any], directory: str
     """The config as the kind's spec: paths of notebooks and workflows start in the directory of
     the workflow's own file, where plugins run, too. ``name``: the kind's."""
     names = _PATHS.get(name, ())
-    own = {"working_directory": directory} if getattr(kind, "runs_in_directory", False) else {}
+    runs_there = getattr(kind, "runs_in_directory", False) or _has_no_file(name, config)
+    own = {"working_directory": directory} if runs_there else {}
     return {
         **own,
         **_from_directory(config, names, directory),
     }
+
+
+def _has_no_file(name: str, config: Mapping[str, Any]) -> bool:
+    """Whether it is something that runs in its file's directory, and has no file."""
+    return (name == "notebook" and "notebook" not in config) or (
+        name == "agent" and "agent" not in config
+    )
 
 
 def _from_directory(

@@ -32,6 +32,17 @@ AGENT = """
 model: scripted:script.yaml
 limits: {max_tool_calls: 2}
 """
+FLOW = """
+parameters: {what: numbers}
+tasks:
+  - id: think
+    kind: agent
+    config: {goal: "Add the ${{ parameters.what }}.", model: "scripted:sum.yaml"}
+  - id: say
+    cell: print(answer)
+    with: {answer: "${{ tasks.think.outputs.answer }}"}
+outputs: {answer: "${{ tasks.think.outputs.answer }}"}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +183,22 @@ def test_a_tool_of_an_mcp_server_is_a_cell(server: Server) -> None:
     again(server, done, mode="reproduce")
     status, calls = server.json("POST", "sql", body={"query": "SELECT count(*) FROM tool_calls"})
     assert (status, calls["rows"]) == (200, [[1]])
+
+
+def test_an_agent_is_a_step_of_a_workflow(server: Server) -> None:
+    """Its files lie beside the workflow's; its goal holds values, and its answer is one."""
+    place = server.root / "flows"
+    place.mkdir()
+    (place / "sum.yaml").write_text(SCRIPT)
+    (place / "flow.yaml").write_text(FLOW)
+    body = {"kind": "workflow", "spec": {"path": "flows/flow.yaml"}}
+    status, task = server.json("POST", "tasks", body=body)
+    assert status == 201, task
+    done = ended(server, task)
+    children = server.json("GET", f"tasks?parent={task['id']}")[1]["tasks"]
+
+    assert (done["state"], done["outputs"]) == ("success", {"answer": "It is 6."}), done["error"]
+    assert {one["step"]: one["kind"] for one in children} == {"think": "agent", "say": "notebook"}
 
 
 def test_cancelling_does_not_wait_for_a_model(server: Server) -> None:

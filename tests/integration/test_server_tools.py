@@ -257,6 +257,37 @@ def test_a_step_of_kind_mcp_tool_calls_its_tool(server: Server) -> None:
     assert done["spec"]["tools"] == ["good.echo"]
 
 
+def test_a_tool_is_a_step_of_a_workflow(server: Server) -> None:
+    """With values from upstream in its arguments, and its result for what follows."""
+    said = "${{ tasks.ask.outputs.result }}"
+    words = {"text": "${{ parameters.word }} water"}
+    call = {"server": "good", "tool": "echo", "arguments": words}
+    graph = {
+        "parameters": {"word": "deep"},
+        "tasks": [
+            {"id": "ask", "plugin": "mcp_tool", "config": call},
+            {"id": "twice", "cell": "print(said * 2)", "with": {"said": said}},
+        ],
+        "outputs": {"said": said},
+    }
+    body = {"kind": "workflow", "spec": {"graph": graph}}
+    status, task = server.json("POST", "tasks", body=body)
+    assert status == 201, task
+    done = server.wait(
+        "the end of the workflow",
+        lambda: server.json("GET", f"tasks/{task['id']}")[1],
+        lambda task: task["finished_at"],
+    )
+    assert (done["state"], done["outputs"]) == ("success", {"said": "deep water"}), done["error"]
+    (asked,) = (
+        child
+        for child in server.json("GET", f"tasks?parent={task['id']}")[1]["tasks"]
+        if child["step"] == "ask"
+    )
+    query = f"SELECT tool FROM tool_calls WHERE task_id = '{asked['id']}'"
+    assert server.json("POST", "sql", body={"query": query})[1]["rows"] == [["echo"]]
+
+
 def test_a_server_that_will_not_end_is_no_harm(server: Server) -> None:
     """It is called here; the fixture looks for what is left when the Jupyter server has ended."""
     assert _call(server, "stubborn.echo", {"text": "x"})[0] == 200
