@@ -20,6 +20,7 @@ from opspawn_jupyter.errors import (
 )
 from opspawn_jupyter.kernels.possibility import forking_obstacle
 from opspawn_jupyter.kinds import notebook_outputs, parameters, values
+from opspawn_jupyter.kinds.cell import cell_document, check_code, check_names
 from opspawn_jupyter.kinds.tools_used import tools_used
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookRequest, NotebookSpec, Parameter, Tier
@@ -74,6 +75,9 @@ class NotebookKind:
         request = parse(NotebookRequest, spec, "spec of a notebook task")
         source = self._source(request)
         kernel, language = self._kernel(request.kernel, source.document)
+        if request.cell is not None and language == "python":
+            check_code(request.cell)
+            check_names([*request.parameters, *request.parameters_text])
         if request.tier is Tier.DIRECT:
             self._check_direct(request, kernel)
         checked = NotebookSpec(
@@ -101,7 +105,9 @@ class NotebookKind:
 
     def outputs(self, spec: Mapping[str, Any]) -> frozenset[str] | None:
         """What the notebook gives with ``step.output``, as far as its source tells."""
-        path = spec.get("notebook")
+        path, code = spec.get("notebook"), spec.get("cell")
+        if isinstance(code, str):
+            return notebook_outputs.named(cell_document(code))
         if not isinstance(path, str):
             return None
         return notebook_outputs.named(self._read(path).document)
@@ -117,11 +123,13 @@ class NotebookKind:
             raise InvalidRequest(kernel, hint=hint)
 
     def _source(self, request: NotebookRequest) -> _Source:
-        if (request.notebook is None) == (request.content is None):
-            raise InvalidRequest(hint="give either the path of a notebook or its content")
+        given = (request.notebook, request.content, request.cell)
+        if sum(one is not None for one in given) != 1:
+            raise InvalidRequest(hint="give the path of a notebook, its content, or a cell's code")
         if request.notebook is not None:
             return self._read(request.notebook)
-        content = json.dumps(request.content, indent=1, ensure_ascii=False).encode()
+        document = request.content if request.cell is None else cell_document(request.cell)
+        content = json.dumps(document, indent=1, ensure_ascii=False).encode()
         return _Source(content=content, document=_parsed(content, "content"), path=None)
 
     def _read(self, given: str) -> _Source:
@@ -209,14 +217,15 @@ def _is_cell(cell: Any) -> bool:
 def _bind(
     document: Mapping[str, Any], language: str, request: NotebookRequest
 ) -> Mapping[str, Any]:
-    if language == "python":
+    if language == "python" and request.cell is None:
         return values.bind(_declared(document), request.parameters, request.parameters_text)
     given = {**request.parameters, **request.parameters_text}
     if given and language not in TRANSLATED_LANGUAGES:
         raise ParameterInvalid(
             ", ".join(given), hint=f"papermill cannot write parameters in {language!r}"
         )
-    # What another language's cell declares is not parsed: every name is taken, text as text.
+    # What another language's cell declares is not parsed, and a cell alone declares nothing: every
+    # name is taken, text as text.
     return values.bind(
         [Parameter(name=name, default="…") for name in given],
         request.parameters,

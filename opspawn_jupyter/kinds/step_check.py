@@ -183,7 +183,7 @@ def _place(problem: OpspawnError, step: Step) -> Path:
     if isinstance(problem, _ABOUT_FILES):
         return ("workflow" if step.kind == "workflow" else "notebook",)
     fields = [str(name).split(".")[0] for name in problem.detail.get("fields", ())]
-    return ("config", *fields[:1])
+    return ("cell",) if fields == ["cell"] else ("config", *fields[:1])
 
 
 def _without_advice(problem: OpspawnError) -> str:

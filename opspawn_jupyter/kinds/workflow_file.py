@@ -55,7 +55,7 @@ class AgentFile(_Model):
 
 
 class StepFile(_Model):
-    """One step. It names what runs it by ``plugin``, ``kind``, ``notebook`` or ``workflow``."""
+    """One step. ``plugin``, ``kind``, ``notebook``, ``cell`` or ``workflow`` says what it runs."""
 
     id: str = Field(pattern=_ID, max_length=100)
     """Names the step: letters, digits, ``_`` and ``-``."""
@@ -65,13 +65,15 @@ class StepFile(_Model):
     """The same as ``plugin``."""
     notebook: str | None = None
     """Path of a notebook, from the workflow's own directory."""
+    cell: str | None = None
+    """Code to run as one cell, like that below ``%%opspawn run``; values come by ``with``."""
     workflow: str | None = None
     """Path of another workflow's file, to run as one step."""
     description: str = ""
     config: dict[str, Any] | None = None
     """What the plugin wants to know."""
     with_: dict[str, Any] | None = Field(default=None, alias="with")
-    """Parameters of the notebook or workflow; for a plugin, more of its config."""
+    """Parameters of the notebook, cell or workflow; for a plugin, more of its config."""
     depends_on: list[str] | str | None = None
     """Ids of steps that come before. What templates name is added."""
     retry: Retries | RetryFile | None = None

@@ -162,14 +162,14 @@ def _kind(file: StepFile, path: Path, findings: Findings) -> str:
     given = {
         "plugin": file.plugin,
         "kind": file.kind,
-        "notebook": file.notebook and "notebook",
+        "notebook": "notebook" if file.notebook or file.cell is not None else None,
         "workflow": file.workflow and WORKFLOW,
     }
     kinds = [kind for kind in dict.fromkeys(given.values()) if kind]
     if not kinds and file.approve:
         return APPROVAL
     if not kinds:
-        findings.add(path, f"step {file.id!r} names no plugin, kind, notebook or workflow")
+        findings.add(path, f"step {file.id!r} names no plugin, kind, notebook, cell or workflow")
     elif len(kinds) > 1:
         findings.add(path, f"step {file.id!r} is to be {' and '.join(kinds)}; give one of them")
     return kinds[0] if kinds else ""
@@ -180,6 +180,8 @@ def _config(file: StepFile, path: Path, findings: Findings) -> Mapping[str, Any]
     values = file.with_ or {}
     if file.notebook:
         config["notebook"] = file.notebook
+    if file.cell is not None:
+        config["cell"] = _cell(file.cell, path, findings)
     if file.workflow:
         config["path"] = file.workflow
     if file.agent:
@@ -191,6 +193,15 @@ def _config(file: StepFile, path: Path, findings: Findings) -> Mapping[str, Any]
     for name in config.keys() & values.keys():
         findings.add((*path, "with", name), f"{name!r} is given in config and in with")
     return {**config, **values}
+
+
+def _cell(code: str, path: Path, findings: Findings) -> str:
+    """Templates in code would be pasted into it, whatever they stand for."""
+    if template.has_template(code):
+        message = "code takes no templates: give the value by with, and use its name in the cell"
+        findings.add((*path, "cell"), message)
+        return "pass"
+    return code
 
 
 def _approval(file: StepFile) -> str | None:

@@ -23,7 +23,7 @@ class Tier(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class NotebookRequest:
-    """``spec`` of a submission of kind ``notebook``. Give ``notebook`` or ``content``."""
+    """``spec`` of a submission of kind ``notebook``. Give ``notebook``, ``content`` or ``cell``."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -31,6 +31,8 @@ class NotebookRequest:
     notebook: str | None = None
     #: The notebook itself (nbformat 4 JSON), where there is no file.
     content: Mapping[str, Any] | None = None
+    #: The code of one cell, where there is no notebook. Each parameter is a variable in it.
+    cell: str | None = None
     #: Values by parameter name, already of their JSON type.
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: Values as a person types them; each is read by the type that the notebook declares.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 from tests.integration.conftest import Server
 
@@ -21,6 +23,24 @@ outputs: {said: "${{ tasks.say.outputs.stdout }}"}
 """
 
 
+_CELLS = """\
+parameters: {n: 6}
+tasks:
+  - id: first
+    cell: |
+      # beside the file, as the notebooks of a workflow
+      from pathlib import Path
+      from opspawn_jupyter import step
+      step.output("found", Path("words.txt").read_text())
+      step.output("product", n * 7)
+    with: {n: "${{ parameters.n }}"}
+  - id: second
+    cell: "print(said, product + 1)"
+    with: {said: "${{ tasks.first.outputs.found }}", product: "${{ tasks.first.outputs.product }}"}
+outputs: {product: "${{ tasks.first.outputs.product }}"}
+"""
+
+
 def _notebook() -> str:
     sources = ("n: int = 1", "from opspawn_jupyter import step\nstep.output('rows', n + 1)")
     cells = [
@@ -32,8 +52,8 @@ def _notebook() -> str:
     return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells})
 
 
-def _run(server: Server) -> dict[str, object]:
-    body = {"kind": "workflow", "spec": {"path": "flow.yaml"}}
+def _run(server: Server, path: str = "flow.yaml") -> dict[str, object]:
+    body = {"kind": "workflow", "spec": {"path": path}}
     status, task = server.json("POST", "tasks", body=body)
     assert status == 201, task
     ended: dict[str, object] = server.wait(
@@ -75,3 +95,50 @@ def test_a_workflow_with_mistakes_is_refused_and_leaves_nothing(server: Server) 
     assert server.json("GET", "tasks?kind=workflow")[1]["tasks"] == before
     assert server.json("GET", "workflows/01234567")[0] == 404
     assert server.json("GET", "workflow-schema.json")[1]["properties"]["tasks"]
+
+
+def test_code_in_the_file_runs_as_a_notebook(server: Server) -> None:
+    """Values come as variables, whatever their type, and an executed notebook is left."""
+    (server.root / "cells").mkdir()
+    (server.root / "cells" / "words.txt").write_text('it\'s "said"')
+    (server.root / "cells" / "flow.yaml").write_text(_CELLS)
+
+    done = _run(server, "cells/flow.yaml")
+    children = server.json("GET", f"tasks?parent={done['id']}")[1]["tasks"]
+    (second,) = (child for child in children if child["step"] == "second")
+    left = json.loads((server.root / second["run_directory"] / "output.ipynb").read_text())
+
+    assert (done["state"], done["outputs"]) == ("success", {"product": 42}), done["error"]
+    assert "".join(left["cells"][-1]["outputs"][0]["text"]) == 'it\'s "said" 43\n'
+
+
+def test_the_shell_runs_a_workflow_and_keeps_its_log_elsewhere(server: Server) -> None:
+    """What a nightly job needs: an exit code, and the log where it looks for it."""
+    (server.root / "short.yaml").write_text("tasks: [{id: a, cell: 'print(1)'}]")
+    (server.root / "bad.yaml").write_text("tasks: [{id: a, cell: '1 / 0'}]")
+
+    good = _shell(server, "workflow", "run", "short.yaml", "--log-dir", "logs", "--json")
+    bad = _shell(server, "bad.yaml")
+    plugins = _shell(server, "workflow", "list-plugins")
+    (directory,) = (server.root / "logs").iterdir()
+    summary = json.loads((directory / "summary.json").read_text())
+
+    assert good.returncode == 0, good.stderr
+    assert summary["state"] == "success"
+    assert json.loads(good.stdout)["run_directory"].endswith(directory.name)
+    assert "step a success" in (directory / "run.log").read_text()
+    assert bad.returncode != 0
+    assert "division by zero" in bad.stderr
+    assert {"shell", "csv_ingest", "mcp_tool"} <= set(plugins.stdout.split())
+
+
+def _shell(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "opspawn_jupyter.cli", *words],
+        env=server.jupyter.environment,
+        cwd=server.root,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )

@@ -93,7 +93,14 @@ tasks:
         ("tasks: [{id: a, notebook: load.ipynb, frob: 1}]", "1:39: there is no field 'frob'"),
         ("tasks: [{id: 7, notebook: load.ipynb}]", "1:10: 'id': input should be a valid string"),
         ("tasks: [{id: a b, notebook: load.ipynb}]", "1:10: 'id' begins with a letter"),
-        ("tasks: [{id: a}]", "names no plugin, kind, notebook or workflow"),
+        ("tasks: [{id: a}]", "names no plugin, kind, notebook, cell or workflow"),
+        ("tasks: [{id: a, cell: ''}]", "1:17: step 'a': the request"),
+        ("tasks: [{id: a, cell: 'x = = 1'}]", "1:17: step 'a': "),
+        ("tasks: [{id: a, cell: x, notebook: load.ipynb}]", "give the path of a notebook, its"),
+        ("tasks: [{id: a, cell: 'x = ${{ parameters.k }}'}]", "1:17: code takes no templates"),
+        ("tasks: [{id: a, cell: x, with: {'a b': 1}}]", "a value of a cell is named as in Python"),
+        ("tasks: [{id: a, cell: x, with: {class: 1}}]", "a value of a cell is named as in Python"),
+        ("tasks: [{id: a, cell: 7}]", "'cell': input should be a valid string"),
         ("tasks: [{id: a, notebook: load.ipynb, when: '${{ x }}'}]", "'x' is not known"),
         ("tasks: [{id: a, notebook: load.ipynb, when: '${{ open(1) }}'}]", "may call"),
         ("tasks: [{id: a, notebook: load.ipynb, when: '${{ 1'}]", "without its }}"),
@@ -120,6 +127,25 @@ def test_bad_files_are_refused_with_one_clear_sentence(
     found = faults(kind, source)
 
     assert any(said in one for one in found), found
+
+
+def test_code_may_stand_in_the_file(kind: WorkflowKind) -> None:
+    """A line or two between notebooks need no notebook; their outputs are known, too."""
+    source = """\
+tasks:
+  - id: a
+    cell: |
+      # what IPython adds is fine
+      %matplotlib inline
+      step.output("n", start + 1)
+    with: {start: "${{ parameters.k }}"}
+  - {id: b, notebook: load.ipynb, with: {year: "${{ tasks.a.outputs.n }}"}}
+parameters: {k: 1}
+"""
+    assert faults(kind, source) == []
+    wrong = source.replace("outputs.n }}", "outputs.m }}")
+    assert "step 'a' gives no output 'm'; it gives n" in faults(kind, wrong)[0]
+    assert faults(kind, wrong.replace("inline", "inline\n      here = !ls")) == []
 
 
 def test_bytes_that_are_no_text_are_refused(kind: WorkflowKind, tmp_path: Path) -> None:
