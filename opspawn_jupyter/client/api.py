@@ -86,6 +86,7 @@ class Api(ToolApi):
             "name": query.name,
             "label": [f"{name}:{value}" for name, value in query.labels.items()] or None,
             "parent": query.parent,
+            "top": "true" if query.is_top else None,
             "dead": "true" if query.is_dead else None,
             "sort": query.sort,
             "limit": query.limit,

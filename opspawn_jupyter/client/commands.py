@@ -162,6 +162,7 @@ def task_query(client: Client, options: Options) -> TaskQuery:
         kind=options.kind,
         labels=options.labels,
         parent=client.task(options.parent).id if options.parent else None,
+        is_top=options.top,
         is_dead=options.dead,
         sort=options.sort,
         limit=options.limit,

@@ -229,6 +229,7 @@ def _tasks(parser: _Parser, surface: Surface) -> None:  # noqa: ARG001 (alike ev
     parser.add_argument("--kind")
     _assignments(parser, "--label", None, "labels", "tasks that carry the label")
     parser.add_argument("--parent", metavar="TASK", help="only the parts of this task")
+    parser.add_argument("--top", action="store_true", help="without parts of other tasks")
     dead_help = "only tasks that had retries and ended without success all the same"
     parser.add_argument("--dead", action="store_true", help=dead_help)
     parser.add_argument("--limit", type=_count, default=20)

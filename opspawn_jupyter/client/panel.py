@@ -61,6 +61,7 @@ def _words(query: TaskQuery | None) -> dict[str, Any]:
         "name": query.name,
         "label": [f"{name}:{value}" for name, value in query.labels.items()],
         "parent": query.parent,
+        "top": query.is_top,
         "dead": query.is_dead,
         "sort": None if query.sort == TaskQuery.sort else query.sort,
     }

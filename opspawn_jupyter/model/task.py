@@ -182,6 +182,8 @@ class TaskQuery:
     labels: Mapping[str, str] = field(default_factory=dict)
     #: Only the parts of this task.
     parent: str | None = None
+    #: Only tasks that are no part of another one.
+    is_top: bool = False
     #: Only dead letters: tasks that had retries, ended without success all the same, and were
     #: not tried again by hand.
     is_dead: bool = False

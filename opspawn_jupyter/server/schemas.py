@@ -39,6 +39,8 @@ class TaskListQuery:
     label: tuple[str, ...] = ()
     #: Only the parts of this task: its whole id.
     parent: str | None = None
+    #: Only tasks that are no part of another one.
+    top: bool = False
     #: Only dead letters; see ``TaskQuery.is_dead``.
     dead: bool = False
     sort: str = "-created_at"
@@ -53,6 +55,7 @@ class TaskListQuery:
             name=self.name,
             labels=dict(_label(text) for text in self.label),
             parent=self.parent,
+            is_top=self.top,
             is_dead=self.dead,
             sort=self.sort,
             limit=self.limit,

@@ -106,6 +106,7 @@ def fits(task: Task, query: TaskQuery) -> bool:
         and (query.kind is None or task.kind == query.kind)
         and (query.name is None or task.name.startswith(query.name))
         and query.parent in (None, task.parent_id)
+        and not (query.is_top and task.parent_id)
         and query.labels.items() <= task.labels.items()
         and (not query.is_dead or is_dead(task))
         and query.pruned in (None, task.pruned_at is not None)
@@ -157,6 +158,7 @@ def _parameters(query: TaskQuery, last: Position | None) -> dict[str, Any]:
         "kind": query.kind,
         "name": query.name,
         "parent": query.parent,
+        "top": query.is_top,
         "pruned": query.pruned,
         "dead": query.is_dead,
         "labels": compact(dict(query.labels)),

@@ -464,6 +464,8 @@ def test_filters_apply_to_old_and_live_tasks_alike(stores: Stores) -> None:
         assert await names(labels={"team": "a", "tier": "1"}) == {"sales EU"}
         assert await names(labels={"team": "c"}) == set()
         assert await names(parent=parent) == {"old part", "new part"}
+        assert not await names(is_top=True) & {"old part", "new part"}
+        assert await names(is_top=True, name="s") == await names(name="s")
 
     in_store(stores, fill)
     in_store(stores, use)

@@ -2,8 +2,9 @@
 
 import { coalesced, duration, moment, node, pill, say, setPill, short, show } from "./dom.js";
 import { Card } from "./card.js";
+import { Counts } from "./counts.js";
 import { Questions } from "./questions.js";
-import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, problemLine, runningCell, seconds } from "./tasks.js";
+import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, kindWord, problemLine, runningCell, seconds } from "./tasks.js";
 
 /**
  * @typedef {import("./tasks.js").Task} Task
@@ -31,14 +32,14 @@ class Row {
     this.root = node(
       "li", { class: "opspawn-row", "data-id": task.id },
       this.pill,
-      node("div", { class: "opspawn-who" }, this.name, this.id),
+      node("div", { class: "opspawn-who" }, this.name, kindWord(task) && node("span", { class: "opspawn-kind" }, kindWord(task)), this.id),
       node("div", { class: "opspawn-how" }, this.bar, this.cells, this.time, node("span", { class: "opspawn-facts opspawn-when" }, moment(task.created_at))),
       this.said, this.verb,
     );
   }
 
-  /** @param {Task} task @param {number} now */
-  paint(task, now) {
+  /** @param {Task} task @param {number} now @param {string} [question]  that it waits for */
+  paint(task, now, question) {
     this.task = task;
     this.root.dataset.state = task.state;
     setPill(this.pill, task.state);
@@ -50,7 +51,7 @@ class Row {
     this.bar.setAttribute("aria-label", `Progress of ${task.name}`);
     say(this.cells, cellsLine(task));
     say(this.time, spent === null ? "" : duration(spent));
-    say(this.said, problemLine(task) || runningCell(task)?.title || "");
+    say(this.said, question ? `asks: ${question}` : problemLine(task) || runningCell(task)?.title || "");
     this.said.title = this.said.textContent ?? "";
     const verb = canCancel(task) ? "Cancel" : canRetry(task) ? "Retry" : "";
     say(this.verb, verb);
@@ -69,7 +70,8 @@ export class Board {
     ...STATES.map((state) => node("option", { value: state }, state.replaceAll("_", " "))),
   );
   search = node("input", { type: "search", placeholder: "name begins with …", "aria-label": "Show tasks whose name begins so", onchange: () => this.#refilter() });
-  tools = node("div", { class: "opspawn-tools" }, this.search, this.filter);
+  parts = node("input", { type: "checkbox", onchange: () => this.#refilter() });
+  tools = node("div", { class: "opspawn-tools" }, this.search, this.filter, node("label", { class: "opspawn-check" }, this.parts, "parts of other tasks"));
   list = node("ul", { class: "opspawn-rows" });
   empty = node("p", { class: "opspawn-quiet" }, "No tasks.");
   further = node("button", { class: "opspawn-button", type: "button", onclick: () => void this.#more() }, "Show more");
@@ -92,13 +94,16 @@ export class Board {
     this.query = query;
     this.picture = new Map(tasks.map((task) => [task.id, task]));
     this.search.value = query.name ?? "";
+    this.parts.checked = !query.top;
     this.list.setAttribute("aria-label", title);
     show(this.tools, Boolean(server));
     show(this.further, false);
-    this.questions = server && new Questions(server, { isReadOnly: host.isReadOnly });
+    this.questions = server && new Questions(server, { isReadOnly: host.isReadOnly, changed: () => { this.changed = null; this.paint(); } });
+    // What a command narrowed down is not counted: the history would have to be told the same.
+    this.counts = server && !Object.keys(query).some((name) => name !== "top") ? new Counts(server, () => !this.parts.checked) : null;
     this.root = node(
       "section", { class: "opspawn opspawn-board", "aria-label": title },
-      node("div", { class: "opspawn-head" }, node("strong", {}, title), this.link), this.questions?.root, this.tools,
+      node("div", { class: "opspawn-head" }, node("strong", {}, title), this.link), this.questions?.root, this.tools, this.counts?.root,
       this.complaint, this.list, this.empty, this.further, this.news,
     );
     if (server) this.#listen(server);
@@ -110,6 +115,7 @@ export class Board {
     clearInterval(this.ticker);
     this.feed?.close();
     this.card?.close();
+    this.counts?.close();
   }
 
   get tasks() {
@@ -121,6 +127,8 @@ export class Board {
     for (const [name, value] of Object.entries(this.query)) {
       for (const one of [value].flat()) if (one != null && one !== "") words.append(name, String(one));
     }
+    if (this.parts.checked) words.delete("top");
+    else words.set("top", "true");
     if (this.filter.value) words.set("state", this.filter.value);
     if (this.search.value) words.set("name", this.search.value);
     return words;
@@ -132,6 +140,7 @@ export class Board {
     this.is_loaded = false;
     this.feed = new Feed(server, {
       query: this.#parameters(),
+      keep: (task) => this.#isAmong(task),
       changed: (task) => this.#take(task),
       question: () => void this.questions?.refresh(),
       connection: (state) => {
@@ -157,6 +166,8 @@ export class Board {
     if (!task || (!row && this.#matches(task))) this.changed = null;
     else this.changed?.add(task.id);
     if (!task) say(this.complaint, "");
+    if (!task) void this.counts?.read();
+    else if (row?.task.state !== task.state) this.counts?.readSoon();
     this.paint();
   }
 
@@ -167,7 +178,14 @@ export class Board {
     return (!states.length || states.includes(task.state))
       && task.name.startsWith(words.get("name") ?? "")
       && (!words.get("kind") || words.get("kind") === task.kind)
+      && this.#isAmong(task)
       && labels.every((label) => task.labels?.[label.split(":")[0]] === label.slice(label.indexOf(":") + 1));
+  }
+
+  /** Whether a part, or what is none, is asked for at all. @param {Task} task */
+  #isAmong(task) {
+    const words = this.feed?.query ?? new URLSearchParams(), parent = words.get("parent");
+    return (!parent || parent === task.parent_id) && !(words.get("top") && task.parent_id);
   }
 
   #paint() {
@@ -175,7 +193,7 @@ export class Board {
     if (this.changed) {
       for (const id of this.changed) {
         const task = this.tasks.get(id);
-        if (task) this.rows.get(id)?.paint(task, now);
+        if (task) this.rows.get(id)?.paint(task, now, this.#asks(id));
       }
     } else this.#arrange(now);
     this.changed = new Set();
@@ -195,12 +213,17 @@ export class Board {
     let place = this.list.firstElementChild;
     for (const task of tasks) {
       const row = this.rows.get(task.id) ?? this.#row(task);
-      row.paint(task, now);
+      row.paint(task, now, this.#asks(task.id));
       if (row.root === place) place = place.nextElementSibling;
       else this.list.insertBefore(row.root, place);
     }
     show(this.empty, !tasks.length && (Boolean(this.is_loaded) || !this.server));
     show(this.further, Boolean(this.feed?.cursor));
+  }
+
+  /** The question that is open for the task. @param {string} id */
+  #asks(id) {
+    return this.questions?.open.find(({ task_id }) => task_id === id)?.text;
   }
 
   /** @param {Task} task */
@@ -212,7 +235,7 @@ export class Board {
 
   #tick() {
     const now = this.server?.now() ?? Date.now();
-    for (const row of this.rows.values()) if (!isFinal(row.task)) row.paint(row.task, now);
+    for (const row of this.rows.values()) if (!isFinal(row.task)) row.paint(row.task, now, this.#asks(row.task.id));
   }
 
   /** Show the task's card under its row, or put it away. @param {Task} task */

@@ -4,7 +4,7 @@ import { coalesced, coloured, duration, node, pill, say, setPill, short, show } 
 import { OutputsView, notebookView } from "./outputs.js";
 import { Questions } from "./questions.js";
 import { WorkflowView } from "./workflow.js";
-import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, problemLine, runningCell, seconds } from "./tasks.js";
+import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, kindWord, problemLine, runningCell, seconds } from "./tasks.js";
 
 /**
  * @typedef {import("./tasks.js").Task} Task
@@ -140,7 +140,7 @@ export class Card {
     const spent = seconds(task, this.server && this.feed ? this.server.now() : Date.now());
     const is_live = isFinal(task) || this.feed;
     const facts = [
-      short(task.id), cellsLine(task),
+      kindWord(task), short(task.id), cellsLine(task),
       spent !== null && is_live ? duration(spent) : "",
       !isFinal(task) && this.usual_seconds !== null ? `usually ${duration(this.usual_seconds)}` : "",
       task.attempt > 1 ? `attempt ${task.attempt}` : "",

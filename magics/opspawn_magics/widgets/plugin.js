@@ -102,7 +102,7 @@ class Extension {
     // Made when it is first seen: a page that nobody looks at asks the server for nothing.
     side.onAfterShow = () => {
       if (views.length) return;
-      views.push(new Schedules(this.server), new Board({ server: this.server, host: this.host, title: "Background tasks" }));
+      views.push(new Schedules(this.server), new Board({ server: this.server, host: this.host, query: { top: true }, title: "Background tasks" }));
       side.node.append(...views.map(({ root }) => root));
     };
     side.disposed.connect(() => views.forEach((view) => view.close()));
@@ -171,9 +171,10 @@ class Extension {
    * @param {any} side */
   #watchTasks(side) {
     const count = node("button", { class: "opspawn-count jp-mod-highlighted", type: "button", title: "Background tasks", onclick: () => this.app.shell.activateById(side.id) });
-    const query = new URLSearchParams([...UNFINISHED.map((state) => ["state", state]), ["limit", "500"]]);
+    const query = new URLSearchParams([...UNFINISHED.map((state) => ["state", state]), ["top", "true"], ["limit", "500"]]);
     const feed = new Feed(this.server, {
       query,
+      keep: (task) => !task.parent_id,
       changed: (task) => {
         if (task && isFinal(task) && feed.tasks.delete(task.id)) this.#tellEnd(task);
         const states = [...feed.tasks.values()].map(({ state }) => state);
@@ -190,7 +191,7 @@ class Extension {
   /** @param {import("./tasks.js").Task} task */
   #tellEnd(task) {
     const is_good = task.state === "success";
-    if (task.parent_id || this.notify === "none" || (is_good && this.notify === "failures")) return;
+    if (this.notify === "none" || (is_good && this.notify === "failures")) return;
     const word = task.state.replaceAll("_", " "), why = problemLine(task).slice(0, 140);
     const kind = is_good ? "success" : task.state === "cancelled" ? "info" : "error";
     this.#tell(kind, `${task.name}: ${word}${why ? `. ${why}` : ""}`, task.kind === "notebook" && task.attempt ? `${task.run_directory}/output.ipynb` : undefined);

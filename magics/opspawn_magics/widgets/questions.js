@@ -17,12 +17,15 @@ export class Questions {
   root = node("section", { class: "opspawn-questions", "aria-label": "Questions", hidden: true }, this.list, this.complaint);
   /** @type {Set<string>} */
   shown = new Set();
+  /** @type {Question[]} */
+  open = [];
 
-  /** @param {Server} server @param {{ task?: string, isReadOnly?: boolean }} [options] */
-  constructor(server, { task, isReadOnly = false } = {}) {
+  /** @param {Server} server @param {{ task?: string, isReadOnly?: boolean, changed?: () => void }} [options] */
+  constructor(server, { task, isReadOnly = false, changed = () => {} } = {}) {
     this.server = server;
     this.task = task;
     this.isReadOnly = isReadOnly;
+    this.changed = changed;
   }
 
   /** Ask the server which are open. Those that are shown already stay, with what was typed. */
@@ -35,6 +38,8 @@ export class Questions {
       for (const gone of [...this.shown].filter((id) => !ids.has(id))) this.#drop(gone);
       for (const question of questions.filter(({ id }) => !this.shown.has(id)).reverse()) this.#add(question);
       this.root.hidden = !this.shown.size;
+      this.open = questions;
+      this.changed();
     } catch (problem) {
       say(this.complaint, /** @type {Error} */ (problem).message);
     }

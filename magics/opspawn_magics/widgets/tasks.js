@@ -24,6 +24,7 @@ import { Stream } from "./server.js";
 
 const FINAL = new Set(["success", "failed", "timed_out", "crashed", "cancelled", "skipped"]);
 const UNSUCCESSFUL = new Set(["failed", "timed_out", "crashed", "cancelled"]);
+const KIND_GLYPHS = /** @type {Record<string, string>} */ ({ agent: "✦", workflow: "⇶" });
 const UNDONE = new Set(["not_run", "running"]);
 /** Above this many changed tasks it is cheaper to read the page anew. */
 const MOST_SINGLE_READS = 8;
@@ -63,6 +64,9 @@ export function seconds(task, now) {
   if (!task.started_at) return null;
   return ((task.finished_at ? Date.parse(task.finished_at) : now) - Date.parse(task.started_at)) / 1000;
 }
+
+/** What kind of task it is, as glyph and word; a notebook says nothing. @param {Task} task */
+export const kindWord = ({ kind }) => (kind === "notebook" ? "" : `${KIND_GLYPHS[kind] ?? ""} ${kind.replaceAll("_", " ")}`.trim());
 
 /** Why it did not succeed, on one line. @param {Task} task */
 export function problemLine(task) {

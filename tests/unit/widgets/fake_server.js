@@ -5,6 +5,7 @@ window.fake = {
   schedules: [],
   timing: null,
   comparison: null,
+  counts: [],
   files: {},
   sent: [],
   sockets: [],
@@ -25,7 +26,7 @@ function answer(path, query, method) {
   if (path === "tasks") {
     const states = query.getAll("state"), parent = query.get("parent"), name = query.get("name") ?? "", limit = Number(query.get("limit") ?? 50);
     const found = [...fake.tasks.values()]
-      .filter((task) => (!parent || task.parent_id === parent) && [null, task.kind].includes(query.get("kind")) && (!states.length || states.includes(task.state)) && task.name.startsWith(name))
+      .filter((task) => (!parent || task.parent_id === parent) && !(query.get("top") && task.parent_id) && [null, task.kind].includes(query.get("kind")) && (!states.length || states.includes(task.state)) && task.name.startsWith(name))
       .sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
     const from = Number(query.get("cursor") ?? 0), next = from + limit;
     return { tasks: found.slice(from, next), next_cursor: next < found.length ? String(next) : null };
@@ -33,6 +34,7 @@ function answer(path, query, method) {
   if (path.includes("/api/contents/")) return { content: fake.files[decodeURIComponent(path.split("/api/contents/")[1])] };
   if (path === "schedules" && method === "GET") return { schedules: fake.schedules };
   if (path.includes("/compare/")) return fake.comparison;
+  if (path === "sql") return { rows: fake.counts };
   if (path === "timings") return fake.timing;
   if (path === "questions") return { questions: fake.questions };
   if (path.endsWith("/answer")) fake.questions = [];

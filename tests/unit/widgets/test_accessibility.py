@@ -37,10 +37,11 @@ def test_axe_finds_nothing_in_cards_and_lists(stage: Stage, is_dark: bool) -> No
     if is_dark:
         stage.darken()
     tasks = [
-        failed_record(id=f"t{place}", state=state, name=f"task {state}")
+        failed_record(id=f"t{place}", state=state, name=f"task {state}", kind="agent")
         for place, state in enumerate(State)
     ]
     stage.hold(*tasks)
+    stage.page.evaluate("fake.counts = [['failed', 2, 1]]")
     stage.page.evaluate("question => fake.questions.push(question)", _QUESTION)
     for panel in (board(), card(failed_record(outputs={"rows": 3})), card(task_record())):
         stage.mount(panel).locator(".opspawn-pill").first.wait_for()

@@ -119,3 +119,58 @@ def test_without_a_server_it_is_a_picture(stage: Stage) -> None:
     expect(shown.locator(".opspawn-row")).to_have_count(2)
     expect(shown.get_by_role("textbox")).to_have_count(0)
     assert stage.page.evaluate("fake.sent.length") == 0
+
+
+def test_parts_of_a_workflow_come_only_when_asked_for(stage: Stage) -> None:
+    """A workflow of fifty steps must not push everything else off the list."""
+    part = numbered(2, parent_id="task-00001", step="clean")
+    stage.hold(numbered(1, kind="workflow"), part)
+    shown = stage.mount(board(top=True))
+    expect(shown.locator(".opspawn-open")).to_have_text(["n1"])
+    expect(shown.locator(".opspawn-kind")).to_have_text("⇶ workflow")
+
+    stage.hold(numbered(3, parent_id="task-00001", step="fit"), numbered(4))
+    stage.tell("task.submitted", "task-00003", 6)
+    stage.tell("task.submitted", "task-00004", 7)
+    expect(shown.locator(".opspawn-open")).to_have_text(["n4", "n1"])
+
+    shown.get_by_label("parts of other tasks").press("Space")
+    expect(shown.locator(".opspawn-open")).to_have_text(["n4", "n3", "n2", "n1"])
+
+
+def test_it_says_how_many_are_in_which_state(stage: Stage) -> None:
+    """Of all there are, not of the page that is shown; where parts are hidden, without them."""
+    stage.hold(numbered(1))
+    stage.page.evaluate("fake.counts = [['success', 9, 4], ['running', 1, 1], ['failed', 2, 0]]")
+    shown = stage.mount(board(top=True))
+    counts = shown.locator(".opspawn-counts")
+    expect(counts).to_have_text("✓ success 4 · ▶ running 1")
+
+    shown.get_by_label("parts of other tasks").check()
+    expect(counts).to_have_text("✓ success 9 · ▶ running 1 · ✗ failed 2")
+
+
+def test_what_a_command_narrowed_down_has_no_counts(stage: Stage) -> None:
+    """They would be of other tasks than those listed."""
+    stage.hold(numbered(1))
+    shown = stage.mount(board(name="n"))
+
+    expect(shown.locator(".opspawn-open")).to_have_text(["n1"])
+    assert stage.sent() == []
+
+
+def test_an_agent_and_what_it_asks_are_seen_in_the_list(stage: Stage) -> None:
+    """Nobody has to open each task to find the one that waits for an answer."""
+    stage.hold(numbered(1, kind="agent", state="waiting"), numbered(2))
+    shown = stage.mount(board())
+    row = shown.locator('[data-id="task-00001"]')
+    expect(row.locator(".opspawn-kind")).to_have_text("✦ agent")
+    question = {"id": "q", "text": "May I?", "detail": {}, "choices": ["yes"], "asked_by": ""}
+
+    held = {**question, "task_id": "task-00001"}
+    stage.page.evaluate("question => fake.questions.push(question)", held)
+    stage.tell("question.asked", "task-00001", 6)
+
+    expect(row.locator(".opspawn-said")).to_have_text("asks: May I?")
+    shown.get_by_role("button", name="Yes: May I?").click()
+    expect(row.locator(".opspawn-said")).not_to_contain_text("May I?")
