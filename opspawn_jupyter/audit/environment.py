@@ -19,11 +19,16 @@ _TIMEOUT_SECONDS = 60.0
 _PROBE = """
 import base64, hashlib, json, platform, site, sys, sysconfig
 from importlib import metadata
-found, modules = [], {}
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+found, modules, sources = [], {}, []
 for dist in metadata.distributions():
     name = dist.metadata["Name"]
     if not name:
         continue
+    origin = json.loads(dist.read_text("direct_url.json") or "{}")
+    if origin.get("dir_info", {}).get("editable"):  # installed in place: its source is no data
+        sources.append(url2pathname(urlsplit(origin["url"]).path))
     record = dist.read_text("RECORD")
     found.append({
         "name": name, "version": dist.version,
@@ -38,7 +43,7 @@ print(json.dumps({
     "platform": {"system": platform.platform(), "machine": platform.machine()},
     "paths": sorted({sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(),
                      *site.getsitepackages(), site.getusersitepackages(),
-                     *[p for p in sys.path if p]}),
+                     *[p for p in sys.path if p], *sources}),
     "standard": sorted(sys.stdlib_module_names),
     "modules": modules,
     "distributions": [unique[key] for key in sorted(unique)],
