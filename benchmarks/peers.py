@@ -21,6 +21,8 @@ PACKAGES = {
     "papermill": ("papermill", "ipykernel", "psutil"),
     "nbclient": ("nbclient", "ipykernel", "psutil"),
     "ploomber": ("ploomber-engine", "ipykernel", "psutil", "setuptools<81"),
+    "pipeline": ("ploomber", "ipykernel", "setuptools<81"),
+    "prefect": ("prefect", "papermill", "ipykernel"),
     "scheduler": ("jupyter-server", "jupyter-scheduler", "ipykernel"),
     "postgres": ("psycopg[binary]",),
 }

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +22,7 @@ from opspawn_jupyter.client.client import AsyncClient
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.model.states import TRANSITIONS, EventType, State
-from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.model.task import Submission, Task
 
 _ENABLED = "--ServerApp.jpserver_extensions={'opspawn_jupyter': True}"
 _ENDED = frozenset(type for type, move in TRANSITIONS.items() if move.target.is_final)
@@ -51,7 +51,13 @@ class Ours:
 
     def submit_and_wait(self, names: list[str], **options: Any) -> float:
         """Seconds from the first submission until the client has heard of the last success."""
-        return self._runner.run(self._submit_and_wait(names, options))
+        return self._runner.run(
+            self._submit_and_wait([notebook_submission(name, **options) for name in names])
+        )
+
+    def finish(self, submission: Submission) -> float:
+        """The same for one task of whatever kind."""
+        return self._runner.run(self._submit_and_wait([submission]))
 
     def run(self, awaitable: Any) -> Any:
         """What it comes to, in the client's loop."""
@@ -61,9 +67,9 @@ class Ours:
         """One task."""
         return await self.client.submit(notebook_submission(name, **options))
 
-    async def _submit_and_wait(self, names: list[str], options: dict[str, Any]) -> float:
+    async def _submit_and_wait(self, submissions: Sequence[Submission]) -> float:
         began = time.perf_counter()
-        tasks = await asyncio.gather(*(self.submit(name, options) for name in names))
+        tasks = await asyncio.gather(*(self.client.submit(one) for one in submissions))
         waited = {task.id for task in tasks}
         async with asyncio.timeout(_DEADLINE_SECONDS):
             while not waited <= self._ended.keys():

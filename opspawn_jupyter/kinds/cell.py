@@ -16,7 +16,7 @@ _OF_IPYTHON = re.compile(r"^\s*[%!?]|=\s*[%!]|\?\s*$", re.MULTILINE)
 
 def cell_document(code: str) -> dict[str, Any]:
     """A notebook that holds the code."""
-    cell = {
+    cell: dict[str, Any] = {
         "cell_type": "code",
         "id": "code",
         "metadata": {},
