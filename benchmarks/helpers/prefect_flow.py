@@ -40,7 +40,7 @@ def chain(source: str, steps: int) -> None:
 
 
 @flow
-def fan(_source: str, steps: int) -> None:
+def fan(steps: int) -> None:
     """All at once."""
     for future in [nothing.submit(number) for number in range(steps)]:
         future.result()
@@ -48,12 +48,12 @@ def fan(_source: str, steps: int) -> None:
 
 def main() -> None:
     """Answer each line with a figure."""
-    way, source, steps = {"chain": chain, "fan": fan}[sys.argv[1]], sys.argv[2], int(sys.argv[3])
+    what, source, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what is printed is no answer
     for _ in sys.stdin:
         began = time.perf_counter()
-        way(source, steps)
+        chain(source, steps) if what == "chain" else fan(steps)
         answers.write(f"figure {json.dumps(time.perf_counter() - began)}\n")
         answers.flush()
 
