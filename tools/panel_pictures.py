@@ -39,6 +39,7 @@ _COLOURS = 200
 def take(browser: Browser, server: JupyterProcess, images: Path) -> None:
     """Make them all."""
     _stage(server.root)
+    _schedules(server)
     with lab_page(browser, width=1180, height=900) as page:
         open_notebook(page, server, "panels.ipynb")
         for number in range(4):
@@ -52,12 +53,31 @@ def take(browser: Browser, server: JupyterProcess, images: Path) -> None:
         page.locator(".jp-Notebook .jp-Cell").first.scroll_into_view_if_needed()
         _shoot(page, images / "panel-light.png")
         page.evaluate("void jupyterapp.commands.execute('opspawn:open')")
-        page.evaluate(_DARK)
         side = page.locator("#opspawn-tasks")
         side.locator(".opspawn-row").nth(1).wait_for()
-        _shoot(page, images / "panel-dark.png")
+        side.locator(".opspawn-schedule").nth(1).wait_for()
         _shoot(side, images / "panel-side-bar.png")
+        page.evaluate(_DARK)
+        page.locator('body[data-jp-theme-light="false"]').wait_for(state="attached")
+        page.locator("#jupyterlab-splash").wait_for(state="detached")
+        _shoot(page, images / "panel-dark.png")
+    with lab_page(browser, width=1000, height=800) as page:
+        open_notebook(page, server, "train.ipynb")
+        page.evaluate("void jupyterapp.commands.execute('opspawn:schedule-notebook')")
+        form = page.locator(".jp-Dialog-content")
+        form.get_by_label("Time zone").fill("Europe/Berlin")
+        form.get_by_text("Monday through Friday, Europe/Berlin").wait_for()
+        _shoot(form, images / "panel-schedule.png")
     _run_pages(browser, server, images)
+
+
+def _schedules(server: JupyterProcess) -> None:
+    for name, cron in (("nightly-training", "0 2 * * *"), ("weekly-report", "30 6 * * 1")):
+        timing = {"cron": cron, "timezone": "Europe/Berlin"}
+        submission = {"spec": {"notebook": "train.ipynb"}}
+        plan = {"name": name, "submission": submission, "timing": timing}
+        server.api("POST", "schedules", plan)
+    server.api("POST", "schedules/weekly-report/pause")
 
 
 def _run_pages(browser: Browser, server: JupyterProcess, images: Path) -> None:
@@ -68,14 +88,18 @@ def _run_pages(browser: Browser, server: JupyterProcess, images: Path) -> None:
             page.locator(".opspawn-failing").wait_for()
             _shoot(page, images / f"{name}.png")
     submission = {"kind": "workflow", "spec": {"source": _WORKFLOW}}
-    workflow = server.api("POST", "tasks", submission)
     with lab_page(browser, width=900, height=760) as page:
-        page.goto(f"{server.url}opspawn/runs/{workflow['id']}?token={server.token}")
-        graph = page.locator(".opspawn-graph")
-        graph.get_by_label("check: failed").wait_for()
-        graph.get_by_label("train: running").wait_for()
-        _shoot(page.locator("main .opspawn-card").first, images / "panel-workflow.png")
-    server.api("POST", f"tasks/{workflow['id']}/cancel")
+        for _ in range(2):
+            workflow = server.api("POST", "tasks", submission)
+            page.goto(f"{server.url}opspawn/runs/{workflow['id']}?token={server.token}")
+            graph = page.locator(".opspawn-graph")
+            graph.get_by_label("check: failed").wait_for()
+            graph.get_by_label("train: running").wait_for()
+            card = page.locator("main .opspawn-card").first
+            card.get_by_text("Runs", exact=True).click()
+            card.locator(".opspawn-grid").wait_for()
+            _shoot(card, images / "panel-workflow.png")
+            server.api("POST", f"tasks/{workflow['id']}/cancel")
 
 
 def _stage(root: Path) -> None:

@@ -25,8 +25,9 @@ function fit(made) {
   if (!page?.body) return;
   const { color, fontFamily } = getComputedStyle(made);
   page.body.style.cssText = `margin:0;font:13px ${fontFamily};color:${color};overflow-wrap:anywhere`;
-  const height = page.documentElement.scrollHeight + 2;
-  made.style.height = `${Math.min(height, TALLEST_FRAME_PIXELS)}px`;
+  const height = page.documentElement.scrollHeight;
+  // JupyterLab takes cells out and puts them back hidden; what is hidden has no height.
+  if (height) made.style.height = `${Math.min(height + 2, TALLEST_FRAME_PIXELS)}px`;
 }
 
 /** @type {MutationObserver | null}  of JupyterLab's theme */

@@ -34,7 +34,7 @@ class Row {
     setPill(this.pill, schedule.state);
     say(this.name, name);
     say(this.words, words);
-    this.next.replaceChildren(...(next ? ["next ", moment(next)] : [schedule.state_reason]));
+    this.next.replaceChildren(...(next ? ["next ", moment(next)] : [schedule.state_reason && `${schedule.state}: ${schedule.state_reason}`]));
     for (const [verb, word] of Object.entries({ pause: "Pause", resume: "Resume", trigger: "Run now" })) {
       const button = this.verbs[/** @type {"pause"} */ (verb)];
       say(button, word);

@@ -263,3 +263,23 @@ def test_the_keyboard_keeps_its_place_when_buttons_change(stage: Stage) -> None:
     stage.tell("task.failed", ID, 9)
 
     expect(shown.get_by_role("button", name="Retry")).to_be_focused()
+
+
+def test_a_table_keeps_its_height_when_it_is_moved_out_of_sight(stage: Stage) -> None:
+    """JupyterLab takes cells out and puts them back hidden; then nothing can be measured."""
+    stage.hold(task_record())
+    stage.mount(card(task_record()))
+    rows = "<p>one</p><p>two</p><p>three</p>"
+    stage.tell("cell.output", ID, 6, **bundle(1, data={"text/html": rows}))
+    stage.page.wait_for_function("parseInt(document.querySelector('iframe')?.style.height) > 60")
+
+    stage.page.evaluate(
+        """() => new Promise((then) => {
+          const place = document.getElementById("place");
+          place.querySelector("iframe").addEventListener("load", then, { once: true });
+          place.style.display = "none";
+          place.append(place.firstChild);
+        })"""
+    )
+
+    assert stage.page.evaluate("parseInt(document.querySelector('iframe').style.height)") > 60

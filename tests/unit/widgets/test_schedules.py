@@ -44,7 +44,7 @@ def show_schedules(stage: Stage) -> Any:
 def test_each_says_when_it_is_due_and_where_it_stands(stage: Stage, is_dark: bool) -> None:
     if is_dark:
         stage.darken()
-    paused = schedule_view("b", state="paused", state_reason="paused by ada", last_task_id="t1")
+    paused = schedule_view("b", state="paused", state_reason="by ada", last_task_id="t1")
     hold(stage, schedule_view("a"), paused)
 
     shown = show_schedules(stage)
@@ -53,7 +53,7 @@ def test_each_says_when_it_is_due_and_where_it_stands(stage: Stage, is_dark: boo
     expect(first).to_contain_text("◷ active")
     expect(first).to_contain_text(WORDS)
     expect(first.locator("time")).to_have_attribute("datetime", "2030-01-31T05:00:00+00:00")
-    expect(second).to_contain_text("paused by ada")
+    expect(second).to_contain_text("paused: by ada")
     expect(second.get_by_role("link", name="Last run of b")).to_be_visible()
     assert violations(stage.page) == []
 
