@@ -47,7 +47,7 @@ def _chain(size: Size) -> Iterator[Mapping[str, Way]]:
         own = stack.enter_context(servers.ours())  # last: making environments takes minutes
         notebooks.write(own.root, "three", notebooks.THREE)
         graph = {"tasks": [_notebook_step(number) for number in range(steps)]}
-        ways = {
+        ways: dict[str, Way] = {
             _OURS: partial(own.finish, workflow_submission(graph=graph)),
             _SHELL: partial(_seconds, ["sh", str(script)], place),
             _PLOOMBER: ploomber,
@@ -67,7 +67,7 @@ def _fan_out(size: Size) -> Iterator[Mapping[str, Way]]:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opspawn-bench-")))
         prefect = stack.enter_context(_prefect("fan", "-", steps, place))
         own = stack.enter_context(servers.ours())
-        ways = {
+        ways: dict[str, Way] = {
             _OURS: partial(own.finish, workflow_submission(graph=_fan(steps))),
             _FAN_PREFECT: prefect,
         }
