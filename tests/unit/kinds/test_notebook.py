@@ -181,3 +181,21 @@ def test_declared_parameters_can_be_asked_for(kind: NotebookKind) -> None:
     (parameter,) = kind.parameters(NAME)
 
     assert (parameter.name, parameter.type, parameter.default) == ("year", "int", "2026")
+
+
+def test_the_code_of_a_cell_needs_no_notebook(kind: NotebookKind) -> None:
+    """Each value is a variable in it, whatever the language; what is wrong with it is said."""
+    prepared = kind.prepare({"cell": "print(x)", "parameters": {"x": [1]}, "parameters_text": {}})
+    pinned = json.loads(prepared.files["input.ipynb"])
+    assert (prepared.spec["notebook"], prepared.spec["parameters"]) == (None, {"x": [1]})
+    assert [cell["source"] for cell in pinned["cells"]] == ["print(x)"]
+
+    shell = kind.prepare({"cell": "if true; then echo $x; fi", "kernel": "bash"})
+    assert shell.spec["language"] == "bash"
+    for spec, said in (
+        ({"cell": "if"}, "the cell is not Python: invalid syntax in its line 1"),
+        ({"cell": "x", "notebook": NAME}, "give the path of a notebook, its content, or a cell"),
+        ({"cell": "x", "parameters": {"a-b": 1}}, "named as in Python"),
+    ):
+        with pytest.raises(errors.InvalidRequest, match=said):
+            kind.prepare(spec)
