@@ -47,13 +47,6 @@ class RetryFile(_Model):
     """Outcomes that are retried: failed, timed_out, crashed."""
 
 
-class AgentFile(_Model):
-    """Which registered agent a step is for."""
-
-    id: str | None = None
-    capability: str | None = None
-
-
 class StepFile(_Model):
     """One step. ``plugin``, ``kind``, ``notebook``, ``cell`` or ``workflow`` says what it runs."""
 
@@ -101,7 +94,6 @@ class StepFile(_Model):
     """What somebody is asked before the step may run."""
     end_when: str | None = None
     """A condition: where it holds after the step, the workflow ends here, with success."""
-    agent: AgentFile | None = None
 
 
 class WorkflowFile(_Model):

@@ -184,8 +184,6 @@ def _config(file: StepFile, path: Path, findings: Findings) -> Mapping[str, Any]
         config["cell"] = _cell(file.cell, path, findings)
     if file.workflow:
         config["path"] = file.workflow
-    if file.agent:
-        config["agent"] = file.agent.model_dump(exclude_none=True)
     if (file.kind or file.plugin) in (None, "notebook", WORKFLOW):
         if values and not file.approve:
             config["parameters"] = {**config.get("parameters", {}), **values}
