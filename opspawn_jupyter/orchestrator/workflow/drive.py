@@ -298,17 +298,17 @@ class _Run:
         written = await asyncio.to_thread(self._files.summarise, self._progress)
         if written:
             self._has_news = False
-            ended, total = self._progress.ended, len(self._progress.steps)
-            data = {"fraction": ended / total, "text": f"{ended} of {total} steps"}
-            task = self._progress.task
-            await self._o.record(
-                Draft(
-                    task_id=task.id,
-                    type=EventType.STEP_PROGRESS,
-                    attempt=task.attempt,
-                    data=data,
-                )
-            )
+            await self._o.record(self._standing())
+
+    def _standing(self) -> Draft:
+        """How many of the steps have ended."""
+        task, ended, total = self._progress.task, self._progress.ended, len(self._progress.steps)
+        return Draft(
+            task_id=task.id,
+            type=EventType.STEP_PROGRESS,
+            attempt=task.attempt,
+            data={"fraction": ended / total, "text": f"{ended} of {total} steps"},
+        )
 
     async def _conclude(self) -> None:
         """All steps have ended; so does the workflow."""
@@ -317,7 +317,8 @@ class _Run:
         outputs = self._outputs() if outcome is EventType.SUCCEEDED else {}
         if isinstance(outputs, Problem):
             outcome, problem, outputs = EventType.FAILED, outputs, {}
-        drafts = [
+        drafts = [self._standing()]
+        drafts += [
             Draft(
                 task_id=task.id,
                 type=EventType.STEP_OUTPUT,

@@ -146,6 +146,8 @@ def test_for_each_makes_a_task_of_each_item_and_gathers_their_outputs(
             "none": [],
         }
         assert "each[3]" in await w.states(done)
+        assert done.progress is not None
+        assert done.progress.text == "5 of 5 steps"
 
     play(story)
 
