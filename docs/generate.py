@@ -18,7 +18,8 @@ from opspawn_jupyter.errors import OpspawnError, TaskError, tree
 from opspawn_jupyter.model.states import FINAL, TRANSITIONS, EventType, State
 from opspawn_jupyter.server.envelope import status_of
 from opspawn_jupyter.server.extension import OpspawnExtension
-from opspawn_jupyter.server.routes import API, ROUTES, Area, Content, Operation, Route
+from opspawn_jupyter.server.route import Area, Content, Operation, Route
+from opspawn_jupyter.server.routing import API, ROUTES
 
 DOCS = Path(__file__).resolve().parent
 _MARKED = re.compile(r"(<!-- begin (\S+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)

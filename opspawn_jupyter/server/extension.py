@@ -16,9 +16,10 @@ from traitlets.config import Config
 
 from opspawn_jupyter.errors import SettingInvalid
 from opspawn_jupyter.orchestrator.prune import settings_retention
-from opspawn_jupyter.server import job_routes, openapi, routes
+from opspawn_jupyter.server import openapi, routing
 from opspawn_jupyter.server.activity import show_activity
 from opspawn_jupyter.server.kept_kernels import Managers
+from opspawn_jupyter.server.routes import job
 from opspawn_jupyter.server.service import Running, Service
 from opspawn_jupyter.server.system import System
 from opspawn_jupyter.settings import Settings
@@ -179,9 +180,9 @@ class OpspawnExtension(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Called by Jupyter to learn the routes."""
-        self.handlers.extend(routes.handlers(self.service))
+        self.handlers.extend(routing.handlers(self.service))
         if self.serves_jobs and not _has_extension(self._server, "jupyter_scheduler"):
-            self.handlers.extend(job_routes.handlers(self.service))
+            self.handlers.extend(job.handlers(self.service))
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:  # noqa: ARG002
         """Called by Jupyter when its event loop runs."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from opspawn_jupyter.server.envelope import ErrorEnvelope
-from opspawn_jupyter.server.routes import ROUTES, Area, Content, Operation, Route
+from opspawn_jupyter.server.route import Area, Content, Operation, Route
+from opspawn_jupyter.server.routing import ROUTES
 from opspawn_jupyter.version import __version__
 
 Json = dict[str, Any]

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 
 from jupyter_process import JupyterProcess, jupyter_server
-from opspawn_jupyter.server.routes import API
+from opspawn_jupyter.server.routing import API
 
 T = TypeVar("T")
 

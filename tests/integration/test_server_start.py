@@ -15,7 +15,8 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from jupyter_process import environment, make_home
-from opspawn_jupyter.server.routes import API, ROUTES, Area
+from opspawn_jupyter.server.route import Area
+from opspawn_jupyter.server.routing import API, ROUTES
 
 ENABLED = "--ServerApp.jpserver_extensions={'opspawn_jupyter': True}"
 

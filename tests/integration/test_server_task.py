@@ -15,7 +15,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from opspawn_jupyter.server.routes import API
+from opspawn_jupyter.server.routing import API
 
 FINAL = ("success", "failed", "timed_out", "crashed", "cancelled")
 

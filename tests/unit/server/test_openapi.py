@@ -7,7 +7,8 @@ import re
 import pytest
 
 from opspawn_jupyter.server.openapi import document
-from opspawn_jupyter.server.routes import ROUTES, Area
+from opspawn_jupyter.server.route import Area
+from opspawn_jupyter.server.routing import ROUTES
 
 
 @pytest.fixture(scope="module")

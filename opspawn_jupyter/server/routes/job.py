@@ -1,4 +1,4 @@
-"""The routes of jupyter-scheduler's contract: its own addresses, outside our prefix."""
+"""The addresses of jupyter-scheduler's contract: its own, outside our prefix."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from opspawn_jupyter.server.handlers import job
 from opspawn_jupyter.server.handlers.base import EnvelopeMixin
-from opspawn_jupyter.server.routes import Area
+from opspawn_jupyter.server.route import Area
 from opspawn_jupyter.server.service import Service
 
 PREFIX = "scheduler"

@@ -1,0 +1,1 @@
+"""Which addresses there are: one file for each area, all of one look."""
