@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from opspawn_jupyter.client import grammar
+from opspawn_jupyter.client.parser import Surface
 from opspawn_jupyter.errors import OpspawnError, TaskError, tree
 from opspawn_jupyter.model.states import FINAL, TRANSITIONS, EventType, State
 from opspawn_jupyter.server.envelope import status_of
@@ -181,11 +182,11 @@ def rest_table() -> str:
 
 def command_reference() -> str:
     """Every command with its options, from the one grammar of cell and shell."""
-    return "\n\n".join(_command(name) for name in grammar.command_names(grammar.Surface.SHELL))
+    return "\n\n".join(_command(name) for name in grammar.command_names(Surface.SHELL))
 
 
 def _command(name: str) -> str:
-    parser = _parsers()[name]
+    parser = grammar.parser_of(name, Surface.SHELL)
     verbs = [action for action in parser._actions if _is_verbs(action)]  # noqa: SLF001 (the same)
     inner = [
         _arguments(f"#### {name} {verb}", of)
@@ -202,16 +203,6 @@ def _arguments(heading: str, parser: argparse.ArgumentParser) -> str:
 
 def _is_verbs(action: argparse.Action) -> bool:
     return isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 (the same)
-
-
-def _parsers() -> Mapping[str, argparse.ArgumentParser]:
-    parser = grammar._grammar(grammar.Surface.SHELL)  # noqa: SLF001 (argparse cannot be asked)
-    commands = next(
-        action
-        for action in parser._actions  # noqa: SLF001 (the same)
-        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001 (the same)
-    )
-    return commands.choices
 
 
 def _argument(action: argparse.Action) -> Iterator[tuple[str, str]]:

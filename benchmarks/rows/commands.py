@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from benchmarks import servers
+from benchmarks import notebooks, servers
 from benchmarks.measure import Goal, Row, Size, Way
 
 _LOAD = """
@@ -33,8 +33,11 @@ def _commands(_size: Size) -> Iterator[Mapping[str, Way]]:
             "OPSPAWN_URL": own.process.url,
             "OPSPAWN_TOKEN": own.process.token,
         }
+        notebooks.write(own.root, "three", notebooks.THREE)
+        task = own.run(own.submit("three.ipynb", {})).id
         yield {
             "opspawn --version": partial(_command, [program, "--version"], environment),
+            "opspawn status": partial(_command, [program, "status", task], environment),
             "opspawn tasks": partial(_command, [program, "tasks"], environment),
             "python -c pass": partial(_command, [sys.executable, "-c", "pass"], environment),
         }
@@ -64,6 +67,7 @@ ROWS = (
         ways=_commands,
         goals=(
             Goal(ours="opspawn --version", other="python -c pass", at_most=4),
+            Goal(ours="opspawn status", other="python -c pass", at_most=4),
             Goal(ours="opspawn tasks", other="python -c pass", at_most=4),
         ),
         rounds=15,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter.client.grammar import Options
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.errors import UsageError
 from opspawn_magics.own_kernel import own_kernel_name
 

@@ -8,7 +8,8 @@ from typing import Any
 
 def complete(shell: Any, event: Any) -> list[str]:  # noqa: ARG001 (as IPython calls it)
     """What may come next. IPython calls it for each Tab on a line that begins with the magic."""
-    from opspawn_jupyter.client.grammar import Surface, command_names, option_names
+    from opspawn_jupyter.client.grammar import command_names, option_names
+    from opspawn_jupyter.client.parser import Surface
 
     surface = Surface.CELL if event.line.lstrip().startswith("%%") else Surface.LINE
     before = event.line[: len(event.line) - len(event.symbol)].split()

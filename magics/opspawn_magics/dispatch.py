@@ -19,12 +19,13 @@ from opspawn_jupyter.client.commands import (
     Saved,
     answer,
     submission_of,
-    task_query,
 )
 from opspawn_jupyter.client.doctor import examine
-from opspawn_jupyter.client.grammar import Options, Surface, is_submitting
+from opspawn_jupyter.client.grammar import is_submitting
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.parser import Options, Surface
 from opspawn_jupyter.client.render import as_json, as_text
+from opspawn_jupyter.client.task_query import task_query
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
 from opspawn_jupyter.client.workflow_commands import Copied, Drawn, Schema, look_at_workflow
 from opspawn_jupyter.errors import UsageError

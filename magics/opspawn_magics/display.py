@@ -7,7 +7,15 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar, overload
 
-from opspawn_jupyter.client import audit_html, audit_text, html, text, workflow_html, workflow_text
+from opspawn_jupyter.client import (
+    audit_html,
+    audit_text,
+    html,
+    task_text,
+    text,
+    workflow_html,
+    workflow_text,
+)
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.panel import PANEL_MIME, board_panel
 from opspawn_jupyter.client.question_text import question_list
@@ -49,7 +57,7 @@ class TaskList(_Listing[Task]):
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return {
             PANEL_MIME: board_panel(self, self._query),
-            "text/plain": text.task_list(self),
+            "text/plain": task_text.task_list(self),
             "text/html": html.task_list(self),
         }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from opspawn_jupyter.client.handle import TaskHandle
-from opspawn_jupyter.client.text import due_line
+from opspawn_jupyter.client.task_text import due_line
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.states import EventType

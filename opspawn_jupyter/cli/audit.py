@@ -11,8 +11,8 @@ from opspawn_jupyter.cli.shell import server_for
 from opspawn_jupyter.client.audit import Judged
 from opspawn_jupyter.client.client import AsyncClient, Client
 from opspawn_jupyter.client.commands import Audits, answer
-from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.files import write_atomic

@@ -20,7 +20,7 @@ from jupyter_core.paths import jupyter_data_dir
 
 from opspawn_jupyter.client import discovery
 from opspawn_jupyter.client.client import AsyncClient, Client
-from opspawn_jupyter.client.grammar import Options
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.errors import InvalidRequest, KeyTaken, NotFound, OpspawnError
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.job import JOB_LABEL, schedule_name

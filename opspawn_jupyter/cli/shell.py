@@ -14,9 +14,10 @@ from opspawn_jupyter.client import discovery
 from opspawn_jupyter.client.client import AsyncClient, Client
 from opspawn_jupyter.client.commands import Answer, Log, answer, submitted
 from opspawn_jupyter.client.discovery import Server
-from opspawn_jupyter.client.grammar import Options, is_submitting
+from opspawn_jupyter.client.grammar import is_submitting
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.outcome import error_of
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.client.workflow_commands import copied
 from opspawn_jupyter.model.ids import short

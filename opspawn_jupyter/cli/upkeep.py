@@ -8,7 +8,7 @@ from pathlib import Path
 
 from opspawn_jupyter.cli.store_files import rebuild_store
 from opspawn_jupyter.client.doctor import examine, ok, problem, warning
-from opspawn_jupyter.client.grammar import Options
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.client.state_files import root_above, server_pid
 from opspawn_jupyter.errors import InvalidRequest, StoreUnavailable

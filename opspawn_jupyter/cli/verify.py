@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.audit.merkle import Tree
-from opspawn_jupyter.client.grammar import Options
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.state_files import root_above, server_pid
 from opspawn_jupyter.errors import Conflict, InvalidRequest, NotFound, StoreUnavailable, Unavailable
 from opspawn_jupyter.model import clock

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from opspawn_jupyter.client.handle import TaskHandle
-from opspawn_jupyter.client.text import due_line, without_colour
+from opspawn_jupyter.client.task_text import due_line, without_colour
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import EventType

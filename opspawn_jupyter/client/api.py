@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from opspawn_jupyter import errors
 from opspawn_jupyter.client import discovery
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.paths import sent_path
+from opspawn_jupyter.client.task_paths import REFERENCE, listing_query, task_path
 from opspawn_jupyter.client.tool_api import ToolApi
 from opspawn_jupyter.client.transport import Transport
 from opspawn_jupyter.model import wire
@@ -32,8 +32,6 @@ from opspawn_jupyter.model.task import Submission, Task, TaskPage, TaskQuery
 from opspawn_jupyter.model.workflow import WorkflowCheck, WorkflowRequest
 from opspawn_jupyter.model.workflow_view import Comparison, RerunRequest, WorkflowView
 
-#: A reference that could not be an id would name another route.
-_REFERENCE = re.compile(r"[0-9a-fA-F-]{1,36}")
 _LOG_POLL_SECONDS = 0.3
 _SQL_TIMEOUT_SECONDS = 600.0
 _PRUNE_TIMEOUT_SECONDS = 3600.0
@@ -75,47 +73,34 @@ class Api(ToolApi):
 
     async def task(self, reference: str) -> Task:
         """The task as it stands now. ``reference``: its id, or the unique end of it."""
-        return wire.decode(Task, await self._get(_task_path(reference)))
+        return wire.decode(Task, await self._get(task_path(reference)))
 
     async def tasks(self, query: TaskQuery | None = None) -> TaskPage:
         """One page of tasks, newest first where the query does not say otherwise."""
-        query = query or TaskQuery()
-        words = {
-            "state": [state.value for state in query.states] or None,
-            "kind": query.kind,
-            "name": query.name,
-            "label": [f"{name}:{value}" for name, value in query.labels.items()] or None,
-            "parent": query.parent,
-            "top": "true" if query.is_top else None,
-            "dead": "true" if query.is_dead else None,
-            "sort": query.sort,
-            "limit": query.limit,
-            "cursor": query.cursor,
-        }
-        return wire.decode(TaskPage, await self._get("tasks", words))
+        return wire.decode(TaskPage, await self._get("tasks", listing_query(query or TaskQuery())))
 
     async def cancel(self, reference: str) -> Task:
         """The task, asked to end. Raises ``IllegalTransition`` where it has ended already."""
-        answer = await self._connected().call("POST", f"{_task_path(reference)}/cancel")
+        answer = await self._connected().call("POST", f"{task_path(reference)}/cancel")
         return wire.decode(Task, answer)
 
     async def retry(self, reference: str) -> Task:
         """A new task that does the same as one that ended without success. Raises
         ``IllegalTransition`` where it has not ended or has succeeded."""
-        answer = await self._connected().call("POST", f"{_task_path(reference)}/retry")
+        answer = await self._connected().call("POST", f"{task_path(reference)}/retry")
         return wire.decode(Task, answer)
 
     async def resume(self, reference: str, request: ResumeRequest | None = None) -> Task:
         """A new task that begins with the tape of an agent's run that has ended. Raises
         ``IllegalTransition`` where it has not, or has its answer and nothing else is asked."""
         body = wire.encode(request or ResumeRequest())
-        answer = await self._connected().call("POST", f"{_task_path(reference)}/resume", body=body)
+        answer = await self._connected().call("POST", f"{task_path(reference)}/resume", body=body)
         return wire.decode(Task, answer)
 
     async def logs(self, reference: str, *, tail: int | None = None) -> str:
         """The readable log so far; its last ``tail`` lines where that is given."""
         if tail is not None:
-            page = await self._get(f"{_task_path(reference)}/logs", {"tail": tail})
+            page = await self._get(f"{task_path(reference)}/logs", {"tail": tail})
             return str(page["text"])
         text, offset = "", 0
         while page := await self._log_page(reference, offset):
@@ -126,7 +111,7 @@ class Api(ToolApi):
         """The readable log as it grows, until the task has ended."""
         offset = 0
         while True:
-            page = await self._get(f"{_task_path(reference)}/logs", {"offset": offset})
+            page = await self._get(f"{task_path(reference)}/logs", {"offset": offset})
             if page["text"]:
                 yield page["text"]
                 offset = page["next_offset"]
@@ -141,27 +126,27 @@ class Api(ToolApi):
     ) -> tuple[Event, ...]:
         """Durable events about the task with a higher seq than ``after``, in order."""
         query = {"after": after, "limit": limit}
-        answer = await self._get(f"{_task_path(reference)}/events", query)
+        answer = await self._get(f"{task_path(reference)}/events", query)
         return tuple(wire.decode(Event, event) for event in answer["events"])
 
     async def notebook(self, reference: str, *, format: str = "ipynb") -> bytes:  # noqa: A002
         """The executed notebook as a file: ``ipynb`` or ``html``."""
-        path = f"{_task_path(reference)}/notebook"
+        path = f"{task_path(reference)}/notebook"
         return await self._connected().download(path, query={"format": format})
 
     async def bundle(self, reference: str) -> bytes:
         """The sealed evidence of an audit, as a zip file. Raises ``TaskNotFinished`` before its
         end."""
-        return await self._connected().download(f"{_task_path(reference)}/bundle")
+        return await self._connected().download(f"{task_path(reference)}/bundle")
 
     async def artifacts(self, reference: str) -> tuple[Artifact, ...]:
         """Files that the task left."""
-        answer = await self._get(f"{_task_path(reference)}/artifacts")
+        answer = await self._get(f"{task_path(reference)}/artifacts")
         return tuple(wire.decode(Artifact, artifact) for artifact in answer["artifacts"])
 
     async def artifact(self, reference: str, path: str) -> bytes:
         """One file that the task left."""
-        return await self._connected().download(f"{_task_path(reference)}/artifacts/{quote(path)}")
+        return await self._connected().download(f"{task_path(reference)}/artifacts/{quote(path)}")
 
     async def sql(self, query: str) -> Table:
         """The answer to a read-only query over the views of the history."""
@@ -288,7 +273,7 @@ class Api(ToolApi):
             return await self._connected().call("GET", path, query=query)
 
     async def _log_page(self, reference: str, offset: int) -> dict[str, Any] | None:
-        page = await self._get(f"{_task_path(reference)}/logs", {"offset": offset})
+        page = await self._get(f"{task_path(reference)}/logs", {"offset": offset})
         return page if page["text"] else None
 
     def _connected(self) -> Transport:
@@ -299,16 +284,10 @@ class Api(ToolApi):
 
 
 def _question_path(reference: str) -> str:
-    if not _REFERENCE.fullmatch(reference):
+    if not REFERENCE.fullmatch(reference):
         raise errors.QuestionNotFound(reference)
     return f"questions/{reference}"
 
 
 def _workflow_path(reference: str) -> str:
-    return _task_path(reference).replace("tasks/", "workflows/", 1)
-
-
-def _task_path(reference: str) -> str:
-    if not _REFERENCE.fullmatch(reference):
-        raise errors.TaskNotFound(reference)
-    return f"tasks/{reference}"
+    return task_path(reference).replace("tasks/", "workflows/", 1)

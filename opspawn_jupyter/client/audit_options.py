@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from opspawn_jupyter.client.parser import Parser, Surface
 from opspawn_jupyter.client.policy_options import seconds
 from opspawn_jupyter.model.audit import HEADLINES
 
 
-def add_audit_options(parser: argparse.ArgumentParser, *, in_shell: bool) -> None:
-    """What is audited, how long that may take, and what is good enough."""
+def audit(parser: Parser, surface: Surface) -> None:
+    """``audit``: what is audited, how long that may take, and what is good enough."""
+    in_shell = surface is Surface.SHELL
     parser.usage = "%(prog)s TARGET [TARGET ...] [--wait | --detach] [options]"
     help_text = "a notebook, a folder of notebooks, or the id of a task or workflow that has run"
     parser.add_argument("targets", metavar="TARGET", nargs="+", help=help_text)
@@ -50,14 +52,14 @@ def _add_shell_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_bundle_options(parser: argparse.ArgumentParser) -> None:
-    """Whose evidence, and where to."""
+def bundle(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    """``bundle``: whose evidence, and where to."""
     parser.add_argument("task", metavar="TASK", help="id of the audit, or the end of it")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (.zip)")
 
 
-def add_verify_options(parser: argparse.ArgumentParser) -> None:
-    """What is verified."""
+def verify(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (only for shells)
+    """``verify``: what is verified."""
     parser.usage = "%(prog)s [BUNDLE] [--head FILE] [--key FILE] [options]"
     help_text = "a bundle (.zip or its directory); the history of tasks where it is left out"
     parser.add_argument("bundle", metavar="BUNDLE", nargs="?", help=help_text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opspawn_jupyter.client.text import columns, duration_line, state_word
+from opspawn_jupyter.client.task_text import columns, duration_line, state_word
 from opspawn_jupyter.client.verdict_text import ANSWER_GLYPHS
 from opspawn_jupyter.model.audit import Answer, Light
 from opspawn_jupyter.model.ids import short

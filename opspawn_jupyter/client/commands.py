@@ -11,12 +11,13 @@ from opspawn_jupyter.client import outcome
 from opspawn_jupyter.client.agent import TAPE_COMMANDS, agent_submission_of, resume_request
 from opspawn_jupyter.client.audit import audit_submission
 from opspawn_jupyter.client.client import Client
-from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.policy_options import policy_of
 from opspawn_jupyter.client.schedule_commands import ScheduleAnswer, schedule_answer
 from opspawn_jupyter.client.step_options import step_submission_of
 from opspawn_jupyter.client.submission import notebook_submission
+from opspawn_jupyter.client.task_query import task_query
 from opspawn_jupyter.client.tool_commands import TOOL_COMMANDS, ToolAnswer
 from opspawn_jupyter.client.workflow_commands import (
     WorkflowAnswer,
@@ -29,9 +30,8 @@ from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
-from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Table
-from opspawn_jupyter.model.task import Submission, TaskPage, TaskQuery
+from opspawn_jupyter.model.task import Submission, TaskPage
 
 
 @dataclass(frozen=True)
@@ -152,21 +152,6 @@ def _plugins(client: Client, options: Options) -> PluginList:  # noqa: ARG001 (a
 
 def _status(client: Client, options: Options) -> TaskHandle:
     return client.find(options.task)
-
-
-def task_query(client: Client, options: Options) -> TaskQuery:
-    """What ``tasks`` with these options lists."""
-    return TaskQuery(
-        states=tuple(State(state) for state in options.state),
-        name=options.name,
-        kind=options.kind,
-        labels=options.labels,
-        parent=client.task(options.parent).id if options.parent else None,
-        is_top=options.top,
-        is_dead=options.dead,
-        sort=options.sort,
-        limit=options.limit,
-    )
 
 
 def _tasks(client: Client, options: Options) -> TaskPage:

@@ -17,7 +17,7 @@ from opspawn_jupyter.client.api import Api
 from opspawn_jupyter.client.blocking import Blocking, blocking, chained, iterating
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.panel import PANEL_MIME, task_panel
-from opspawn_jupyter.client.text import task_card, task_line
+from opspawn_jupyter.client.task_text import task_card, task_line
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.run_directory import RunDirectory

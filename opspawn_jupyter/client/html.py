@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from opspawn_jupyter.client import audit_html, text
+from opspawn_jupyter.client import audit_html, task_text, text
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.question_text import QUESTION_HEADINGS, question_row
 from opspawn_jupyter.model.diagnosis import Report, Verdict
@@ -56,8 +56,8 @@ def task_card(task: Task, server: Server, notebook: str) -> str:
         _heading(task),
         _bar(task),
         audit_html.lights(task, server) or _outputs(task),
-        _line(text.due_line(task)) if task.due_at else "",
-        _line(f"error: {text.problem_line(task)}") if task.error else "",
+        _line(task_text.due_line(task)) if task.due_at else "",
+        _line(f"error: {task_text.problem_line(task)}") if task.error else "",
         _links(task, server, notebook),
     ]
     return f'<div style="{_BOX}">{"".join(lines)}</div>'
@@ -68,10 +68,13 @@ def task_list(tasks: Sequence[Task]) -> str:
     if not tasks:
         return "<div>no tasks</div>"
     rows = (
-        [_pill(task) if i == 1 else escape(value) for i, value in enumerate(text.task_row(task))]
+        [
+            _pill(task) if i == 1 else escape(value)
+            for i, value in enumerate(task_text.task_row(task))
+        ]
         for task in tasks
     )
-    return table_html(text.TASK_HEADINGS, rows)
+    return table_html(task_text.TASK_HEADINGS, rows)
 
 
 def question_list(questions: Sequence[Question]) -> str:
@@ -131,12 +134,12 @@ def report(given: Report) -> str:
 
 
 def _outputs(task: Task) -> str:
-    lines = (f"{name} = {text.brief(value)}" for name, value in task.outputs.items())
+    lines = (f"{name} = {task_text.brief(value)}" for name, value in task.outputs.items())
     return "".join(_line(line, _MONO) for line in lines)
 
 
 def _heading(task: Task) -> str:
-    facts = [short(task.id), text.cells_line(task), text.duration_line(task)]
+    facts = [short(task.id), task_text.cells_line(task), task_text.duration_line(task)]
     if task.cancel_requested and not task.state.is_final:
         facts.append("cancelling")
     said = escape(" · ".join(fact for fact in facts if fact))
@@ -144,7 +147,7 @@ def _heading(task: Task) -> str:
 
 
 def _pill(task: Task) -> str:
-    word = escape(text.state_word(task.state))
+    word = escape(task_text.state_word(task.state))
     return f'<span style="background:{COLOURS[task.state]};{_PILL}">{word}</span>'
 
 
@@ -153,7 +156,7 @@ def _bar(task: Task) -> str:
         return ""
     percent = 100 * task.cells_done // len(task.cells)
     fill = f"height:100%;width:{percent}%;background:{COLOURS[task.state]}"
-    label = escape(text.cells_line(task))
+    label = escape(task_text.cells_line(task))
     return f'<div style="{_BAR}" role="img" aria-label="{label}"><div style="{fill}"></div></div>'
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opspawn_jupyter import errors
-from opspawn_jupyter.client.text import problem_line
+from opspawn_jupyter.client.task_text import problem_line
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.states import State

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opspawn_jupyter.client.text import brief, columns
+from opspawn_jupyter.client.task_text import brief, columns
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.question import Question, QuestionState
 

@@ -11,6 +11,7 @@ from opspawn_jupyter.client import (
     plugin_text,
     question_text,
     schedule_text,
+    task_text,
     text,
     tool_text,
     workflow_text,
@@ -48,15 +49,10 @@ def as_json(answer: Answer) -> str:
     return wire.to_json(_RECORDS[type(answer)](answer))
 
 
-def _page_text(page: TaskPage) -> str:
-    more = "\n(there are more; --limit shows them)" if page.next_cursor else ""
-    return text.task_list(page.tasks) + more
-
-
 def _audits_text(audits: Audits) -> str:
     if len(audits.handles) == 1:
         handle = audits.handles[0]
-        return text.task_card(handle.task, handle.run_directory)
+        return task_text.task_card(handle.task, handle.run_directory)
     return audit_text.audit_list([handle.task for handle in audits.handles])
 
 
@@ -66,8 +62,8 @@ def _drawn(drawn: Drawn) -> str:
 
 
 _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
-    TaskHandle: lambda handle: text.task_card(handle.task, handle.run_directory),
-    TaskPage: _page_text,
+    TaskHandle: lambda handle: task_text.task_card(handle.task, handle.run_directory),
+    TaskPage: task_text.page_text,
     Audits: _audits_text,
     Table: text.table_text,
     Parameters: lambda declared: text.parameter_list(declared.parameters),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from opspawn_jupyter.client.client import Client
-from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.schedule_options import edit_of, plan_of
 from opspawn_jupyter.model.schedule import (
     DueAnswer,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from opspawn_jupyter.client.parser import Parser, Surface, add_assignments, add_everywhere
 from opspawn_jupyter.client.paths import sent_path
 from opspawn_jupyter.client.policy_options import (
     add_policy_options,
@@ -23,19 +24,17 @@ from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.schedule import CatchUp, Edit, Overlap, Plan, Source, Timing
 from opspawn_jupyter.model.task import Submission
 
-#: Adds ``-p NAME=VALUE`` and the like; it is the grammar's.
+#: Adds ``-p NAME=VALUE`` and the like.
 Assignments = Callable[..., None]
 _FLAG = {"action": argparse.BooleanOptionalAction, "default": None}
 _STRUCTURED = (".yaml", ".yml")
 
 
 def with_verb(words: Sequence[str]) -> list[str]:
-    """The words with ``add`` put in where no verb follows ``schedule``."""
-    given = list(words)
-    asks_for_help = given[1:2] in (["-h"], ["--help"])
-    if given[:1] == ["schedule"] and len(given) > 1 and not asks_for_help and given[1] not in VERBS:
-        given.insert(1, "add")
-    return given
+    """The words after ``schedule``, with ``add`` put in where they begin with no verb."""
+    if not words or words[0] in ("-h", "--help", *VERBS):
+        return list(words)
+    return ["add", *words]
 
 
 def add_options(parser: Any, assignments: Assignments) -> None:
@@ -155,8 +154,19 @@ VERBS: Mapping[str, tuple[str, Callable[[Any, Assignments], None]]] = {
 }
 
 
-def add_import_options(parser: Any) -> None:
+def schedule(parser: Parser, surface: Surface) -> None:
+    """``schedule``: its verbs, each with its options."""
+    parser.usage = "%(prog)s NOTEBOOK --cron RULE | VERB ..."
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, (help_text, describe) in VERBS.items():
+        verb = verbs.add_parser(name, help=help_text, description=help_text)
+        describe(verb, add_assignments)
+        add_everywhere(verb, surface)
+
+
+def add_import_options(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (as the others)
     """``import``: where the other scheduler keeps its things."""
+    parser.usage = "%(prog)s jupyter-scheduler [--database FILE] [--staging DIR] [options]"
     parser.add_argument("source", metavar="SCHEDULER", choices=["jupyter-scheduler"])
     help_text = "its database; scheduler.sqlite in Jupyter's data directory where left out"
     parser.add_argument("--database", metavar="FILE", help=help_text)

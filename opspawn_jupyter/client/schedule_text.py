@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from opspawn_jupyter.client.text import columns
+from opspawn_jupyter.client.task_text import columns
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.schedule import (
     DueAnswer,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from opspawn_jupyter import errors
 from opspawn_jupyter.client.client import Client
-from opspawn_jupyter.client.grammar import Options
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.tool_api import split_tool_name
 from opspawn_jupyter.model.tool import (
     PromptList,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from opspawn_jupyter.client.parser import Parser, Surface, add_assignments
+
 
 def add_tools_option(parser: argparse.ArgumentParser) -> None:
     """The option by which a run is given tools."""
@@ -18,8 +20,9 @@ def add_tools_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_tools_options(parser: argparse.ArgumentParser) -> None:
-    """What to list: everything, or what one name stands for."""
+def tools(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    """``tools``: what to list: everything, or what one name stands for."""
+    parser.usage = "%(prog)s [SERVER | SERVER.TOOL] [options]"
     parser.add_argument("name", metavar="NAME", nargs="?", help="a server, or one tool of it")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--servers", action="store_true", help="the configured servers only")
@@ -39,8 +42,9 @@ def add_tools_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_tool_options(parser: argparse.ArgumentParser) -> None:
-    """The tool; its arguments are added by the grammar."""
+def tool(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    """``tool``: which, and its arguments."""
+    parser.usage = "%(prog)s SERVER.TOOL [-p NAME=VALUE ...] [options]"
     parser.add_argument("name", metavar="SERVER.TOOL")
     parser.add_argument(
         "--prompt", action="store_true", help="NAME is a prompt: show the text that it makes"
@@ -48,3 +52,4 @@ def add_tool_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", help="wait no longer than the server's limit"
     )
+    add_assignments(parser, "-p", "--parameter", "parameters", "an argument of the tool")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from opspawn_jupyter.client.text import brief, columns
+from opspawn_jupyter.client.task_text import brief, columns
 from opspawn_jupyter.client.tool_commands import Approved, ToolAnswer
 from opspawn_jupyter.model.tool import (
     Permission,

@@ -10,14 +10,13 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError
 
 from opspawn_jupyter import errors
+from opspawn_jupyter.client.answers import address, error_of
 
-API = "opspawn/api/v1"
 _CONNECT_TIMEOUT_SECONDS = 10.0
 #: A report of a worker or an executed notebook may be large.
 _MAX_BODY_BYTES = 1 << 30
@@ -95,12 +94,8 @@ class Transport:
         query: Mapping[str, Any] | None,
         timeout_seconds: float | None,
     ) -> HTTPRequest:
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        address = f"{self.url}{API}/{path}"
-        if given:
-            address += "?" + urlencode(given, doseq=True)
         return HTTPRequest(
-            address,
+            address(self.url, path, query),
             method=method,
             headers={**self._headers, "Content-Type": "application/json"},
             body=json.dumps(body) if body is not None else None,
@@ -127,24 +122,10 @@ class Transport:
         if isinstance(answer.error, _NETWORK_ERRORS):
             raise errors.ServerUnreachable(self.url, hint=str(answer.error)) from answer.error
         if answer.code >= 300:
-            raise _error_of(answer.code, answer.body, self.url)
+            raise error_of(answer.code, answer.body, self.url)
         return answer
 
 
 def _refused(failure: HTTPClientError, url: str) -> errors.OpspawnError:
     body = failure.response.body if failure.response else b""
-    return _error_of(failure.code, body, url)
-
-
-def _error_of(status: int, body: bytes, url: str) -> errors.OpspawnError:
-    """The server's error as our class; what is not ours is told by its status."""
-    try:
-        envelope = json.loads(body)
-        return errors.restore(envelope["code"], envelope["message"], envelope.get("detail") or {})
-    except (ValueError, KeyError, TypeError):
-        pass  # not our envelope: Jupyter itself, a hub or a proxy answered
-    if status in (301, 302, 401, 403):
-        return errors.NotAuthenticated(url)
-    if status == 404:
-        return errors.ServerNotFound(url, hint="the server there runs without the extension")
-    return errors.ServerUnreachable(url, hint=f"it answered with HTTP status {status}")
+    return error_of(failure.code, body, url)

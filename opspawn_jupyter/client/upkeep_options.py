@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 
+from opspawn_jupyter.client.parser import Parser, Surface, add_assignments
 from opspawn_jupyter.client.state_files import RUNS_DIRECTORY, STATE_DIRECTORY
 
 _DAYS = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "w": 7.0}
@@ -13,8 +13,9 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?)([mhdw])")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 
 
-def add_prune_options(parser: argparse.ArgumentParser) -> None:
-    """What of the finished tasks goes."""
+def prune(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    """``prune``: what of the finished tasks goes."""
+    parser.usage = "%(prog)s [--older-than TIME] [--keep N] [--max-bytes SIZE] [options]"
     parser.add_argument("--dry-run", action="store_true", help="only show what would go")
     parser.add_argument(
         "--older-than", type=_days, metavar="TIME", help="what ended longer ago: 30d, 12h, 2w"
@@ -23,10 +24,12 @@ def add_prune_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-bytes", type=_bytes, metavar="SIZE", help="all beyond the newest SIZE: 10GB, 500MB"
     )
+    add_assignments(parser, "--label", None, "labels", "only tasks that carry the label")
 
 
-def add_store_options(parser: argparse.ArgumentParser) -> None:
-    """What is done with the files of a stopped server."""
+def store(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (only for shells)
+    """``store``: what is done with the files of a stopped server."""
+    parser.usage = "%(prog)s rebuild [--root DIR] [options]"
     parser.add_argument(
         "action", choices=("rebuild",), help="restore the history from the run directories"
     )

@@ -9,8 +9,8 @@ from typing import Any
 
 from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.example import copy_example
-from opspawn_jupyter.client.grammar import Options
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.workflow import workflow_request, workflow_submission
 from opspawn_jupyter.client.workflow_options import problem_with
 from opspawn_jupyter.errors import UsageError, WorkflowInvalid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from opspawn_jupyter.client.html import COLOURS, table_html
-from opspawn_jupyter.client.text import duration, state_word, task_line
+from opspawn_jupyter.client.task_text import duration, state_word, task_line
 from opspawn_jupyter.client.workflow_text import counted, in_order, note_of
 from opspawn_jupyter.model import graph
 from opspawn_jupyter.model.workflow_view import StepView, WorkflowView

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from opspawn_jupyter.client.parser import Parser, Surface, add_assignments
+
 #: What can be done with a workflow, and what is named after it.
 ACTIONS = {
     "run": "FILE: run it",
@@ -23,8 +25,9 @@ SUBMITTING_ACTIONS = ("run", "repair", "rerun")
 _TARGETS = {"compare": 2, "schema": 0, "list-plugins": 0}
 
 
-def add_workflow_options(parser: argparse.ArgumentParser, *, in_shell: bool, in_cell: bool) -> None:
-    """The options, for ``workflow_commands`` to read."""
+def workflow(parser: Parser, surface: Surface) -> None:
+    """``workflow``: the options, for ``workflow_commands`` to read."""
+    in_shell, in_cell = surface is Surface.SHELL, surface is Surface.CELL
     lines = "; ".join(f"{name} {what}" for name, what in ACTIONS.items())
     if in_cell:
         parser.usage = "%(prog)s [validate] [-p NAME=VALUE ...] [--wait] [options]"
@@ -54,6 +57,8 @@ def add_workflow_options(parser: argparse.ArgumentParser, *, in_shell: bool, in_
             "--serve", action="store_true", help="start a Jupyter server for this run only"
         )
         parser.add_argument("--serve-if-needed", action="store_true", help=argparse.SUPPRESS)
+    add_assignments(parser, "-p", "--parameter", "parameters", "a parameter of the workflow")
+    add_assignments(parser, "--label", None, "labels", "a label to find the task by")
 
 
 def with_workflow(words: list[str], *, in_shell: bool) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from opspawn_jupyter.client.text import GLYPHS, brief, columns, duration, state_word, task_line
+from opspawn_jupyter.client.task_text import GLYPHS, brief, columns, duration, state_word, task_line
 from opspawn_jupyter.model import graph
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.step_cache import Explanation

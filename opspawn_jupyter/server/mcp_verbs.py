@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opspawn_jupyter.broker.own_tool import OwnTask, OwnTool
-from opspawn_jupyter.client.text import task_line
+from opspawn_jupyter.client.task_text import task_line
 from opspawn_jupyter.errors import TaskNotFinished
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Submission, Task, TaskQuery

@@ -107,7 +107,7 @@ def test_a_mistake_of_ours_is_one_line_too(
 ) -> None:
     monkeypatch.setattr("opspawn_jupyter.cli.shell.perform", lambda _: 1 / 0)
 
-    assert main(["tasks"]) == 1
+    assert main(["plugins"]) == 1
     assert "internal error: ZeroDivisionError" in capsys.readouterr().err
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from opspawn_jupyter import connect
-from opspawn_jupyter.client import html, text
+from opspawn_jupyter.client import html, task_text, text
 from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import State
@@ -44,7 +44,7 @@ class _WellFormed(HTMLParser):
 
 
 def test_a_card_says_what_happened(failed: Task) -> None:
-    card = text.task_card(failed, "/root/run")
+    card = task_text.task_card(failed, "/root/run")
 
     assert "✗ failed" in card
     assert "cells 2 of 2" in card
@@ -98,7 +98,7 @@ def test_every_state_is_a_colour_a_glyph_and_a_word(failed: Task, state: State) 
     """Colour alone tells some people nothing, and white on the colour must be readable."""
     pill = html.task_list([replace(failed, state=state)])
 
-    assert text.state_word(state) in pill
+    assert task_text.state_word(state) in pill
     (colour,) = set(re.findall(r"background:#(\w{6})", pill))
     channels = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
@@ -112,7 +112,7 @@ def test_a_running_task_says_where_it_is(stand_in: Any, stories: Any) -> None:
         (stories["success"][6][0].STEP_PROGRESS, {"fraction": 0.5, "text": "half"}),
     ]
 
-    card = text.task_card(stand_in.submitted())
+    card = task_text.task_card(stand_in.submitted())
 
     assert "now: plot(load) · 50% half" in card
     assert "cells 1 of 2" in card
@@ -128,7 +128,7 @@ def test_a_retrying_task_says_why_and_until_when(failed: Task, stand_in: Any) ->
         retry_at=datetime(2030, 1, 31, 9, tzinfo=UTC),
     )
 
-    for shown in (text.task_card(waiting), html.task_card(waiting, stand_in.server, "")):
+    for shown in (task_text.task_card(waiting), html.task_card(waiting, stand_in.server, "")):
         assert "attempt 1 of 3" in shown
         assert "next try at 2030-01-31 09:00:00 UTC" in shown
 
@@ -143,11 +143,11 @@ def test_tables_are_columns_of_text() -> None:
     lines = text.table_text(table).splitlines()
 
     assert lines == ["n     long name", "1", "1000  x", "(there are more rows)"]
-    assert text.task_list([]) == "no tasks"
+    assert task_text.task_list([]) == "no tasks"
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.44, "0.4 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
 )
 def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
-    assert text.duration(seconds) == said
+    assert task_text.duration(seconds) == said

@@ -13,7 +13,8 @@ import pytest
 
 from opspawn_jupyter.client import html, local_checks, text
 from opspawn_jupyter.client.doctor import examine, ok, problem, room, warning
-from opspawn_jupyter.client.grammar import Surface, command_names, parse
+from opspawn_jupyter.client.grammar import command_names, parse
+from opspawn_jupyter.client.parser import Surface
 from opspawn_jupyter.client.render import as_json
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.diagnosis import Report, Verdict

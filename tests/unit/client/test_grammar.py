@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from opspawn_jupyter.client.commands import submission_of
-from opspawn_jupyter.client.grammar import Surface, command_names, option_names, parse
+from opspawn_jupyter.client.grammar import command_names, option_names, parse
+from opspawn_jupyter.client.parser import Surface
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import State
