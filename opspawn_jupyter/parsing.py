@@ -32,7 +32,7 @@ def parse(cls: type[T], value: Mapping[str, Any], what: str) -> T:
         faults = failure.errors(include_url=False, include_input=False)
         raise InvalidRequest(
             hint=f"{what}: " + ", ".join(_sentence(fault) for fault in faults),
-            detail={"fields": [_place(fault) for fault in faults]},
+            detail={"fields": {_place(fault): _sentence(fault) for fault in faults}},
         ) from failure
     return record
 

@@ -30,7 +30,7 @@ def cell_document(code: str) -> dict[str, Any]:
 def check_code(code: str) -> None:
     """Raises ``InvalidRequest`` for what is not Python, with the line in the cell."""
     if not code.strip():
-        raise InvalidRequest(hint="the cell is empty", detail={"fields": ["cell"]})
+        raise _unfit("the cell is empty")
     if _OF_IPYTHON.search(code):
         return
     try:
@@ -38,12 +38,18 @@ def check_code(code: str) -> None:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as failure:
         line = getattr(failure, "lineno", None)
         said = getattr(failure, "msg", None) or str(failure)
-        hint = f"the cell is not Python: {said}" + (f" in its line {line}" if line else "")
-        raise InvalidRequest(hint=hint, detail={"fields": ["cell"]}) from failure
+        place = f" in its line {line}" if line else ""
+        raise _unfit(f"the cell is not Python: {said}{place}") from failure
+
+
+def _unfit(said: str) -> InvalidRequest:
+    return InvalidRequest(hint=said, detail={"fields": {"cell": said}})
 
 
 def check_names(names: Iterable[str]) -> None:
     """Raises ``ParameterInvalid`` for what is no name of a variable."""
     for name in names:
         if not name.isidentifier() or keyword.iskeyword(name):
-            raise ParameterInvalid(name, hint="a value of a cell is named as in Python")
+            problem = ParameterInvalid(name, hint="a value of a cell is named as in Python")
+            problem.detail["fields"] = {name: problem.message}
+            raise problem

@@ -12,6 +12,7 @@ import ast
 import io
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, Optional, Union
 
 from opspawn_jupyter.errors import InvalidRequest
@@ -43,6 +44,7 @@ _TYPES: Mapping[str, Any] = {
 _TYPE_COMMENT = "type:"
 
 
+@lru_cache(maxsize=256)
 def declared(source: str) -> tuple[Parameter, ...]:
     """The parameters of a ``parameters`` cell, in order; the last assignment to a name counts.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
@@ -98,22 +99,29 @@ def _split(plugin: Plugin, spec: Mapping[str, Any]) -> tuple[dict[str, Any], dic
 def _notebook(name: str, plugin: Plugin) -> dict[str, Any]:
     """The notebook to run the plugin through."""
     own = getattr(plugin, "notebook", None)
+    return _document(_text_of_step(name) if own is None else _own_text(name, Path(own)), name)
+
+
+@lru_cache(maxsize=64)
+def _text_of_step(name: str) -> str:
+    """Of the notebook that comes with us, which does not change."""
     step = files("opspawn_notebooks") / "steps" / f"{name}.ipynb"
-    if own is None and step.is_file():
-        return _document(step.read_text(encoding="utf-8"))
-    if own is not None:
-        return _own_document(name, Path(own))
+    if step.is_file():
+        return step.read_text(encoding="utf-8")
     plain = files("opspawn_notebooks") / "steps" / f"{_PLAIN}.ipynb"
-    return _document(plain.read_text(encoding="utf-8").replace("PLUGIN_NAME", name))
+    return plain.read_text(encoding="utf-8").replace("PLUGIN_NAME", name)
 
 
-def _own_document(name: str, path: Path) -> dict[str, Any]:
+def _own_text(name: str, path: Path) -> str:
     try:
-        return _document(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as failure:
         raise PluginBroken(name, hint=f"its notebook cannot be read: {failure}") from failure
 
 
-def _document(text: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(text)
+def _document(text: str, name: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(text)
+    except ValueError as failure:
+        raise PluginBroken(name, hint=f"its notebook cannot be read: {failure}") from failure
     return document

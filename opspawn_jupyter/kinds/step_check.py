@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +19,17 @@ from opspawn_jupyter.errors import (
     ParameterUnknown,
     WorkflowInvalid,
 )
-from opspawn_jupyter.kinds.workflow_graph import Findings, Path, bare
+from opspawn_jupyter.kinds.findings import Findings, Path
+from opspawn_jupyter.kinds.workflow_templates import config_place, leaves, templates
 from opspawn_jupyter.model import template
 from opspawn_jupyter.model.step_spec import step_spec
-from opspawn_jupyter.model.workflow import Step, Workflow
+from opspawn_jupyter.model.workflow import WORKFLOW, Step, Workflow
 from opspawn_jupyter.ports import DeclaresOutputs, FindsFaults, Kind
 
 _ABOUT_PARAMETERS = (ParameterInvalid, ParameterMissing, ParameterUnknown)
 _ABOUT_FILES = (NotANotebook, NotebookNotFound, NotFound, OutsideRoot, WorkflowInvalid)
+#: Fields of a step that make its config.
+_CONFIG = ("config", "with", "notebook", "cell", "workflow")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class StepChecks:
         self._directory = directory
         self._scope = {"parameters": parameters}
         self._findings = findings
-        self._problems: dict[str, OpspawnError | None] = {}
+        self._problems: dict[str, Sequence[tuple[Path, str]]] = {}
         self._outputs: dict[str, frozenset[str] | None] = {}
 
     def check(self, step: Step, path: Path) -> None:
@@ -68,34 +71,36 @@ class StepChecks:
         if isinstance(kind, FindsFaults):
             self._check_fields(kind, step, path)
             return
-        known_config = _known(step, self._scope)
-        problem = self._problem(step.kind, known_config)
-        if problem is not None:
-            place = (*path, *_place(problem, step))
-            self._findings.add(place, f"step {step.id!r}: {_without_advice(problem)}")
+        if any(self._findings.lacks((*path, name)) for name in _CONFIG):
+            return  # what is left of the config is not what was meant
+        for place, said in self._problems_of(step.kind, _known(step, self._scope)):
+            where = config_place(self._findings, path, place)
+            self._findings.add(where, f"step {step.id!r}: {said}")
 
     def _check_fields(self, kind: FindsFaults, step: Step, path: Path) -> None:
         config, _ = _resolved(step.config, self._scope)
         try:
             faults = kind.faults({**step.config, **config})
         except InvalidRequest as problem:
-            self._findings.add(path, f"step {step.id!r}: {_without_advice(problem)}")
+            self._findings.add(path, f"step {step.id!r}: {_without_advice(problem.message)}")
             return
         for field, fault in faults:
             said = f"{field}: {fault[:1].lower()}{fault[1:]}"
-            self._findings.add((*path, "config", field), f"step {step.id!r}: {said}")
+            where = config_place(self._findings, path, (field,))
+            self._findings.add(where, f"step {step.id!r}: {said}")
 
     def check_references(self, workflow: Workflow, paths: Sequence[Path]) -> None:
         """Note references to outputs that the step named is known not to give."""
         steps = {step.id: step for step in workflow.steps}
-        places: list[tuple[Any, Path]] = [(workflow.outputs, ("outputs",))]
+        for leaf, text in leaves(workflow.outputs):
+            self._check_text(steps, text, ("outputs", *leaf))
         for step, path in zip(workflow.steps, paths, strict=True):
-            places.append((step.config, (*path, "with")))
-            places.append(([bare(step.when), bare(step.end_when)], path))
-            places.append((step.for_each.items if step.for_each else None, (*path, "for_each")))
-        for value, path in places:
-            for reference in _output_references(value):
-                self._check_reference(steps, reference, path)
+            for one in templates(step, path, self._findings):
+                self._check_text(steps, one.text, one.path)
+
+    def _check_text(self, steps: Mapping[str, Step], text: str, path: Path) -> None:
+        for reference in _output_references(text):
+            self._check_reference(steps, reference, path)
 
     def _check_reference(
         self, steps: Mapping[str, Step], reference: tuple[str, ...], path: Path
@@ -120,23 +125,28 @@ class StepChecks:
             self._outputs[step.id] = given
         return self._outputs[step.id]
 
-    def _problem(self, kind: str, known: _Known) -> OpspawnError | None:
+    def _problems_of(self, kind: str, known: _Known) -> Sequence[tuple[Path, str]]:
+        """Place in the step and sentence of everything that its kind finds wrong."""
         spec = step_spec(kind, self._kinds[kind], known.config, self._directory)
         key = json.dumps([kind, spec, sorted(known.unknown)], sort_keys=True, default=str)
         if key not in self._problems:
-            self._problems[key] = self._prepared_problem(kind, spec, known.unknown)
+            self._problems[key] = list(self._found(kind, spec, known.unknown))
         return self._problems[key]
 
-    def _prepared_problem(
+    def _found(
         self, kind: str, spec: Mapping[str, Any], unknown: frozenset[str]
-    ) -> OpspawnError | None:
+    ) -> Iterator[tuple[Path, str]]:
         try:
             self._kinds[kind].prepare(spec)
         except (InvalidRequest, NotFound) as problem:
-            fields = {str(name).split(".")[0] for name in problem.detail.get("fields", ())}
-            # What only the run knows was left out, and may be missed.
-            return None if fields and fields <= unknown else problem
-        return None
+            fields = problem.detail.get("fields")
+            if not fields:
+                yield _about(problem, kind), _without_advice(problem.message)
+                return
+            for field, said in fields.items():
+                name, *within = field.split(".")
+                if name not in unknown:  # what only the run knows was left out, and may be missed
+                    yield (*_within(problem), name, *within), _without_advice(said)
 
 
 def _known(step: Step, scope: Mapping[str, Any]) -> _Known:
@@ -164,10 +174,9 @@ def _resolved(
     return found, unknown
 
 
-def _output_references(value: Any) -> list[tuple[str, ...]]:
-    conditions = value if isinstance(value, list) else [value]
+def _output_references(text: str) -> list[tuple[str, ...]]:
     try:
-        found = [reference for one in conditions for reference in template.references(one)]
+        found = list(template.references(text))
     except template.TemplateError:
         return []  # that was said already
     return [one for one in found if one[0] == "tasks" and one[2:3] == ("outputs",) and one[3:4]]
@@ -177,15 +186,17 @@ def _naming(findings: Findings, path: Path) -> str:
     return "plugin" if (*path, "plugin") in findings.document.places else "kind"
 
 
-def _place(problem: OpspawnError, step: Step) -> Path:
-    if isinstance(problem, _ABOUT_PARAMETERS):
-        return ("with",)
+def _within(problem: OpspawnError) -> Path:
+    """Which part of the config holds the fields that the problem names."""
+    return ("parameters",) if isinstance(problem, _ABOUT_PARAMETERS) else ()
+
+
+def _about(problem: OpspawnError, kind: str) -> Path:
+    """The part of the config that a problem without fields is about."""
     if isinstance(problem, _ABOUT_FILES):
-        return ("workflow" if step.kind == "workflow" else "notebook",)
-    fields = [str(name).split(".")[0] for name in problem.detail.get("fields", ())]
-    return ("cell",) if fields == ["cell"] else ("config", *fields[:1])
+        return ("workflow" if kind == WORKFLOW else "notebook",)
+    return _within(problem)
 
 
-def _without_advice(problem: OpspawnError) -> str:
-    message = problem.message
+def _without_advice(message: str) -> str:
     return f"{message[0].lower()}{message[1:]}".removesuffix(".")

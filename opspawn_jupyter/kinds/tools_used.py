@@ -13,7 +13,10 @@ from typing import Any
 
 def tools_used(document: Mapping[str, Any]) -> tuple[str, ...]:
     """Patterns of the tools that the code cells call, in alphabetical order."""
-    trees = [tree for tree in map(_tree, _sources(document)) if tree is not None]
+    sources = list(_sources(document))
+    if not any("mcp" in source for source in sources):
+        return ()  # nothing to parse: without the name there is no call
+    trees = [tree for tree in map(_tree, sources) if tree is not None]
     aliases = {alias for tree in trees for alias in _aliases(tree)}
     found = {name for tree in trees for name in _names(tree, aliases)} if aliases else set()
     return tuple(sorted(found))

@@ -10,12 +10,18 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from opspawn_jupyter.errors import ParameterInvalid, ParameterMissing, ParameterUnknown
+from opspawn_jupyter.errors import (
+    InvalidRequest,
+    ParameterInvalid,
+    ParameterMissing,
+    ParameterUnknown,
+)
 from opspawn_jupyter.kinds.parameters import ANY, type_of
 from opspawn_jupyter.model.notebook import Parameter
 
@@ -25,39 +31,68 @@ def bind(
 ) -> dict[str, Any]:
     """JSON values by parameter name, in the order given.
 
-    Raises ``ParameterUnknown``, ``ParameterInvalid`` or ``ParameterMissing``.
+    Raises ``ParameterUnknown``, ``ParameterInvalid`` or ``ParameterMissing``; where several are
+    wrong, the first of these, which tells all. Its detail has a sentence for each, as ``fields``.
     """
     known = {parameter.name: parameter for parameter in declared}
-    _refuse_twice(values, texts)
-    _refuse_unknown(known, [*values, *texts])
-    bound = {name: _checked(known[name], value) for name, value in values.items()}
-    bound |= {name: _read(known[name], text) for name, text in texts.items()}
-    _require_all(known.values(), bound)
-    return bound
+    bound: dict[str, Any] = {}
+    problems = [*_given_twice(values, texts), *_unknown(known, [*values, *texts])]
+    for read, given in ((_checked, values), (_read, texts)):
+        for name in given.keys() & known.keys():
+            try:
+                bound[name] = read(known[name], given[name])
+            except ParameterInvalid as problem:
+                problems.append(problem)
+    problems += _missing(known.values(), {**values, **texts})
+    if problems:
+        raise _together(problems)
+    return {name: bound[name] for name in (*values, *texts)}
 
 
-def _refuse_twice(values: Mapping[str, Any], texts: Mapping[str, str]) -> None:
-    if twice := sorted(values.keys() & texts.keys()):
-        raise ParameterInvalid(", ".join(twice), hint="it was given twice")
+def _together(problems: Sequence[InvalidRequest]) -> InvalidRequest:
+    """The first, which tells them all."""
+    fields: dict[str, str] = {}
+    for problem in problems:
+        fields = {**problem.detail["fields"], **fields}
+    message = " ".join(problem.message for problem in problems)
+    return type(problems[0]).restore(message, {**problems[0].detail, "fields": fields})
 
 
-def _refuse_unknown(known: Mapping[str, Parameter], given: Iterable[str]) -> None:
-    unknown = [name for name in given if name not in known]
+def _given_twice(values: Mapping[str, Any], texts: Mapping[str, str]) -> Iterator[ParameterInvalid]:
+    for name in sorted(values.keys() & texts.keys()):
+        yield _about(name, ParameterInvalid(name, hint="it was given twice"))
+
+
+def _unknown(known: Mapping[str, Parameter], given: Iterable[str]) -> Iterator[ParameterUnknown]:
+    unknown = [name for name in dict.fromkeys(given) if name not in known]
     if not unknown:
         return
     listed = ", ".join(f"{parameter.name} ({parameter.type})" for parameter in known.values())
     hint = f"it declares {listed}" if known else "it has no cell tagged 'parameters'"
-    raise ParameterUnknown(", ".join(unknown), hint=hint, detail={"known": list(known)})
+    fields = {name: ParameterUnknown(name, hint=hint).message for name in unknown}
+    detail = {"known": list(known), "fields": fields}
+    yield ParameterUnknown(", ".join(unknown), hint=hint, detail=detail)
 
 
-def _require_all(known: Iterable[Parameter], bound: Mapping[str, Any]) -> None:
-    missing = [item.name for item in known if not item.default and item.name not in bound]
-    if missing:
-        raise ParameterMissing(
-            ", ".join(missing),
-            hint=f"give it with -p {missing[0]}=…",
-            detail={"fields": missing},
-        )
+def _missing(known: Iterable[Parameter], given: Mapping[str, Any]) -> Iterator[ParameterMissing]:
+    missing = [item.name for item in known if not item.default and item.name not in given]
+    if not missing:
+        return
+    fields = {name: _missed(name).message for name in missing}
+    yield _missed(*missing, detail={"fields": fields})
+
+
+def _missed(*names: str, detail: Mapping[str, Any] | None = None) -> ParameterMissing:
+    return ParameterMissing(", ".join(names), hint=f"give it with -p {names[0]}=…", detail=detail)
+
+
+T = TypeVar("T", bound=InvalidRequest)
+
+
+def _about(name: str, problem: T) -> T:
+    """The problem, which says by itself whose it is."""
+    problem.detail["fields"] = {name: problem.message}
+    return problem
 
 
 def _checked(parameter: Parameter, value: Any) -> Any:
@@ -118,7 +153,13 @@ def _literal(text: str) -> Any:
 
 
 def _adapter(parameter: Parameter) -> TypeAdapter[Any]:
-    return TypeAdapter(type_of(parameter))
+    return _adapter_of(parameter.type)
+
+
+@lru_cache(maxsize=256)
+def _adapter_of(declared_type: str) -> TypeAdapter[Any]:
+    """Made once: a large workflow asks for few types many times."""
+    return TypeAdapter(type_of(Parameter(name="", type=declared_type)))
 
 
 def _plain(adapter: TypeAdapter[Any], value: Any) -> Any:
@@ -131,9 +172,10 @@ def _plain(adapter: TypeAdapter[Any], value: Any) -> Any:
 
 
 def _misfit(parameter: Parameter, value: Any) -> ParameterInvalid:
-    return ParameterInvalid(
+    problem = ParameterInvalid(
         f"{parameter.name}={value}",
         hint=f"the notebook declares {parameter.name}: {parameter.type}"
         + (f" = {parameter.default}" if parameter.default else ""),
         detail={"parameter": parameter.name, "type": parameter.type},
     )
+    return _about(parameter.name, problem)

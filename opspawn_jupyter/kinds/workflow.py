@@ -20,9 +20,10 @@ from opspawn_jupyter.errors import (
     WorkflowInvalid,
 )
 from opspawn_jupyter.kinds import positions, values
+from opspawn_jupyter.kinds.findings import Findings
 from opspawn_jupyter.kinds.positions import Document
 from opspawn_jupyter.kinds.step_check import StepChecks
-from opspawn_jupyter.kinds.workflow_graph import Findings, build
+from opspawn_jupyter.kinds.workflow_graph import build
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.fault import Fault
 from opspawn_jupyter.model.workflow import (
@@ -136,18 +137,18 @@ class WorkflowKind:
         built = build(source.document, self._name(source), findings)
         if built is None:
             return None, {}, findings.faults
-        bound: Mapping[str, Any] = {}
+        bound = built.workflow.parameters
         try:
             given = values.bind(built.declared, request.parameters, request.parameters_text)
-            bound = {**built.workflow.parameters, **given}
+            bound = {**bound, **given}
         except InvalidRequest as problem:
-            findings.add(("parameters",), problem.message)
+            for name, said in problem.detail["fields"].items():
+                findings.add(("parameters", name), said)
         checks = StepChecks(self._kinds, self._relative(source.directory), bound, findings)
         for step, path in zip(built.workflow.steps, built.paths, strict=True):
             checks.check(step, path)
         checks.check_references(built.workflow, built.paths)
-        ordered = sorted(findings.faults, key=lambda one: (one.line or 0, one.column or 0))
-        return built.workflow, bound, ordered
+        return built.workflow, bound, findings.faults
 
     def _name(self, source: _Source) -> str:
         return source.path.stem if source.path else "workflow"

@@ -17,7 +17,9 @@ from opspawn_jupyter.model.policy import (
 )
 from opspawn_jupyter.model.workflow import TriggerRule
 
-_ID = r"^[A-Za-z_][A-Za-z0-9_-]*$"
+#: What an id may be. Editors are told; whether it holds is checked with the graph.
+ID = r"[A-Za-z_][A-Za-z0-9_-]*"
+LONGEST_ID = 100
 _MOST_STEPS = 20_000
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -50,7 +52,7 @@ class RetryFile(_Model):
 class StepFile(_Model):
     """One step. ``plugin``, ``kind``, ``notebook``, ``cell`` or ``workflow`` says what it runs."""
 
-    id: str = Field(pattern=_ID, max_length=100)
+    id: str = Field(json_schema_extra={"pattern": f"^{ID}$", "maxLength": LONGEST_ID})
     """Names the step: letters, digits, ``_`` and ``-``."""
     plugin: str | None = None
     """Name of the plugin or task kind that runs it."""

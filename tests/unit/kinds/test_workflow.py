@@ -74,12 +74,46 @@ tasks:
     assert "3:6: step 'a' is there twice; see line 2" in said
     assert "3:13: step 'a': there is no plugin 'dance'; known are notebook, workflow" in said
     assert "there is no parameter 'nope'; the workflow declares none" in said
-    assert "6:5: step 'b': the notebook declares no such parameter: 'month'" in said
+    assert "6:12: step 'b': the notebook declares no such parameter: 'month'" in said
     assert "7:18: step 'b' depends on 'ghost', which is no step" in said
     assert "steps depend on each other in a circle: b → c → b" in said
     assert "8:13: step 'c': the path lies outside" in said
     assert "step 'e' gives no output 'columns'; it gives rows" in said
-    assert "10:35: step 'e': the parameter's value does not fit its declared type" in said
+    assert "10:42: step 'e': the parameter's value does not fit its declared type" in said
+
+
+def test_mistakes_in_the_shape_do_not_hide_those_in_the_graph(kind: WorkflowKind) -> None:
+    """A typo in one field is no reason to say nothing about the rest of the file."""
+    source = """\
+parameters: {n: {type: int, default: soon}}
+max_parallel: many
+tasks:
+  - {id: a, notebook: missing.ipynb, retry: {max: 3}, timeout_seconds: -1}
+  - {id: 7, notebook: load.ipynb}
+  - {id: b b, notebook: load.ipynb, with: {year: soon, day: 1}, frob: 1}
+  - {id: c, plugn: shell, depends_on: [b b, ghost]}
+  - {id: d, notebook: load.ipynb, with: [1], depends_on: [e]}
+  - {id: e, notebook: load.ipynb, depends_on: [d], when: "${{ open(1) }}"}
+"""
+    said = faults(kind, source)
+
+    assert [one.partition(": ")[0] for one in said] == [
+        "1:29", "2:1", "4:13", "4:46", "4:55", "5:6", "6:6", "6:44", "6:56", "6:65", "7:13",
+        "7:45", "8:5", "8:35", "9:52",
+    ]  # fmt: skip
+    assert "did you mean 'plugin'? known are id, plugin" in said[10]
+
+
+def test_of_many_mistakes_the_first_are_told_and_how_many_more_there_are(
+    kind: WorkflowKind,
+) -> None:
+    """A program that writes a wrong field writes it everywhere."""
+    steps = [{"id": f"s{n}", "notebook": f"gone{n}.ipynb"} for n in range(150)]
+
+    found = kind.check(WorkflowRequest(graph={"tasks": steps})).faults
+
+    assert len(found) == 101
+    assert "and 50 more" in found[-1].message
 
 
 @pytest.mark.parametrize(
@@ -92,9 +126,9 @@ tasks:
         ("name: a\nname: b\ntasks: [{id: a, notebook: load.ipynb}]", "2:1: 'name' is given twice"),
         ("tasks: [{id: a, notebook: load.ipynb, frob: 1}]", "1:39: there is no field 'frob'"),
         ("tasks: [{id: 7, notebook: load.ipynb}]", "1:10: 'id': input should be a valid string"),
-        ("tasks: [{id: a b, notebook: load.ipynb}]", "1:10: 'id' begins with a letter"),
+        ("tasks: [{id: a b, notebook: load.ipynb}]", "1:10: 'a b': an id begins with a letter"),
         ("tasks: [{id: a}]", "names no plugin, kind, notebook, cell or workflow"),
-        ("tasks: [{id: a, cell: ''}]", "1:17: step 'a': the request"),
+        ("tasks: [{id: a, cell: ''}]", "1:17: step 'a': the cell is empty"),
         ("tasks: [{id: a, cell: 'x = = 1'}]", "1:17: step 'a': "),
         ("tasks: [{id: a, cell: x, notebook: load.ipynb}]", "give the path of a notebook, its"),
         ("tasks: [{id: a, cell: 'x = ${{ parameters.k }}'}]", "1:17: code takes no templates"),

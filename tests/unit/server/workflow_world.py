@@ -49,9 +49,8 @@ class WorkKind:
     def prepare(self, spec: Mapping[str, Any]) -> Prepared:
         unknown = sorted(spec.keys() - self.FIELDS)
         if unknown:
-            raise errors.InvalidRequest(
-                hint=f"there is no field {unknown[0]!r}", detail={"fields": unknown}
-            )
+            fields = {name: f"there is no field {name!r}" for name in unknown}
+            raise errors.InvalidRequest(hint=fields[unknown[0]], detail={"fields": fields})
         return Prepared(name="work", spec=dict(spec), files={})
 
     def outputs(self, spec: Mapping[str, Any]) -> frozenset[str] | None:
