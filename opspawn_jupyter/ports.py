@@ -69,7 +69,8 @@ class Store(Protocol):
         """
 
     async def record_by_key(self, subject: Subject, key: str) -> Record | None:
-        """The record of this key. Called for names that people type."""
+        """The record of this key, or that had it before, as it stands now. Called for names that
+        people type."""
 
     async def records(self, query: RecordQuery) -> tuple[Record, ...]:
         """Records as they stand now, newest first."""

@@ -52,6 +52,7 @@ def edit_options(parser: Any, assignments: Assignments) -> None:
     """``edit``: only what is given is changed."""
     parser.usage = "%(prog)s SCHEDULE [--cron RULE] [-p NAME=VALUE ...] [options]"
     _schedule(parser, assignments)
+    parser.add_argument("--name", metavar="NAME", help="another name; its history stays its own")
     parser.add_argument("--notebook", metavar="NOTEBOOK", help="another notebook")
     _what(parser, assignments)
     _when(parser)
@@ -83,6 +84,8 @@ def _when(parser: Any) -> None:
     parser.add_argument("--on-file", action="append", metavar="PATTERN", help=help_text)
     help_text = "start after each success of that schedule"
     parser.add_argument("--after", action="append", metavar="SCHEDULE", help=help_text)
+    help_text = "start after each success of that workflow, whoever runs it: its file, or its name"
+    parser.add_argument("--after-workflow", action="append", metavar="WORKFLOW", help=help_text)
     parser.add_argument("--webhook", **_FLAG, help="start when called with the schedule's token")
 
 
@@ -186,6 +189,8 @@ def plan_of(options: argparse.Namespace) -> Plan:
 def edit_of(options: argparse.Namespace) -> Edit:
     """What ``edit`` with these options changes. Raises ``UsageError`` where that is nothing."""
     changes: dict[str, Any] = {**_choices(options)}
+    if options.name is not None:
+        changes["name"] = options.name
     if timing := _timing(options):
         changes["timing"] = timing
     asked = {
@@ -271,6 +276,8 @@ def _choices(options: argparse.Namespace) -> dict[str, Any]:
         "pause_after_failures": options.pause_after,
         "files": options.on_file and tuple(options.on_file),
         "follows": options.after and tuple(options.after),
+        "follows_workflows": options.after_workflow
+        and tuple(_workflow(one) for one in options.after_workflow),
         "webhook": options.webhook,
         "html": options.html,
         "keep_runs": options.keep,
@@ -278,6 +285,10 @@ def _choices(options: argparse.Namespace) -> dict[str, Any]:
         "on_change": options.on_change and tuple(options.on_change),
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _workflow(given: str) -> str:
+    return sent_path(given) if given.endswith(_STRUCTURED) else given
 
 
 def _stem(path: str) -> str:

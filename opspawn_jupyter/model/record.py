@@ -31,7 +31,7 @@ class Change:
     #: Something may still become of it: the store keeps it at hand. A closed one lies in the
     #: history; a later version may open it again.
     is_open: bool = True
-    #: No other record of the subject ever has the same.
+    #: No other record of the subject ever has the same, also where a later version has another.
     key: str | None = None
 
 

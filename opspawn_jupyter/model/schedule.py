@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from opspawn_jupyter.model.policy import STRICT
-from opspawn_jupyter.model.task import Submission
+from opspawn_jupyter.model.task import Submission, Task
 
 #: Label of every task that a schedule submits: the schedule's name.
 SCHEDULE_LABEL = "schedule"
@@ -80,9 +80,11 @@ class Cause(StrEnum):
     BACKFILL = "backfill"
     #: A file came or changed.
     FILE = "file"
-    #: A task of the schedule that this one follows has ended.
+    #: A task of the schedule, or a run of the workflow, that this one follows has ended.
     COMPLETION = "completion"
     WEBHOOK = "webhook"
+    #: A program asked for it over MCP.
+    MCP = "mcp"
 
 
 class ScheduleState(StrEnum):
@@ -99,7 +101,7 @@ class ScheduleState(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Timing:
     """When a schedule is due: by ``cron``, by ``every_seconds``, or ``at`` one time; by none of
-    them where only ``follows``, ``files`` or a webhook start it."""
+    them where only schedules, workflows, files or a webhook start it."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -148,6 +150,9 @@ class Plan:
     files: tuple[str, ...] = ()
     #: Names of schedules; each of their tasks that succeeds starts one of this schedule.
     follows: tuple[str, ...] = ()
+    #: Files, or names, of workflows; each of their runs that succeeds, whoever started it, starts a
+    #: task.
+    follows_workflows: tuple[str, ...] = ()
     #: Whether a call with the schedule's own token starts a task.
     webhook: bool = False
     #: Have each run's notebook also as a web page in its run directory.
@@ -158,6 +163,11 @@ class Plan:
     on_recovery: tuple[str, ...] = ()
     #: Who is told when a task's outputs differ from those of the one before.
     on_change: tuple[str, ...] = ()
+
+    @property
+    def has_triggers(self) -> bool:
+        """Something other than the clock starts it."""
+        return bool(self.files or self.follows or self.follows_workflows or self.webhook)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +233,15 @@ class Firing:
     def covers(self, moment: datetime) -> bool:
         """Whether the due time is among those that this is about."""
         return self.due_at <= moment <= self.last_due_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A task of a schedule has ended: the schedule before and after that was accounted for."""
+
+    task: Task
+    before: Schedule
+    after: Schedule
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,9 @@ class Alarm:
         heapq.heappush(self._due, (due_at, task_id))
         self._change.set()
 
+    def __len__(self) -> int:
+        return len(self._due)
+
     def pop_due(self, now: datetime, most: int) -> list[str]:
         """Up to so many tasks whose time has come, the longest due first."""
         due: list[str] = []

@@ -12,6 +12,7 @@ from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.orchestrator.alarm import Alarm
 from opspawn_jupyter.orchestrator.breaker import Breakers, Rule
 from opspawn_jupyter.orchestrator.doorbell import Doorbell
+from opspawn_jupyter.orchestrator.trigger_index import TriggerIndex
 from opspawn_jupyter.ports import Bus, Keys, Kind, Queue, Store
 from opspawn_jupyter.settings import Settings
 
@@ -36,8 +37,8 @@ class Orchestration:
     #: When schedules are due. A clock that jumps, or a machine that slept, is noticed within
     #: seconds.
     schedule_alarm: Alarm = field(default_factory=lambda: Alarm(longest_trust_seconds=5.0))
-    #: Ids of schedules that files start; so that nobody looks through all the others for them.
-    watched_schedules: set[str] = field(default_factory=set)
+    #: Schedules that something other than the clock starts.
+    triggers: TriggerIndex = field(default_factory=TriggerIndex)
     #: Who in this process waits for news of a record.
     doorbell: Doorbell = field(default_factory=Doorbell)
 

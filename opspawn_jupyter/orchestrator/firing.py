@@ -4,15 +4,10 @@ schedule's own progress. So neither a crash nor a second server can make two of 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from opspawn_jupyter.errors import (
     IllegalTransition,
@@ -26,22 +21,18 @@ from opspawn_jupyter.errors import (
 from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.schedule import (
-    DUE_LABEL,
-    SCHEDULE_ID_LABEL,
-    SCHEDULE_LABEL,
-    SOURCE_LABEL,
     Cause,
     Firing,
     Reason,
     Schedule,
     ScheduleState,
-    Source,
 )
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.model.task import Submission, Task
+from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.accept import Accepted, accept
 from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.occasion import Occasion, submission_for
 from opspawn_jupyter.orchestrator.schedule_record import (
     Known,
     arm,
@@ -52,29 +43,12 @@ from opspawn_jupyter.orchestrator.schedule_record import (
 )
 from opspawn_jupyter.orchestrator.submit import prepare
 from opspawn_jupyter.scheduling.decide import Decision, Pass, Run, decide
-from opspawn_jupyter.scheduling.due import last_due, next_due
-from opspawn_jupyter.scheduling.template import fields, filled
+from opspawn_jupyter.scheduling.due import next_due
 
 logger = logging.getLogger(__name__)
 
 #: Until a store that could not be written is tried again.
 _PATIENCE = timedelta(seconds=5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Occasion:
-    """What a task is to be submitted for."""
-
-    due_at: datetime
-    cause: Cause = Cause.DUE
-    by: str = ""
-    is_queued: bool = False
-    #: Tells this occasion from others of the same cause; made up where it is empty.
-    nonce: str = ""
-    #: Further fields of the templates.
-    fields: tuple[tuple[str, str], ...] = ()
-    #: Parameters, as a person types them, that go before the plan's.
-    parameters: tuple[tuple[str, str], ...] = ()
 
 
 async def account(o: Orchestration, schedule_id: str, now: datetime) -> None:
@@ -174,7 +148,7 @@ def passed(schedule: Schedule, given: Pass, message: str = "") -> Firing:
 def advanced(schedule: Schedule, until: datetime) -> Schedule:
     """The schedule with every due time up to ``until`` accounted for."""
     following = next_due(schedule.plan.timing, until)
-    has_more = following is not None or _has_triggers(schedule)
+    has_more = following is not None or schedule.plan.has_triggers
     return replace(
         schedule,
         accounted_until=until,
@@ -182,11 +156,6 @@ def advanced(schedule: Schedule, until: datetime) -> Schedule:
         state=schedule.state if has_more else ScheduleState.ENDED,
         state_reason=schedule.state_reason if has_more else "it has no due time any more",
     )
-
-
-def _has_triggers(schedule: Schedule) -> bool:
-    plan = schedule.plan
-    return bool(plan.files or plan.follows or plan.webhook)
 
 
 async def fire(o: Orchestration, current: Known, occasion: Occasion) -> tuple[Known, str | None]:
@@ -234,80 +203,16 @@ def _with_task(schedule: Schedule, task_id: str) -> Schedule:
     return replace(schedule, unfinished=(*schedule.unfinished, task_id), last_task_id=task_id)
 
 
-async def submission_for(o: Orchestration, schedule: Schedule, occasion: Occasion) -> Submission:
-    """What is submitted for the occasion. Raises ``InvalidRequest`` for an unknown field."""
-    plan = schedule.plan
-    zone = ZoneInfo(plan.timing.timezone)
-    due_at = occasion.due_at.astimezone(zone)
-    before = last_due(plan.timing, occasion.due_at)
-    start = before.astimezone(zone) if before is not None else due_at
-    known = {**fields(plan.name, due_at, start), **dict(occasion.fields)}
-    submission = filled(_with_parameters(plan.submission, dict(occasion.parameters)), known)
-    if plan.source is Source.PINNED:
-        submission = await asyncio.to_thread(_with_pinned, o, schedule, submission)
-    return _with_policy(schedule, submission, occasion)
-
-
-def _with_parameters(submission: Submission, given: dict[str, str]) -> Submission:
-    if not given:
-        return submission
-    spec = submission.spec
-    values = {
-        name: value for name, value in spec.get("parameters", {}).items() if name not in given
-    }
-    texts = {**spec.get("parameters_text", {}), **given}
-    return replace(submission, spec={**spec, "parameters": values, "parameters_text": texts})
-
-
-def _with_policy(schedule: Schedule, submission: Submission, occasion: Occasion) -> Submission:
-    plan, policy = schedule.plan, submission.policy
-    if occasion.is_queued and policy.concurrency_key is None:
-        policy = replace(policy, concurrency_key=f"schedule:{plan.name}")
-    starts_at = occasion.due_at + timedelta(seconds=jitter_seconds(schedule, occasion.due_at))
-    if starts_at > clock.now():
-        policy = replace(policy, not_before=starts_at.astimezone(UTC))
-    labels = {
-        SCHEDULE_LABEL: plan.name,
-        SCHEDULE_ID_LABEL: schedule.id,
-        DUE_LABEL: occasion.due_at.astimezone(UTC).isoformat(timespec="seconds"),
-        SOURCE_LABEL: plan.source.value,
-    }
-    recovery = plan.on_recovery if schedule.failures else ()
-    return replace(
-        submission,
-        name=submission.name or plan.name,
-        policy=policy,
-        labels={**submission.labels, **labels},
-        on_success=(*submission.on_success, *recovery),
-    )
-
-
-def jitter_seconds(schedule: Schedule, due_at: datetime) -> float:
-    """By how much its task starts later: the same for the same due time, whoever asks."""
-    digest = sha256(f"{schedule.id}:{due_at.timestamp()}".encode()).digest()
-    return schedule.plan.jitter_seconds * int.from_bytes(digest[:4]) / 2**32
-
-
-def pinned_file(o: Orchestration, schedule_id: str, digest: str) -> Path:
-    """Where the pinned notebook of this content lies."""
-    return o.settings.state_directory / "schedules" / schedule_id / f"{digest}.ipynb"
-
-
-def _with_pinned(o: Orchestration, schedule: Schedule, submission: Submission) -> Submission:
-    path = pinned_file(o, schedule.id, schedule.pinned_sha256 or "")
-    try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as failure:
-        hint = f"its pinned notebook is gone; edit the schedule to pin it again ({failure})"
-        raise InvalidRequest(schedule.name, hint=hint) from failure
-    notebook = str(submission.spec.get("notebook", ""))
-    spec = {
-        "working_directory": Path(notebook).parent.as_posix(),
-        **{name: value for name, value in submission.spec.items() if value is not None},
-        "notebook": None,
-        "content": content,
-    }
-    return replace(submission, spec=spec)
+def paused_until(schedule: Schedule, now: datetime) -> tuple[Draft, ...]:
+    """What the pause has passed over so far, recorded."""
+    if schedule.state is not ScheduleState.PAUSED:
+        return ()
+    firings = [
+        passed(schedule, decision, schedule.state_reason)
+        for decision in decide(schedule, now, 0)
+        if isinstance(decision, Pass)
+    ]
+    return tuple(fired(firing, firing_key(firing)) for firing in firings)
 
 
 async def rewind(o: Orchestration, schedule_id: str, now: datetime) -> None:

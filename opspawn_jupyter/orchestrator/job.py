@@ -44,6 +44,7 @@ from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.find import find
 from opspawn_jupyter.orchestrator.prune import prune_task
+from opspawn_jupyter.orchestrator.schedule_edit import edit
 from opspawn_jupyter.orchestrator.schedule_record import every_schedule, find_known
 from opspawn_jupyter.orchestrator.submit import submit
 
@@ -152,7 +153,7 @@ async def update_definition(
     schedule = await find_definition(o, definition_id)
     changes = _changes(schedule, asked)
     if changes:
-        await schedules.edit(o, definition_id, Edit(changes=changes))
+        await edit(o, definition_id, Edit(changes=changes))
     if asked.active is False:
         await schedules.pause(o, definition_id, by)
     elif asked.active:

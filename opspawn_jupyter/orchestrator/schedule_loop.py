@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from opspawn_jupyter.errors import OpspawnError
 from opspawn_jupyter.model import clock
+from opspawn_jupyter.model.schedule import Ended
+from opspawn_jupyter.model.task import TaskQuery
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.firing import account, rewind
-from opspawn_jupyter.orchestrator.schedule_outcome import follow_up
-from opspawn_jupyter.orchestrator.schedule_record import arm, every_schedule
+from opspawn_jupyter.orchestrator.schedule_outcome import concern, follow_up
+from opspawn_jupyter.orchestrator.schedule_record import arm, every_schedule, find_known
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +23,17 @@ logger = logging.getLogger(__name__)
 _BATCH = 200
 #: A clock that goes back by less is waited for: nothing fires twice, and nothing is lost.
 _SET_BACK = timedelta(hours=1)
+#: Runs of workflows that a server looks at when it starts.
+_WORKFLOWS = 100
+
+#: Sees to what a task's end leaves.
+Settle = Callable[[Ended], None]
 
 
-async def keep_scheduling(o: Orchestration) -> None:
-    """For as long as the server runs."""
-    await begin(o)
+async def keep_scheduling(o: Orchestration, settle: Settle = lambda _: None) -> None:
+    """For as long as the server runs. ``settle`` is told what ended while none did."""
+    for ended in await begin(o):
+        settle(ended)
     seen = clock.now()
     while True:
         now = clock.now()
@@ -35,18 +44,32 @@ async def keep_scheduling(o: Orchestration) -> None:
         await o.schedule_alarm.wait()
 
 
-async def begin(o: Orchestration) -> None:
-    """Take up every schedule where the last server left it."""
+async def begin(o: Orchestration) -> tuple[Ended, ...]:
+    """Take up every schedule where the last server left it; what ended meanwhile."""
     found = await every_schedule(o)
     for current in found:
         arm(o, current.schedule)
-        for task_id in current.schedule.unfinished:
-            task = await o.store.task(task_id)
-            if task is not None and task.state.is_final:
-                await follow_up(o, task)
+    unfinished = [task_id for current in found for task_id in current.schedule.unfinished]
+    tasks = [task for task_id in unfinished if (task := await o.store.task(task_id)) is not None]
+    ends = [await follow_up(o, task) for task in tasks if task.state.is_final]
+    await _tell_of_workflows(o)
     now = clock.now()
     if any(current.schedule.accounted_until > now + _SET_BACK for current in found):
         await set_back(o, now)
+    return tuple(ended for ended in ends if ended is not None)
+
+
+async def _tell_of_workflows(o: Orchestration) -> None:
+    """A run that ended in the moment in which the last server did is told of now. What has been
+    told of starts nothing again."""
+    if not o.triggers.follows_workflows():
+        return
+    query = TaskQuery(kind="workflow", is_top=True, limit=_WORKFLOWS)
+    for task in (await o.store.tasks(query)).tasks:
+        for schedule_id in o.triggers.after_workflow(task):
+            since = (await find_known(o, schedule_id)).schedule.accounted_until
+            if task.finished_at is not None and task.finished_at > since:
+                await concern(o, schedule_id, task)
 
 
 async def fire_due(o: Orchestration, now: datetime) -> None:

@@ -20,6 +20,7 @@ from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.schedule import (
     SCHEDULE_ID_LABEL,
     Cause,
+    Ended,
     Firing,
     Overlap,
     Reason,
@@ -29,20 +30,22 @@ from opspawn_jupyter.model.schedule import (
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.context import Orchestration
-from opspawn_jupyter.orchestrator.firing import Occasion, fire, unfinished
+from opspawn_jupyter.orchestrator.firing import fire, unfinished
+from opspawn_jupyter.orchestrator.occasion import Occasion
 from opspawn_jupyter.orchestrator.schedule_record import (
     Known,
     change,
     find_known,
     fired,
     firing_key,
-    followers,
 )
 
 logger = logging.getLogger(__name__)
 
 #: Outcomes that say nothing about the schedule.
 _NEUTRAL = (State.CANCELLED, State.SKIPPED)
+#: Somebody waits for the answer.
+ASKED = (Cause.MANUAL, Cause.MCP)
 _TRIES = 20
 
 
@@ -56,9 +59,19 @@ class Unstarted:
     message: str = ""
 
 
-async def follow_up(o: Orchestration, task: Task) -> tuple[Schedule, Schedule] | None:
-    """Account for the task's end, once; the schedule before and after, or None where the task is
-    none of a schedule's, or was accounted for."""
+async def follow_up(o: Orchestration, task: Task) -> Ended | None:
+    """Account for the task's end, once, and start what follows it; None where the task is none of a
+    schedule's, or was accounted for before."""
+    ended = await _account_for(o, task)
+    concerned = {*o.triggers.after_workflow(task)}
+    if ended is not None:
+        concerned |= {*o.triggers.after_schedule(ended.after.name)}
+    for schedule_id in sorted(concerned):
+        await concern(o, schedule_id, task)
+    return ended
+
+
+async def _account_for(o: Orchestration, task: Task) -> Ended | None:
     schedule_id = task.labels.get(SCHEDULE_ID_LABEL)
     if schedule_id is None:
         return None
@@ -78,10 +91,7 @@ async def follow_up(o: Orchestration, task: Task) -> tuple[Schedule, Schedule] |
         after = await change(o, schedule_id, step)
     except ScheduleNotFound:
         return None
-    if not found:
-        return None
-    await _start_followers(o, after, task)
-    return found[0], after
+    return Ended(task=task, before=found[0], after=after) if found else None
 
 
 def _after(schedule: Schedule, task: Task) -> Schedule:
@@ -106,15 +116,16 @@ def digest(task: Task) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-async def _start_followers(o: Orchestration, upstream: Schedule, task: Task) -> None:
-    for current in await followers(o, upstream.name):
+async def concern(o: Orchestration, schedule_id: str, task: Task) -> None:
+    """Have a schedule that follows what the task is of start one of its own, or say why not."""
+    with suppress(ScheduleNotFound):  # it was deleted meanwhile
         if task.state is State.SUCCESS:
             fields = (("upstream_task_id", task.id),)
-            await trigger(o, current.schedule.id, Cause.COMPLETION, nonce=task.id, fields=fields)
+            await trigger(o, schedule_id, Cause.COMPLETION, nonce=task.id, fields=fields)
         elif task.state is not State.CANCELLED:
-            message = f"task {task.id} of {upstream.name} was {task.state.value}"
+            message = f"task {task.id} of {task.name} was {task.state.value}"
             not_run = Unstarted(Cause.COMPLETION, task.id, Reason.UPSTREAM_FAILED, message)
-            await _say(o, current.schedule, not_run)
+            await _say(o, (await find_known(o, schedule_id)).schedule, not_run)
 
 
 async def trigger(
@@ -128,10 +139,10 @@ async def trigger(
     parameters: tuple[tuple[str, str], ...] = (),
 ) -> Task | None:
     """Start a task for another reason than the clock; None where there is a reason why not, which
-    is recorded. What a person asks for is not held up by a pause, and is refused aloud."""
+    is recorded. What somebody asks for is not held up by a pause, and is refused aloud."""
     for _ in range(_TRIES):
         current = await find_known(o, reference)
-        reason = None if cause is Cause.MANUAL else await _hindrance(o, current.schedule)
+        reason = None if cause in ASKED else await _hindrance(o, current.schedule)
         if reason is not None:
             await _say(o, current.schedule, Unstarted(cause, nonce, reason))
             return None
@@ -151,7 +162,7 @@ async def trigger(
         except RecordChanged:
             continue
         except (InvalidRequest, NotFound) as refusal:
-            if cause is Cause.MANUAL:
+            if cause in ASKED:
                 raise
             refused = Unstarted(cause, nonce, Reason.REFUSED, refusal.message)
             await _say(o, current.schedule, refused)

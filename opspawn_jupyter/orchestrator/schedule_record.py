@@ -53,16 +53,6 @@ async def every_schedule(o: Orchestration) -> tuple[Known, ...]:
     return await asyncio.to_thread(lambda: tuple(known(record) for record in records))
 
 
-async def followers(o: Orchestration, name: str) -> tuple[Known, ...]:
-    """Those that follow the schedule of this name."""
-    query = RecordQuery(subject=Subject.SCHEDULE, is_open=True, limit=MOST_SCHEDULES)
-    return tuple(
-        known(record)
-        for record in await o.store.records(query)
-        if name in record.content["plan"]["follows"]
-    )
-
-
 async def find_known(o: Orchestration, reference: str) -> Known:
     """The one of this name or id. Raises ``ScheduleNotFound``."""
     record = await o.store.record_by_key(Subject.SCHEDULE, reference)
@@ -95,11 +85,8 @@ async def change(
 
 
 def arm(o: Orchestration, schedule: Schedule) -> None:
-    """Have it looked at when it is due next, and its files watched."""
-    if schedule.plan.files and schedule.is_open:
-        o.watched_schedules.add(schedule.id)
-    else:
-        o.watched_schedules.discard(schedule.id)
+    """Have it looked at when it is due next, and found by what else starts it."""
+    o.triggers.take(schedule)
     if schedule.next_due_at is not None and schedule.is_open:
         o.schedule_alarm.set(schedule.id, schedule.next_due_at)
 

@@ -31,10 +31,10 @@ def check_plan(plan: Plan, now: datetime) -> None:
         raise InvalidRequest(hint="a schedule says when its tasks start; leave not_before out")
     _check_numbers(plan)
     check_timing(plan.timing, now)
-    if not (plan.timing.has_clock or plan.files or plan.follows or plan.webhook):
+    if not (plan.timing.has_clock or plan.has_triggers):
         raise InvalidRequest(
             hint="nothing would start this schedule; give cron, every_seconds, at, files, "
-            "follows or webhook"
+            "follows, follows_workflows or webhook"
         )
     for pattern in plan.files:
         if not pattern or pattern.startswith(("/", "~")) or ".." in pattern.split("/"):

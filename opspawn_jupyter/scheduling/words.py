@@ -43,6 +43,9 @@ def _limits(timing: Timing) -> str:
 def _triggers(plan: Plan) -> list[str]:
     return [
         f"after each success of {', '.join(plan.follows)}" if plan.follows else "",
+        f"after each success of the workflow {', '.join(plan.follows_workflows)}"
+        if plan.follows_workflows
+        else "",
         f"when {', '.join(plan.files)} comes or changes" if plan.files else "",
         "when its webhook is called" if plan.webhook else "",
     ]

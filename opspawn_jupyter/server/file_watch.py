@@ -34,12 +34,12 @@ async def watch_files(o: Orchestration) -> None:
     """For as long as the server runs."""
     before: dict[str, Signatures] = {}
     while True:
-        for schedule_id in tuple(o.watched_schedules):
+        for schedule_id in o.triggers.watching():
             try:
                 schedule = (await find_known(o, schedule_id)).schedule
                 before[schedule_id] = await look(o, schedule, before.get(schedule_id, {}))
             except ScheduleNotFound:
-                o.watched_schedules.discard(schedule_id)
+                o.triggers.drop(schedule_id)
             except (OpspawnError, OSError) as problem:
                 logger.warning("files not watched schedule_id=%s reason=%s", schedule_id, problem)
         await asyncio.sleep(_ROUND_SECONDS)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 from pathlib import Path
 
 from opspawn_jupyter.buses.hooks import HookBus
@@ -14,18 +13,14 @@ from opspawn_jupyter.errors import OpspawnError
 from opspawn_jupyter.files import write_atomic
 from opspawn_jupyter.model.retention import PruneRequest
 from opspawn_jupyter.model.run_directory import RunDirectory
-from opspawn_jupyter.model.schedule import SCHEDULE_LABEL, Schedule
+from opspawn_jupyter.model.schedule import SCHEDULE_ID_LABEL, Ended
 from opspawn_jupyter.model.states import State
-from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.prune import prune
+from opspawn_jupyter.orchestrator.schedule_files import latest_link
 from opspawn_jupyter.server.html_export import HtmlExport
 
 logger = logging.getLogger(__name__)
-
-#: In the directory of runs: a link for each schedule.
-LATEST = "latest"
-_UNSAFE = re.compile(r"[^\w.-]+")
 
 
 class Aftermath:
@@ -35,21 +30,32 @@ class Aftermath:
         self._hooks = hooks
         self._export = HtmlExport(most_at_once=1)
 
-    async def settle(self, o: Orchestration, before: Schedule, after: Schedule, task: Task) -> None:
+    async def settle(self, o: Orchestration, ended: Ended) -> None:
         """Whatever the schedule asks for. What cannot be done is logged: the run itself is good."""
+        task, schedule = ended.task, ended.after
         directory = RunDirectory(o.settings.root_directory / task.run_directory)
-        plan = after.plan
+        plan = schedule.plan
         try:
             if plan.html:
                 await self._page(directory)
-            await asyncio.to_thread(_link, o.settings.runs_directory, after.name, directory)
+            await asyncio.to_thread(_link, latest_link(o.settings, plan.name), directory)
             if plan.keep_runs:
-                request = PruneRequest(keep=plan.keep_runs, labels={SCHEDULE_LABEL: after.name})
-                await prune(o, request, by=f"schedule {after.name}")
+                labels = {SCHEDULE_ID_LABEL: schedule.id}
+                request = PruneRequest(keep=plan.keep_runs, labels=labels)
+                await prune(o, request, by=f"schedule {plan.name}")
         except (OpspawnError, OSError) as problem:
             logger.warning("schedule's output failed task_id=%s reason=%s", task.id, problem)
-        if plan.on_change and _has_changed(before, after, task):
-            self._hooks.announce(plan.on_change, task)
+        self._announce(ended)
+
+    def _announce(self, ended: Ended) -> None:
+        """Tell whom it concerns that it is well again, or that its result is another one."""
+        plan, before = ended.after.plan, ended.before
+        if ended.task.state is not State.SUCCESS:
+            return
+        if before.failures:
+            self._hooks.announce(plan.on_recovery, ended.task)
+        if before.result_digest not in (None, ended.after.result_digest):
+            self._hooks.announce(plan.on_change, ended.task)
 
     async def _page(self, directory: RunDirectory) -> None:
         if not await asyncio.to_thread(directory.output.exists):
@@ -59,20 +65,10 @@ class Aftermath:
         await asyncio.to_thread(write_atomic, directory.path / "output.html", content)
 
 
-def _has_changed(before: Schedule, after: Schedule, task: Task) -> bool:
-    return (
-        task.state is State.SUCCESS
-        and before.result_digest is not None
-        and before.result_digest != after.result_digest
-    )
-
-
-def _link(runs: Path, name: str, directory: RunDirectory) -> None:
+def _link(link: Path, directory: RunDirectory) -> None:
     """Let the schedule's link lead to this run; a reader finds the one before or this one."""
-    latest = runs / LATEST
-    latest.mkdir(exist_ok=True)
-    link = latest / _UNSAFE.sub("-", name)
-    temporary = latest / f".{link.name}.{os.getpid()}.tmp"
+    link.parent.mkdir(exist_ok=True)
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(Path("..") / directory.path.name, target_is_directory=True)
     temporary.replace(link)

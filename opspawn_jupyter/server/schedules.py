@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from opspawn_jupyter.buses.hooks import HookBus
 from opspawn_jupyter.errors import OpspawnError
 from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.schedule import Ended
 from opspawn_jupyter.model.states import TRANSITIONS
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.schedule_loop import keep_scheduling
@@ -37,7 +39,7 @@ class Schedules:
 
     def start(self, o: Orchestration) -> None:
         """Begin. The loop takes up what the last server left."""
-        self._background.start(keep_scheduling(o), "schedules")
+        self._background.start(keep_scheduling(o, partial(self._settle, o)), "schedules")
         self._background.start(self._follow(o), "schedules' outcomes")
         self._background.start(watch_files(o), "schedules' files")
 
@@ -57,8 +59,10 @@ class Schedules:
         task = await o.store.task(event.task_id)
         if task is None:
             return
-        changed = await follow_up(o, task)
-        if changed is not None:
-            before, after = changed
-            work = self._aftermath.settle(o, before, after, task)
-            self._background.start(work, f"aftermath of {task.id}")
+        ended = await follow_up(o, task)
+        if ended is not None:
+            self._settle(o, ended)
+
+    def _settle(self, o: Orchestration, ended: Ended) -> None:
+        work = self._aftermath.settle(o, ended)
+        self._background.start(work, f"aftermath of {ended.task.id}")

@@ -40,8 +40,9 @@ class Archive:
         return self._record("record", subject=subject.value, id=record_id)
 
     def record_by_key(self, subject: Subject, key: str) -> Record | None:
-        """Likewise, by its key."""
-        return self._record("record_by_key", subject=subject.value, key=key)
+        """Likewise, by its key, or one that it had before."""
+        found = self._record("record_by_key", subject=subject.value, key=key)
+        return found and self.record(subject, found.id)
 
     def _record(self, query: str, **parameters: Any) -> Record | None:
         found = self._database.rows(query, **parameters)

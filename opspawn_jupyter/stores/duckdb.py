@@ -139,7 +139,8 @@ class DuckDBStore:
     async def record_by_key(self, subject: Subject, key: str) -> Record | None:
         """See ``Store.record_by_key``."""
         held = self._memory.record_by_key(subject, key)
-        return held or await self._read(self._archive.record_by_key, subject, key)
+        found = held or await self._read(self._archive.record_by_key, subject, key)
+        return found and (self._memory.record(subject, found.id) or found)
 
     async def records(self, query: RecordQuery) -> tuple[Record, ...]:
         """See ``Store.records``."""

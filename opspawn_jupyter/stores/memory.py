@@ -58,7 +58,8 @@ class Memory:
         self._tasks: dict[str, Task] = {}
         self._ids_by_key: dict[str, str] = {}
         self._records: dict[Subject, dict[str, Record]] = {subject: {} for subject in Subject}
-        self._records_by_key: dict[_RecordId, Record] = {}
+        #: Ids by key.
+        self._record_ids: dict[tuple[Subject, str], str] = {}
         self._events: list[Event] = []
         #: The end of the chain.
         self.seq = seq
@@ -93,7 +94,7 @@ class Memory:
 
     def record_by_key(self, subject: Subject, key: str) -> Record | None:
         """Likewise, by its key."""
-        return self._records_by_key.get((subject, key))
+        return self._records[subject].get(self._record_ids.get((subject, key), ""))
 
     @property
     def event_count(self) -> int:
@@ -162,13 +163,13 @@ class Memory:
             for record in [*records.values()]:
                 if not record.is_open and record.seq <= applied:
                     del records[record.id]
-                    self._records_by_key.pop((record.subject, record.key or ""), None)
+                    self._record_ids.pop((record.subject, record.key or ""), None)
 
     def _keep_records(self, records: Iterable[Record]) -> None:
         for record in records:
             self._records[record.subject][record.id] = record
             if record.key is not None:
-                self._records_by_key[record.subject, record.key] = record
+                self._record_ids[record.subject, record.key] = record.id
 
 
 class Stage:
@@ -236,5 +237,7 @@ class Stage:
             raise KeyTaken(record.key)
 
     def _is_taken(self, record: Record) -> bool:
+        """By another record. A key that a record had before stays its own."""
         name = (record.subject, record.key or "")
-        return bool(self._memory.record_by_key(*name) or self._archive.record_by_key(*name))
+        found = self._memory.record_by_key(*name) or self._archive.record_by_key(*name)
+        return found is not None and found.id != record.id

@@ -839,6 +839,36 @@ def test_no_two_records_have_the_same_key(stores: Stores) -> None:
     in_store(stores, use)
 
 
+def test_a_record_keeps_the_keys_that_it_had_before(stores: Stores) -> None:
+    """So a schedule is found by its old name, which nobody else can have meanwhile."""
+    first = new_id()
+
+    async def write(store: Store) -> None:
+        await store.append([question(first, key="old")])
+        await store.append([question(first, 2, key="new")])
+
+    async def use(store: Store) -> None:
+        for key in ("old", "new"):
+            record = await store.record_by_key(Subject.QUESTION, key)
+            assert record is not None
+            assert (record.id, record.key) == (first, "new")
+            with pytest.raises(KeyTaken):
+                await store.append([question(new_id(), key=key)])
+
+    async def close(store: Store) -> None:
+        await store.append([question(first, 3, key="old", is_open=False)])
+
+    async def look(store: Store) -> None:
+        record = await store.record_by_key(Subject.QUESTION, "new")
+        assert record is not None
+        assert (record.key, record.is_open) == ("old", False)
+
+    in_store(stores, write)
+    in_store(stores, use)
+    in_store(stores, close)
+    in_store(stores, look)
+
+
 def test_records_are_listed_by_the_beginning_of_their_key_and_from_a_key_on(
     stores: Stores,
 ) -> None:

@@ -11,8 +11,12 @@ from tornado import web
 from opspawn_jupyter.errors import InvalidRequest
 from opspawn_jupyter.model.schedule import Called, Edit, FiringList, Period, Plan, Timing
 from opspawn_jupyter.orchestrator import schedule as verbs
+from opspawn_jupyter.orchestrator.schedule_backfill import backfill
+from opspawn_jupyter.orchestrator.schedule_edit import edit
 from opspawn_jupyter.orchestrator.schedule_history import history, why
 from opspawn_jupyter.orchestrator.schedule_record import find_known
+from opspawn_jupyter.orchestrator.schedule_view import find_schedule, preview, schedules
+from opspawn_jupyter.orchestrator.schedule_webhook import call, renew_token
 from opspawn_jupyter.server.handlers.base import ApiHandler
 from opspawn_jupyter.server.schemas import HistoryQuery, NextQuery, WhyQuery
 
@@ -35,7 +39,7 @@ class SchedulesHandler(ApiHandler):
     @authorized
     async def get(self) -> None:
         """List them."""
-        await self.answer(await verbs.schedules(await self.orchestration()))
+        await self.answer(await schedules(await self.orchestration()))
 
 
 class ScheduleHandler(ApiHandler):
@@ -46,14 +50,14 @@ class ScheduleHandler(ApiHandler):
     async def get(self, reference: str) -> None:
         """Give it as it stands, with its next due times."""
         o, query = await self.orchestration(), self.query(NextQuery)
-        await self.answer(await verbs.find_schedule(o, reference, query.next))
+        await self.answer(await find_schedule(o, reference, query.next))
 
     @web.authenticated
     @authorized
     async def patch(self, reference: str) -> None:
         """Change its plan."""
         o = await self.orchestration()
-        await self.answer(await verbs.edit(o, reference, await self.body(Edit)))
+        await self.answer(await edit(o, reference, await self.body(Edit)))
 
     @web.authenticated
     @authorized
@@ -103,7 +107,7 @@ class ScheduleBackfillHandler(ApiHandler):
         """Submit them."""
         o, period = await self.orchestration(), await self.body(Period)
         name = (await find_known(o, reference)).schedule.name
-        firings = await verbs.backfill(o, reference, period, self.caller)
+        firings = await backfill(o, reference, period, self.caller)
         await self.answer(FiringList(schedule=name, firings=firings), HTTPStatus.CREATED)
 
 
@@ -137,7 +141,7 @@ class SchedulePreviewHandler(ApiHandler):
     async def post(self) -> None:
         """Say it in words, with the next due times."""
         timing = await self.body(Timing)
-        await self.answer(await asyncio.to_thread(verbs.preview, timing))
+        await self.answer(await asyncio.to_thread(preview, timing))
 
 
 class ScheduleTokenHandler(ApiHandler):
@@ -147,7 +151,7 @@ class ScheduleTokenHandler(ApiHandler):
     @authorized
     async def post(self, reference: str) -> None:
         """Make another one."""
-        await self.answer(await verbs.renew_token(await self.orchestration(), reference))
+        await self.answer(await renew_token(await self.orchestration(), reference))
 
 
 class ScheduleWebhookHandler(ApiHandler):
@@ -165,6 +169,6 @@ class ScheduleWebhookHandler(ApiHandler):
         token = self.request.headers.get(TOKEN_HEADER, "")
         if not token.isascii():
             raise InvalidRequest(hint=f"{TOKEN_HEADER} holds the token as it was shown")
-        task = await verbs.call(await self.orchestration(), reference, token)
+        task = await call(await self.orchestration(), reference, token)
         called = Called(task_id=task.id if task else None)
         await self.answer(called, HTTPStatus.ACCEPTED)

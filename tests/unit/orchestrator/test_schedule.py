@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 
 from opspawn_jupyter import errors
-from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.schedule import (
     Cause,
     Edit,
@@ -23,70 +21,23 @@ from opspawn_jupyter.model.schedule import (
     Timing,
 )
 from opspawn_jupyter.model.states import EventType, State
-from opspawn_jupyter.model.task import Submission, Task, TaskQuery
-from opspawn_jupyter.model.work import TakeRequest
+from opspawn_jupyter.model.task import Submission
 from opspawn_jupyter.orchestrator import schedule as verbs
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.firing import account
-from opspawn_jupyter.orchestrator.report import report
-from opspawn_jupyter.orchestrator.schedule_history import history, why
+from opspawn_jupyter.orchestrator.schedule_backfill import backfill
+from opspawn_jupyter.orchestrator.schedule_edit import edit
+from opspawn_jupyter.orchestrator.schedule_history import why
 from opspawn_jupyter.orchestrator.schedule_loop import begin, fire_due, set_back
-from opspawn_jupyter.orchestrator.schedule_outcome import follow_up
-from opspawn_jupyter.orchestrator.take import take
-from tests.unit.orchestrator.stage import note, of, reported
-
-START = datetime.fromisoformat("2026-11-25T22:00:30+00:00")
-Play = Callable[..., None]
-
-
-class Clock:
-    """The system's clock, in the test's hand."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.time = START
-        monkeypatch.setattr(clock, "now", lambda: self.time)
-
-    async def go(self, o: Orchestration, **span: float) -> None:
-        """Let time pass, and what is due be done."""
-        self.time += timedelta(**span)
-        await fire_due(o, self.time)
+from opspawn_jupyter.orchestrator.schedule_view import find_schedule, schedules
+from opspawn_jupyter.orchestrator.schedule_webhook import call, renew_token
+from tests.unit.orchestrator.schedule_stage import START, Clock, Play, finish, plan, tasks, told
+from tests.unit.orchestrator.stage import note
 
 
 @pytest.fixture
 def hands(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
-
-
-def plan(timing: Timing | None = None, **given: Any) -> Plan:
-    asked = {"name": "hourly", "submission": note(), "timing": timing or Timing(cron="@hourly")}
-    return Plan(**{**asked, **given})
-
-
-async def tasks(o: Orchestration) -> tuple[Task, ...]:
-    return (await o.store.tasks(TaskQuery(sort="created_at"))).tasks
-
-
-async def told(o: Orchestration, name: str = "hourly") -> list[str]:
-    """Reasons and tasks, oldest first."""
-    firings = (await history(o, name, 100, None)).firings
-    return [one.reason.value if one.reason else one.cause.value for one in reversed(firings)]
-
-
-async def finish(o: Orchestration, outcome: EventType, **data: Any) -> Task:
-    """Have the task that waits run and end so."""
-    answer = await take(o, "w", TakeRequest(free_slots=1, wait_seconds=0))
-    (assignment,) = answer.assignments
-    task = await o.store.task(assignment.task_id)
-    assert task is not None
-    steps = [reported(EventType.STARTED, 1, worker="w")]
-    if data:
-        steps.append(reported(EventType.STEP_OUTPUT, 2, **data))
-    steps.append(reported(outcome, 3, error={"name": "E", "message": "m"}))
-    await report(o, "w", of(task, *steps))
-    ended = await o.store.task(task.id)
-    assert ended is not None
-    await follow_up(o, ended)
-    return ended
 
 
 def test_each_due_time_gets_one_task_that_says_what_it_stands_for(play: Play, hands: Clock) -> None:
@@ -203,11 +154,11 @@ def test_failures_in_a_row_pause_a_schedule_and_a_success_starts_the_count_anew(
     async def story(o: Orchestration) -> None:
         await verbs.create(o, plan(pause_after_failures=2), "ada")
         for outcome in ("FAILED", "SUCCEEDED", "FAILED", "CRASHED"):
-            schedule = (await verbs.find_schedule(o, "hourly")).schedule
+            schedule = (await find_schedule(o, "hourly")).schedule
             assert schedule.state is ScheduleState.ACTIVE
             await hands.go(o, hours=1)
             await finish(o, EventType[outcome])
-        schedule = (await verbs.find_schedule(o, "hourly")).schedule
+        schedule = (await find_schedule(o, "hourly")).schedule
         assert (schedule.state, schedule.failures) == (ScheduleState.PAUSED, 2)
         assert "2 tasks in a row" in schedule.state_reason
 
@@ -249,7 +200,7 @@ def test_a_schedule_follows_another_and_records_why_it_did_not(play: Play, hands
         await finish(o, EventType.FAILED)
         assert await told(o, "report") == ["completion", "upstream_failed"]
         with pytest.raises(errors.InvalidRequest, match="for ever"):
-            await verbs.edit(o, "hourly", Edit(changes={"follows": ["report"]}))
+            await edit(o, "hourly", Edit(changes={"follows": ["report"]}))
 
     play(story)
 
@@ -260,12 +211,12 @@ def test_a_webhook_opens_with_its_own_token_only(play: Play, hands: Clock) -> No
         assert made.token is not None
         for wrong in ("", made.token[:-1], made.schedule.token_sha256 or ""):
             with pytest.raises(errors.NotAuthenticated):
-                await verbs.call(o, "hourly", wrong)
-        task = await verbs.call(o, "hourly", made.token)
+                await call(o, "hourly", wrong)
+        task = await call(o, "hourly", made.token)
         assert task is not None
-        renewed = await verbs.renew_token(o, "hourly")
+        renewed = await renew_token(o, "hourly")
         with pytest.raises(errors.NotAuthenticated):
-            await verbs.call(o, "hourly", made.token)
+            await call(o, "hourly", made.token)
         assert renewed.token != made.token
         events = await o.store.events(limit=1000)
         assert not any(made.token in str(event.data) for event in events)
@@ -278,9 +229,9 @@ def test_a_backfill_runs_what_had_no_task_and_only_that(play: Play, hands: Clock
         await verbs.create(o, plan(), "ada")
         await hands.go(o, hours=1)
         period = Period(start=START - timedelta(hours=3), end=START + timedelta(hours=9))
-        firings = await verbs.backfill(o, "hourly", period, "bob")
+        firings = await backfill(o, "hourly", period, "bob")
         assert [f"{one.due_at:%H}" for one in firings] == ["20", "21", "22"]
-        assert await verbs.backfill(o, "hourly", period, "bob") == ()
+        assert await backfill(o, "hourly", period, "bob") == ()
         assert "backfill" in (await why(o, "hourly", firings[0].due_at)).message
 
     play(story)
@@ -290,13 +241,13 @@ def test_an_edit_changes_one_parameter_and_leaves_the_rest(play: Play, hands: Cl
     async def story(o: Orchestration) -> None:
         await verbs.create(o, plan(), "ada")
         changes = {"submission": {"spec": {"text": "other"}}, "timing": {"every_seconds": 60}}
-        after = await verbs.edit(o, "hourly", Edit(changes=changes))
+        after = await edit(o, "hourly", Edit(changes=changes))
         assert after.schedule.plan.submission.spec == {"text": "other"}
         assert after.schedule.plan.timing == Timing(every_seconds=60)
         assert after.words == "every minute"
-        for bad in ({"name": "x"}, {"timing": {"cron": "x"}}, {"nonsense": 1}, {"submission": 1}):
+        for bad in ({"timing": {"cron": "x"}}, {"nonsense": 1}, {"submission": 1}):
             with pytest.raises(errors.InvalidRequest):
-                await verbs.edit(o, "hourly", Edit(changes=bad))
+                await edit(o, "hourly", Edit(changes=bad))
 
     play(story)
 
@@ -310,7 +261,7 @@ def test_a_deleted_schedule_fires_no_more_and_its_name_is_free(play: Play, hands
         await hands.go(o, hours=2)
         assert await tasks(o) == ()
         with pytest.raises(errors.ScheduleNotFound):
-            await verbs.find_schedule(o, "hourly")
+            await find_schedule(o, "hourly")
         await verbs.create(o, plan(), "ada")
         await hands.go(o, hours=1)
         assert len(await tasks(o)) == 1
@@ -322,7 +273,7 @@ def test_a_schedule_for_one_time_ends_after_it(play: Play, hands: Clock) -> None
     async def story(o: Orchestration) -> None:
         await verbs.create(o, plan(Timing(at=START + timedelta(minutes=5))), "ada")
         await hands.go(o, minutes=5)
-        schedule = (await verbs.find_schedule(o, "hourly")).schedule
+        schedule = (await find_schedule(o, "hourly")).schedule
         assert (schedule.state, len(await tasks(o))) == (ScheduleState.ENDED, 1)
 
     play(story)
@@ -350,7 +301,7 @@ def test_a_schedule_whose_task_would_be_refused_is_refused_itself(
         checked = parse(Plan, {**vars(bad), "submission": vars(bad.submission)}, "plan")
         with pytest.raises(error):
             await verbs.create(o, replace(checked, submission=bad.submission), "ada")
-        assert (await verbs.schedules(o)).schedules == ()
+        assert (await schedules(o)).schedules == ()
         assert await o.store.last_seq() == 0
 
     play(story)
