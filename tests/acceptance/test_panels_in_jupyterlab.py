@@ -124,7 +124,7 @@ def test_a_notebook_is_run_by_a_form_and_steered_in_the_side_bar(
     ).wait_for()
 
 
-def test_a_notebook_is_scheduled_by_a_form_and_paused_in_the_side_bar(
+def test_a_notebook_is_scheduled_by_a_form_and_steered_in_the_side_bar(
     page: Any, lab: JupyterProcess
 ) -> None:
     """The form says what a rule means before anything is made."""
@@ -139,7 +139,8 @@ def test_a_notebook_is_scheduled_by_a_form_and_paused_in_the_side_bar(
     page.locator('.lm-Menu-item[data-command="opspawn:schedule-file"]').click()
     form = page.get_by_role("dialog")
     form.get_by_label("Time zone").fill("Europe/Berlin")
-    form.get_by_label("When").fill("30 2 1 7 *")
+    form.get_by_label("When").select_option("by a cron rule")
+    form.get_by_role("textbox", name="Cron rule").fill("30 2 1 7 *")
     meaning = form.get_by_role("status")
     expect(meaning).to_contain_text("02:30")
     expect(meaning).to_contain_text("Europe/Berlin")
@@ -153,6 +154,13 @@ def test_a_notebook_is_scheduled_by_a_form_and_paused_in_the_side_bar(
     expect(row).to_contain_text("02:30")
     row.get_by_role("button", name="Pause annual").press("Enter")
     expect(row.locator(".opspawn-pill")).to_have_text("‖ paused")
-    made = lab.api("DELETE", "schedules/annual")
+    row.get_by_role("button", name="Edit annual").click()
+    expect(row.get_by_label("count")).to_have_value("7")
+    row.get_by_label("When").select_option("every so often")
+    row.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("every hour")
+    made = lab.api("GET", "schedules/annual")["schedule"]
     assert made["plan"]["submission"]["spec"]["parameters_text"] == {"count": "7"}
+    row.get_by_role("button", name="Delete annual").click()
+    row.get_by_role("button", name="Really delete annual").click()
     expect(row).to_have_count(0)

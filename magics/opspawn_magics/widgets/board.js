@@ -51,7 +51,7 @@ class Row {
     this.bar.setAttribute("aria-label", `Progress of ${task.name}`);
     say(this.cells, cellsLine(task));
     say(this.time, spent === null ? "" : duration(spent));
-    say(this.said, question ? `asks: ${question}` : problemLine(task) || runningCell(task)?.title || "");
+    say(this.said, question ? `asks: ${question}` : problemLine(task) || runningCell(task)?.title || task.spec?.goal || "");
     this.said.title = this.said.textContent ?? "";
     const verb = canCancel(task) ? "Cancel" : canRetry(task) ? "Retry" : "";
     say(this.verb, verb);
@@ -87,23 +87,29 @@ export class Board {
   is_loaded = false;
   paint = coalesced(() => this.#paint());
 
-  /** @param {{ server: Server | null, tasks?: Task[], query?: Record<string, any>, host?: Host, title?: string }} options */
-  constructor({ server, tasks = [], query = {}, host = {}, title = "Tasks" }) {
+  /**
+   * @param {{
+   *   server: Server | null, tasks?: Task[], query?: Record<string, any>, host?: Host, title?: string,
+   *   isPart?: boolean, counted?: (count: number) => void,
+   * }} options  ``isPart``: what stands around it has the heading, the questions and the counts
+   */
+  constructor({ server, tasks = [], query = {}, host = {}, title = "Tasks", isPart = false, counted = () => {} }) {
     this.server = server;
     this.host = host;
     this.query = query;
+    this.counted = counted;
     this.picture = new Map(tasks.map((task) => [task.id, task]));
     this.search.value = query.name ?? "";
     this.parts.checked = !query.top;
     this.list.setAttribute("aria-label", title);
-    show(this.tools, Boolean(server));
+    show(this.tools, Boolean(server) && !isPart);
     show(this.further, false);
     this.questions = server && new Questions(server, { isReadOnly: host.isReadOnly, changed: () => { this.changed = null; this.paint(); } });
     // What a command narrowed down is not counted: the history would have to be told the same.
     this.counts = server && !Object.keys(query).some((name) => name !== "top") ? new Counts(server, () => !this.parts.checked) : null;
     this.root = node(
       "section", { class: "opspawn opspawn-board", "aria-label": title },
-      node("div", { class: "opspawn-head" }, node("strong", {}, title), this.link), this.questions?.root, this.tools, this.counts?.root,
+      !isPart && node("div", { class: "opspawn-head" }, node("strong", {}, title), this.link), !isPart && this.questions?.root, this.tools, this.counts?.root,
       this.complaint, this.list, this.empty, this.further, this.news,
     );
     if (server) this.#listen(server);
@@ -217,6 +223,7 @@ export class Board {
       if (row.root === place) place = place.nextElementSibling;
       else this.list.insertBefore(row.root, place);
     }
+    this.counted(tasks.length);
     show(this.empty, !tasks.length && (Boolean(this.is_loaded) || !this.server));
     show(this.further, Boolean(this.feed?.cursor));
   }

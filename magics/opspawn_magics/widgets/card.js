@@ -1,7 +1,7 @@
 /** One task as a card: where it stands, what it says, and what can be done with it. */
 
 import { coalesced, coloured, duration, node, pill, say, setPill, short, show } from "./dom.js";
-import { OutputsView, notebookView } from "./outputs.js";
+import { OutputsView, notebookView, sourceOf } from "./outputs.js";
 import { Questions } from "./questions.js";
 import { WorkflowView } from "./workflow.js";
 import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, kindWord, problemLine, runningCell, seconds } from "./tasks.js";
@@ -89,8 +89,10 @@ export class Card {
       failed: (problem) => this.#say_connection("picture", problem.message),
     }).start();
     this.ticker = window.setInterval(() => this.paint(), 1000);
-    if (!isFinal(task)) void this.#learnUsual(server);
-    if (task.state === "waiting") void this.questions?.refresh();
+    if (isFinal(task)) return;
+    void this.#learnUsual(server);
+    // A tool's call may wait for a person while the task runs.
+    void this.questions?.refresh();
   }
 
   /** @param {Task} next */
@@ -170,15 +172,27 @@ export class Card {
     show(this.problem, Boolean(task.error));
     if (!task.error) return this.problem.replaceChildren();
     const cell = task.cells.find(({ index }) => index === task.error?.cell_index);
-    const traceback = task.error.traceback.join("\n");
+    const traceback = task.error.traceback.join("\n"), source = node("pre", { class: "opspawn-source", tabindex: 0 }, cell?.title ?? "");
+    if (cell && this.#has_notebook(task)) void this.#readSource(cell, source);
     this.problem.replaceChildren(
       node("div", { class: "opspawn-what" }, problemLine(task)),
-      ...(cell?.title ? [node("div", {}, node("code", {}, cell.title))] : []),
+      ...(cell?.title ? [source] : []),
       ...(traceback ? [node(
         "details", { class: "opspawn-section", open: true }, node("summary", {}, "Traceback"),
         node("pre", { class: "opspawn-text opspawn-traceback", tabindex: 0 }, coloured(traceback)),
       )] : []),
     );
+  }
+
+  /** The whole of the cell whose first line is shown. @param {import("./tasks.js").Cell} cell @param {HTMLElement} shown */
+  async #readSource(cell, shown) {
+    try {
+      const { cells } = await /** @type {Server} */ (this.server).request(`tasks/${this.task.id}/notebook`);
+      const source = sourceOf(cells.find((/** @type {any} */ { id }) => id === cell.id) ?? cells[cell.index]);
+      if (source) say(shown, source);
+    } catch {
+      return; // its first line stands there
+    }
   }
 
   /** @param {Task} task */

@@ -175,13 +175,16 @@ export class OutputsView {
 /** What papermill adds to a notebook whose run failed; the page says it in its own way. */
 const MARKER = "papermill-error-cell-tag";
 
+/** The code of a cell, as the notebook format keeps it. @param {any} cell */
+export const sourceOf = (cell) => joined(cell?.source);
+
 /** The executed notebook: sources and outputs, the failing cell marked.
  * @param {any} notebook @param {import("./tasks.js").Task} task */
 export function notebookView(notebook, task) {
   const failing = task.cells.find(({ index }) => index === task.error?.cell_index)?.id;
   const shown = notebook.cells.filter((/** @type {any} */ cell) => !cell.metadata?.tags?.includes(MARKER));
   const cells = shown.map((/** @type {any} */ cell) => {
-    const source = joined(cell.source), is_code = cell.cell_type === "code";
+    const source = sourceOf(cell), is_code = cell.cell_type === "code";
     const label = is_code ? `[${cell.execution_count ?? " "}]` : "";
     return node(
       "section", { class: `opspawn-cell${failing && cell.id === failing ? " opspawn-failing" : ""}` },

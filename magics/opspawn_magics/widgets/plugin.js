@@ -5,6 +5,7 @@
  * has no launcher. They have no types here, because there is no build that could fetch them.
  */
 
+import { Agents } from "./agents.js";
 import { Board } from "./board.js";
 import { node, say } from "./dom.js";
 import { RunForm } from "./form.js";
@@ -97,12 +98,12 @@ class Extension {
     side.title.icon = this.icon;
     side.title.caption = "Background tasks";
     side.addClass("opspawn-side");
-    /** @type {(Board | Schedules)[]} */
+    /** @type {(Agents | Board | Schedules)[]} */
     const views = [];
     // Made when it is first seen: a page that nobody looks at asks the server for nothing.
     side.onAfterShow = () => {
       if (views.length) return;
-      views.push(new Schedules(this.server), new Board({ server: this.server, host: this.host, query: { top: true }, title: "Background tasks" }));
+      views.push(new Schedules(this.server), new Agents(this.server, this.host), new Board({ server: this.server, host: this.host, query: { top: true }, title: "Background tasks" }));
       side.node.append(...views.map(({ root }) => root));
     };
     side.disposed.connect(() => views.forEach((view) => view.close()));

@@ -11,6 +11,7 @@ import { GLYPHS, duration, node, say, short } from "./dom.js";
  */
 
 const MOST_RUNS = 10;
+const READ_AFTER_MILLISECONDS = 400;
 /** Of several tasks of one step, the one to know about first. */
 const WORST_FIRST = ["failed", "crashed", "timed_out", "waiting", "running", "retrying", "queued", "cancelled", "pending", "skipped", "success"];
 
@@ -31,7 +32,14 @@ export function byStep(parts) {
 /** @param {string} state */
 const plain = (state) => state.replaceAll("_", " ");
 
+/** They stay true while they are looked at. */
 export class Runs {
+  /** @type {Map<string, { task: Task, parts: Task[] }>}  by the run's id, oldest first */
+  runs = new Map();
+  /** @type {Set<string>}  runs of which something was told since they were read */
+  stale = new Set();
+  timer = 0;
+  leave = () => {};
   grid = node("div", { class: "opspawn-scroll", tabindex: 0, role: "group", "aria-label": "Earlier runs by step" });
   difference = node("div", { "aria-live": "polite" });
   complaint = node("div", { class: "opspawn-complaint", role: "alert" });
@@ -41,7 +49,56 @@ export class Runs {
   constructor(server, task) {
     this.server = server;
     this.task = task;
-    this.root.addEventListener("toggle", () => this.root.open && void this.#try(() => this.#read()));
+    this.root.addEventListener("toggle", () => (this.root.open ? this.#follow() : this.close()));
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.leave();
+  }
+
+  #follow() {
+    this.leave();
+    const leave = this.server.stream().listen({
+      event: (event) => this.#note(event),
+      reset: () => void this.#try(() => this.#read()),
+      connection: () => {},
+    });
+    this.leave = () => { leave(); this.leave = () => {}; };
+    if (!this.server.stream().is_live) void this.#try(() => this.#read());
+  }
+
+  /** @param {import("./server.js").TaskEvent} event */
+  #note({ type, task_id }) {
+    if (!type.startsWith("task.")) return;
+    const found = [...this.runs.values()].find(({ task, parts }) => task.id === task_id || parts.some(({ id }) => id === task_id));
+    // A new one may be a run, or a part of one that is shown.
+    if (!found && type !== "task.submitted") return;
+    if (found) this.stale.add(found.task.id);
+    else this.stale = new Set(["", ...this.runs.keys()]);
+    this.timer ||= window.setTimeout(() => void this.#try(() => this.#readStale()), READ_AFTER_MILLISECONDS);
+  }
+
+  async #readStale() {
+    const ids = [...this.stale];
+    this.stale.clear();
+    this.timer = 0;
+    if (ids.includes("")) return this.#read();
+    await Promise.all(ids.map(async (id) => this.runs.set(id, await this.#run(await this.server.task(id)))));
+    this.#paint();
+  }
+
+  /** @param {Task} task */
+  async #run(task) {
+    const { tasks } = await this.server.request(`tasks?${new URLSearchParams({ parent: task.id, limit: "500" })}`);
+    return { task, parts: /** @type {Task[]} */ (tasks) };
+  }
+
+  #paint() {
+    const runs = [...this.runs.values()], had_focus = this.grid.contains(document.activeElement) && document.activeElement?.getAttribute("aria-label");
+    this.grid.replaceChildren(this.#table(runs.map(({ task }) => task), runs.map(({ parts }) => byStep(parts))));
+    if (had_focus) /** @type {HTMLElement | null} */ (this.grid.querySelector(`[aria-label="${CSS.escape(had_focus)}"]`))?.focus();
   }
 
   /** @param {() => Promise<void>} act */
@@ -61,11 +118,9 @@ export class Runs {
     // The server is asked by the beginning of a name.
     const runs = tasks.filter((task) => task.name === name).slice(0, MOST_RUNS).reverse();
     if (!runs.some(({ id }) => id === this.task.id)) runs.unshift(this.task);
-    const parts = await Promise.all(runs.map(async ({ id }) => {
-      const { tasks } = await this.server.request(`tasks?${new URLSearchParams({ parent: id, limit: "500" })}`);
-      return byStep(tasks);
-    }));
-    this.grid.replaceChildren(this.#table(runs, parts));
+    const found = await Promise.all(runs.map((run) => this.#run(run)));
+    this.runs = new Map(found.map((run) => [run.task.id, run]));
+    this.#paint();
   }
 
   /** Oldest on the left. @param {Task[]} runs @param {Map<string, Task[]>[]} parts */

@@ -1,45 +1,99 @@
-/** When what runs: the schedules of the server, and the fields that make one. */
+/** When what runs: the schedules of the server, with all that can be done to them. */
 
 import { moment, node, pill, say, setPill, show } from "./dom.js";
+import { RunForm } from "./form.js";
 
 /**
- * @typedef {{ id: string, plan: { name: string }, state: string, state_reason: string, last_task_id: string | null }} Schedule
+ * @typedef {{ id: string, plan: import("./form.js").Plan, state: string, state_reason: string, last_task_id: string | null }} Schedule
  * @typedef {{ schedule: Schedule, words: string, next_due_at: string[] }} ScheduleView
  * @typedef {import("./server.js").Server} Server
  */
 
-const ASK_AFTER_MILLISECONDS = 250;
+const WORDS = { pause: "Pause", resume: "Resume", trigger: "Run now", edit: "Edit…", remove: "Delete" };
+
+/** @typedef {(path: string, method?: string, body?: unknown) => Promise<boolean>} Act  whether the server did it */
 
 class Row {
-  /** @param {ScheduleView} view @param {(path: string) => void} act @param {Server} server @param {boolean} is_read_only */
+  /** @type {HTMLElement | null} */
+  form = null;
+
+  /** @param {ScheduleView} view @param {Act} act @param {Server} server @param {boolean} is_read_only */
   constructor({ schedule }, act, server, is_read_only) {
-    const button = (/** @type {string} */ verb) => node("button", { class: "opspawn-button", type: "button", onclick: () => act(`${encodeURIComponent(schedule.id)}/${verb}`) });
+    const path = encodeURIComponent(schedule.id);
+    const button = (/** @type {() => void} */ onclick) => node("button", { class: "opspawn-button", type: "button", onclick });
+    const verb = (/** @type {string} */ word) => button(() => void act(`${path}/${word}`));
     this.server = server;
+    this.schedule = schedule;
     this.pill = pill(schedule.state);
     this.name = node("strong", { class: "opspawn-name" });
     this.words = node("div");
     this.next = node("div", { class: "opspawn-quiet" });
-    this.verbs = { pause: button("pause"), resume: button("resume"), trigger: button("trigger") };
+    this.verbs = {
+      pause: verb("pause"), resume: verb("resume"), trigger: verb("trigger"),
+      edit: button(() => void this.#edit((body) => act(path, "PATCH", body))), remove: button(() => this.#remove(() => void act(path, "DELETE"))),
+    };
+    // Whoever turns away from the question has answered it.
+    this.verbs.remove.addEventListener("blur", () => this.#name_verb("remove"));
     this.last = node("a", { class: "opspawn-button", target: "_blank", rel: "noopener" }, "Last run");
+    this.complaint = node("div", { class: "opspawn-complaint", role: "alert" });
     this.root = node(
       "li", { class: "opspawn-schedule" },
       node("div", { class: "opspawn-head" }, this.pill, this.name), this.words, this.next,
-      node("div", { class: "opspawn-actions" }, ...(is_read_only ? [] : Object.values(this.verbs)), this.last),
+      node("div", { class: "opspawn-actions" }, ...(is_read_only ? [] : Object.values(this.verbs)), this.last), this.complaint,
     );
+  }
+
+  /** @param {keyof typeof WORDS} verb @param {string} [word] */
+  #name_verb(verb, word = WORDS[verb]) {
+    say(this.verbs[verb], word);
+    this.verbs[verb].setAttribute("aria-label", `${word.replace("…", "")} ${this.schedule.plan.name}`);
+  }
+
+  /** The second press counts. @param {() => void} remove */
+  #remove(remove) {
+    if (this.verbs.remove.textContent !== WORDS.remove) return remove();
+    this.#name_verb("remove", "Really delete");
+  }
+
+  /** Show the form below the row, or put it away. @param {(body: unknown) => Promise<boolean>} save */
+  async #edit(save) {
+    say(this.complaint, "");
+    if (this.form) return this.#put_away();
+    const { plan } = this.schedule, path = plan.submission.spec.notebook;
+    try {
+      const { parameters } = path ? await this.server.request(`notebooks/parameters?${new URLSearchParams({ path })}`) : { parameters: [] };
+      const form = new RunForm(path ?? "", parameters, this.server, plan);
+      const onsubmit = async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        if (await save({ changes: form.changes() })) this.#put_away();
+      };
+      this.form = node(
+        "form", { class: "opspawn-edit", "aria-label": `Edit ${plan.name}`, onsubmit }, form.root,
+        node("div", { class: "opspawn-actions" }, node("button", { class: "opspawn-button opspawn-main" }, "Save"),
+          node("button", { class: "opspawn-button", type: "button", onclick: () => this.#put_away() }, "Leave as it was")),
+      );
+      this.root.append(this.form);
+      /** @type {HTMLElement | null} */ (this.form.querySelector("input, select"))?.focus();
+    } catch (problem) {
+      say(this.complaint, /** @type {Error} */ (problem).message);
+    }
+  }
+
+  #put_away() {
+    this.form?.remove();
+    this.form = null;
+    this.verbs.edit.focus();
   }
 
   /** @param {ScheduleView} view */
   paint({ schedule, words, next_due_at: [next] }) {
     const { name } = schedule.plan, had_focus = this.root.contains(document.activeElement);
+    this.schedule = schedule;
     setPill(this.pill, schedule.state);
     say(this.name, name);
     say(this.words, words);
     this.next.replaceChildren(...(next ? ["next ", moment(next)] : [schedule.state_reason && `${schedule.state}: ${schedule.state_reason}`]));
-    for (const [verb, word] of Object.entries({ pause: "Pause", resume: "Resume", trigger: "Run now" })) {
-      const button = this.verbs[/** @type {"pause"} */ (verb)];
-      say(button, word);
-      button.setAttribute("aria-label", `${word} ${name}`);
-    }
+    for (const verb of /** @type {(keyof typeof WORDS)[]} */ (Object.keys(WORDS))) this.#name_verb(verb);
     show(this.verbs.pause, schedule.state === "active");
     show(this.verbs.resume, schedule.state === "paused");
     show(this.last, Boolean(schedule.last_task_id));
@@ -102,7 +156,7 @@ export class Schedules {
     }
     views.forEach((view, place) => {
       const { id } = view.schedule;
-      const row = this.rows.get(id) ?? new Row(view, (path) => void this.#act(path), this.server, this.isReadOnly);
+      const row = this.rows.get(id) ?? new Row(view, (path, method, body) => this.#act(path, method, body), this.server, this.isReadOnly);
       this.rows.set(id, row);
       row.paint(view);
       if (this.list.children[place] !== row.root) this.list.insertBefore(row.root, this.list.children[place] ?? null);
@@ -111,14 +165,16 @@ export class Schedules {
     show(this.root, views.length > 0);
   }
 
-  /** @param {string} path */
-  async #act(path) {
+  /** @param {string} path @param {string} [method] @param {unknown} [body] */
+  async #act(path, method = "POST", body = undefined) {
     say(this.complaint, "");
     try {
-      await this.server.request(`schedules/${path}`, { method: "POST" });
+      await this.server.request(`schedules/${path}`, { method, body });
       await this.refresh();
+      return true;
     } catch (problem) {
       this.#complain(problem);
+      return false;
     }
   }
 
@@ -126,46 +182,5 @@ export class Schedules {
   #complain(problem) {
     say(this.complaint, /** @type {Error} */ (problem).message);
     show(this.root, true);
-  }
-}
-
-/** A cron rule and its time zone, with what the server takes them to mean. */
-export class TimingFields {
-  cron = node("input", { type: "text", value: "0 6 * * 1-5", spellcheck: "false", oninput: () => this.#askSoon() });
-  zone = node("input", { type: "text", spellcheck: "false", oninput: () => this.#askSoon() });
-  meaning = node("div", { class: "opspawn-meaning", role: "status" });
-  root = node(
-    "div", { class: "opspawn-timing" },
-    node("label", {}, node("strong", {}, "When"), this.cron, node("small", {}, "minute hour day month weekday, or @hourly, @daily, @weekly, @monthly")),
-    node("label", {}, node("strong", {}, "Time zone"), this.zone), this.meaning,
-  );
-  timer = 0;
-
-  /** @param {Server} server */
-  constructor(server) {
-    this.server = server;
-    this.zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
-    void this.#ask();
-  }
-
-  timing() {
-    return { cron: this.cron.value.trim(), timezone: this.zone.value.trim() };
-  }
-
-  #askSoon() {
-    clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => void this.#ask(), ASK_AFTER_MILLISECONDS);
-  }
-
-  async #ask() {
-    const timing = this.timing(), is_latest = () => JSON.stringify(timing) === JSON.stringify(this.timing());
-    try {
-      const { words, next_due_at } = await this.server.request("timings", { method: "POST", body: timing });
-      const said = (/** @type {string} */ at) => new Date(at).toLocaleString([], { timeZone: timing.timezone, dateStyle: "full", timeStyle: "short" });
-      const times = next_due_at.map((/** @type {string} */ at) => node("li", {}, node("time", { datetime: at }, said(at))));
-      if (is_latest()) this.meaning.replaceChildren(words, node("ol", {}, ...times));
-    } catch (problem) {
-      if (is_latest()) this.meaning.replaceChildren(node("span", { class: "opspawn-complaint" }, /** @type {Error} */ (problem).message));
-    }
   }
 }

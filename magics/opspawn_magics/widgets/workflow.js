@@ -55,10 +55,11 @@ export class WorkflowView {
   constructor(server, task) {
     this.server = server;
     this.task = task;
+    this.runs = new Runs(server, task);
     this.root = node(
       "div", { class: "opspawn-workflow" }, this.complaint, this.graph,
       node("details", { class: "opspawn-section", open: true }, node("summary", {}, "Timeline"), this.timeline),
-      new Runs(server, task).root,
+      this.runs.root,
     );
     this.feed = new Feed(server, {
       query: new URLSearchParams({ parent: task.id, limit: "500" }),
@@ -71,6 +72,7 @@ export class WorkflowView {
 
   close() {
     this.feed.close();
+    this.runs.close();
   }
 
   /** @param {Task} task  the workflow's own, as it stands now */

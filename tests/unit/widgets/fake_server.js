@@ -4,6 +4,7 @@ window.fake = {
   questions: [],
   schedules: [],
   timing: null,
+  parameters: [],
   comparison: null,
   counts: [],
   files: {},
@@ -35,6 +36,7 @@ function answer(path, query, method) {
   if (path === "schedules" && method === "GET") return { schedules: fake.schedules };
   if (path.includes("/compare/")) return fake.comparison;
   if (path === "sql") return { rows: fake.counts };
+  if (path === "notebooks/parameters") return { parameters: fake.parameters };
   if (path === "timings") return fake.timing;
   if (path === "questions") return { questions: fake.questions };
   if (path.endsWith("/answer")) fake.questions = [];

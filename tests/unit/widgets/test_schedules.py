@@ -12,13 +12,18 @@ from tests.unit.widgets.test_accessibility import violations
 
 pytestmark = pytest.mark.browser
 
+#: A timing without any time.
+NO_TIME = {"cron": None, "every_seconds": None, "at": None, "timezone": "Europe/Berlin"}
 WORDS = "At 06:00 on Monday through Friday, Europe/Berlin"
 
 
 def schedule_view(name: str, **changes: Any) -> dict[str, Any]:
     schedule = {"state": "active", "state_reason": "", "last_task_id": None, **changes}
+    spec = {"notebook": "report.ipynb", "parameters": {"count": 4}}
+    timing = {"cron": "30 2 * * 1-5", "timezone": "Europe/Berlin"}
+    plan = {"name": name, "timing": timing, "overlap": "queue", "submission": {"spec": spec}}
     return {
-        "schedule": {"id": f"id-{name}", "plan": {"name": name}, **schedule},
+        "schedule": {"id": f"id-{name}", "plan": plan, **schedule},
         "words": WORDS,
         "next_due_at": ["2030-01-31T05:00:00+00:00"] if schedule["state"] == "active" else [],
     }
@@ -125,9 +130,111 @@ def test_the_form_says_what_a_rule_means_before_it_is_sent(stage: Stage) -> None
                 "keep_on_failure": False,
             }
         },
-        "timing": {"cron": "0 6 * * 1-5", "timezone": "Europe/Berlin"},
+        "timing": {**NO_TIME, "cron": "0 6 * * 1-5"},
     }
 
     stage.page.evaluate("fake.refusal = 'a cron rule has five fields'")
-    stage.page.get_by_label("When").fill("often")
+    stage.page.get_by_label("When").select_option("by a cron rule")
+    stage.page.get_by_role("textbox", name="Cron rule").fill("often")
     expect(meaning).to_have_text("a cron rule has five fields")
+
+
+@pytest.mark.parametrize(
+    ("way", "fields", "timing"),
+    [
+        ("on days of the week", {"Time of day": "23:05"}, {"cron": "5 23 * * 1-5"}),
+        ("every so often", {"How many": "90"}, {"every_seconds": 324_000}),
+        ("once", {"Day and time": "2030-07-01T09:00"}, {"at": "2030-07-01T07:00:00.000Z"}),
+        ("once", {"Day and time": "2030-01-01T09:00"}, {"at": "2030-01-01T08:00:00.000Z"}),
+        ("by a cron rule", {"Cron rule": "@daily"}, {"cron": "@daily"}),
+        ("only when somebody starts it", {}, {}),
+    ],
+)
+def test_a_time_is_given_in_the_words_of_people(
+    stage: Stage, way: str, fields: dict[str, str], timing: dict[str, Any]
+) -> None:
+    """Cron rules are for those who know them; summer time is for nobody to reckon with."""
+    stage.page.evaluate(
+        """async () => {
+          fake.timing = { words: "then", next_due_at: [] };
+          const { TimingFields } = await import("/w/timing.js");
+          const { Server } = await import("/w/server.js");
+          window.fields = new TimingFields(Server.ofPage(), { timezone: "Europe/Berlin" });
+          document.getElementById("place").replaceChildren(fields.root);
+        }"""
+    )
+
+    stage.page.get_by_label("When").select_option(way)
+    for label, value in fields.items():
+        stage.page.get_by_label(label, exact=True).fill(value)
+
+    assert stage.page.evaluate("fields.timing()") == {**NO_TIME, **timing}
+    # What was given is shown again when it is to be changed.
+    stage.page.evaluate(
+        """async (timing) => {
+          const { TimingFields } = await import("/w/timing.js");
+          const { Server } = await import("/w/server.js");
+          window.fields = new TimingFields(Server.ofPage(), timing);
+        }""",
+        {**NO_TIME, **timing},
+    )
+    assert stage.page.evaluate("fields.timing()") == {**NO_TIME, **timing}
+
+
+def test_one_is_edited_where_it_stands(stage: Stage) -> None:
+    """Only what was changed is sent: what the form does not show stays as it is."""
+    hold(stage, schedule_view("a"))
+    parameter = {"name": "count", "type": "int", "default": "3", "help": ""}
+    stage.page.evaluate(
+        """(parameters) => {
+          fake.parameters = parameters;
+          fake.timing = { words: "then", next_due_at: [] };
+        }""",
+        [parameter],
+    )
+    shown = show_schedules(stage)
+    edit = shown.get_by_role("button", name="Edit a")
+
+    edit.press("Enter")
+    form = shown.get_by_role("form", name="Edit a")
+    expect(form.get_by_label("Time of day")).to_have_value("02:30")
+    expect(form.get_by_label("count")).to_have_value("4")
+    assert violations(stage.page) == []
+    form.get_by_label("count").fill("5")
+    form.get_by_role("checkbox", name="Fri").uncheck()
+    form.get_by_role("button", name="Save").click()
+
+    expect(form).to_have_count(0)
+    expect(edit).to_be_focused()
+    (sent,) = stage.sent("PATCH")
+    assert sent["path"] == "schedules/id-a"
+    spec = {"parameters_text": {"count": "5"}, "parameters": {}, "keep_on_failure": False}
+    assert sent["body"] == {
+        "changes": {
+            "name": "a",
+            "timing": {**NO_TIME, "cron": "30 2 * * 1-4"},
+            "overlap": "queue",
+            "submission": {"spec": spec},
+        }
+    }
+
+
+def test_one_is_deleted_by_a_second_press(stage: Stage) -> None:
+    """A slip of the hand ends no schedule."""
+    hold(stage, schedule_view("a"))
+    shown = show_schedules(stage)
+    delete = shown.get_by_role("button", name="Delete a")
+
+    delete.press("Enter")
+    really = shown.get_by_role("button", name="Really delete a")
+    expect(really).to_be_focused()
+    really.press("Tab")
+    expect(really).to_have_count(0)
+    assert stage.sent("DELETE") == []
+
+    delete.click()
+    hold(stage)
+    really.click()
+    expect(shown).to_be_hidden()
+    (sent,) = stage.sent("DELETE")
+    assert sent["path"] == "schedules/id-a"
