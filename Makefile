@@ -9,6 +9,7 @@
 #   make check      lint, format, types, layers and tests
 #   make docs       write the generated parts of the documentation
 #   make pictures   make the pictures of the documentation from a real JupyterLab
+#   make hosts      see the live views work in every JupyterLab, Notebook 7, JupyterHub
 #   make clean      remove everything that was made
 #
 # Another Python than python3: make demo PYTHON=python3.13
@@ -29,7 +30,7 @@ export PYTHONNOUSERSITE := 1
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test chaos bench check lint types layers coverage wheel docs pictures clean
+.PHONY: help demo lab test chaos bench check lint types layers coverage wheel docs pictures hosts clean
 
 help:
 	@sed -n 's/^#  *make /  make /p' $(MAKEFILE_LIST)
@@ -78,6 +79,10 @@ docs: $(VENV)/.dev
 pictures: $(VENV)/.dev
 	$(BIN)/python tools/pictures.py
 
+# Each host is installed into an environment of its own, below .hosts; JupyterHub's proxy is npm's.
+hosts: $(VENV)/.dev
+	$(BIN)/python tools/hosts.py $(ARGS)
+
 .mcp/.installed: $(VENV)/.base
 	@echo "Installing tool servers and the MCP conformance suite ..."
 	@npm install --silent --no-audit --no-fund --prefix .mcp/node \
@@ -91,7 +96,7 @@ pictures: $(VENV)/.dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mcp build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache
+	rm -rf $(VENV) .mcp .hosts build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache
 	rm -rf .pytest_cache .import_linter_cache .hypothesis
 	rm -rf $(EXAMPLES)/.opspawn $(EXAMPLES)/opspawn_runs $(EXAMPLES)/.ipynb_checkpoints
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -76,6 +76,11 @@ def open_notebook(page: Page, server: JupyterProcess, path: str) -> None:
     """Show a notebook in JupyterLab, with its kernel connected and idle."""
     page.goto(f"{server.url}lab/tree/{path}?reset&token={server.token}")
     page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
+    await_kernel(page)
+
+
+def await_kernel(page: Page) -> None:
+    """Wait until the kernel of the notebook in front takes what is typed."""
     page.wait_for_function(_KERNEL_IS_READY)
 
 

@@ -90,14 +90,19 @@ class JupyterProcess:
 
 @contextmanager
 def jupyter_server(
-    root: Path, home: Path, *, app: str = "jupyter_server", arguments: Sequence[str] = ()
+    root: Path,
+    home: Path,
+    *,
+    app: str = "jupyter_server",
+    arguments: Sequence[str] = (),
+    **more: Any,
 ) -> Iterator[JupyterProcess]:
     """A server of ``root`` that answers; at the end it is stopped and so is all it started.
 
-    ``app`` is the module to run: ``jupyter_server`` or ``jupyterlab``.
+    ``app`` is the module to run: ``jupyter_server`` or ``jupyterlab``; ``more`` is for ``start``.
     """
     try:
-        server = start(root, home, app=app, arguments=arguments)
+        server = start(root, home, app=app, arguments=arguments, **more)
         try:
             yield server
         finally:
@@ -113,28 +118,36 @@ def start(
     app: str = "jupyter_server",
     arguments: Sequence[str] = (),
     variables: Mapping[str, str] | None = None,
+    python: str = sys.executable,
+    base_url: str = "/",
 ) -> JupyterProcess:
-    """A server that answers, for the caller to end. ``variables`` are added to its environment.
+    """A server that answers, for the caller to end. ``variables`` are added to its environment;
+    ``python`` is the interpreter of the environment that it is taken from.
 
     Raises ``RuntimeError`` where it does not come up.
     """
     make_home(home)
-    port, token = _free_port(), secrets.token_hex(16)
-    command = [sys.executable, "-m", app, "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
-    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}", *arguments]
+    port, token = free_port(), secrets.token_hex(16)
+    command = [python, "-m", app, "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
+    command += [f"--ServerApp.base_url={base_url}", *arguments]
     if os.geteuid() == 0:
         command.append("--allow-root")
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            env=environment(home) | {"JUPYTER_TOKEN": token} | dict(variables or {}),
+            env=environment(home, python) | {"JUPYTER_TOKEN": token} | dict(variables or {}),
             cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
     server = JupyterProcess(
-        url=f"http://127.0.0.1:{port}/", token=token, root=root, home=home, process=process
+        url=f"http://127.0.0.1:{port}{base_url}",
+        token=token,
+        root=root,
+        home=home,
+        process=process,
     )
     try:
         _await_answer(server)
@@ -152,16 +165,16 @@ def make_home(home: Path) -> None:
     (home / "config/labconfig/page_config.json").write_text(json.dumps(disabled))
 
 
-def environment(home: Path) -> dict[str, str]:
+def environment(home: Path, python: str = sys.executable) -> dict[str, str]:
     """The present environment, less what belongs to other servers, with Jupyter's files in
-    ``home``."""
+    ``home`` and the commands beside ``python``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     return kept | {
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
         _MARK: str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", "")]),
+        "PATH": os.pathsep.join([str(Path(python).parent), kept.get("PATH", "")]),
     }
 
 
@@ -216,7 +229,8 @@ def _quietly_kill(process: psutil.Process) -> None:
         return
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nobody listens at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
