@@ -1,7 +1,9 @@
 """Audits notebooks of checked-out repositories without a server, and prints a table.
 
 ``python benchmarks/audits.py LIST OUT`` with a file of ``repository commit path-of-checkout
-notebook`` lines; the reports lie in OUT afterwards. Each audit has a process of its own.
+notebook`` lines; the reports lie in OUT afterwards. Each audit has a process of its own, forked
+with all imports made, as a worker does it. The kernel is the one named ``python3``, which
+``JUPYTER_PATH`` may set to an environment for older notebooks.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from opspawn_jupyter.kinds.audit import AuditKind
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import Assignment, Grace
+from opspawn_jupyter.runners.audit import AuditRunner
 from opspawn_jupyter.settings import Settings
 
 LIMIT_SECONDS = 240.0
@@ -41,8 +44,6 @@ class _Silent:
 
 def audit(root: Path, notebook: str, directory: Path) -> None:
     """One audit, into the directory."""
-    from opspawn_jupyter.runners.audit import AuditRunner
-
     settings = Settings(
         root_directory=root, state_directory=directory / ".state", runs_directory=directory
     )
@@ -70,14 +71,14 @@ def audit(root: Path, notebook: str, directory: Path) -> None:
 
 def main(listed: Path, out: Path) -> None:
     """Audit each, and print a row of the table."""
-    print("| repository | commit | notebook | headline | D E S D H | cells | seconds |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print("| repository | commit | notebook | headline | D E S D H | cells | plain | audit |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     for number, line in enumerate(listed.read_text().splitlines()):
         repository, commit, root, notebook = line.split(maxsplit=3)
         directory = out / f"{number:02d}-{Path(notebook).stem.replace(' ', '-')}"
         if not directory.exists():
             started = time.monotonic()
-            process = multiprocessing.Process(
+            process = multiprocessing.get_context("fork").Process(
                 target=audit, args=(Path(root), notebook, directory.absolute())
             )
             process.start()
@@ -92,7 +93,7 @@ def _row(repository: str, commit: str, notebook: str, directory: Path) -> str:
     try:
         report = json.loads((directory / "artifacts" / "report.json").read_bytes())
     except OSError:
-        return f"| {repository} | {commit[:10]} | {notebook} | (no verdict) | | | |"
+        return f"| {repository} | {commit[:10]} | {notebook} | (no verdict) | | | | |"
     marks = {"pass": "✓", "fail": "✗", "inconclusive": "?", "not_applicable": "-"}
     lights = " ".join(marks[lamp["answer"]] for lamp in report["lamps"])
     classes: dict[str, int] = {}
@@ -102,7 +103,7 @@ def _row(repository: str, commit: str, notebook: str, directory: Path) -> str:
     seconds = (directory / "seconds").read_text()
     return (
         f"| {repository} | {commit[:10]} | {notebook} | {report['headline']} | {lights} | {said} "
-        f"| {seconds} |"
+        f"| {report['runs'][0]['seconds']:.1f} | {seconds} |"
     )
 
 

@@ -16,7 +16,6 @@ from opspawn_jupyter.audit.statics import Static, third_party
 from opspawn_jupyter.model.audit import (
     Answer,
     CellVerdict,
-    FileRecord,
     Lamp,
     Light,
     Perturbation,
@@ -46,8 +45,6 @@ class Found:
     runs: Sequence[RunRecord]
     has_stored_outputs: bool
     observed: Observed
-    #: The project's files before the run, by path.
-    before: Mapping[str, FileRecord]
     is_enclosed: bool
 
 

@@ -60,14 +60,17 @@ def variables(places: Places, perturbed: tuple[Perturbation, ...]) -> dict[str, 
     return own
 
 
-def prefix(places: Places, perturbed: tuple[Perturbation, ...]) -> tuple[str, ...]:
-    """Words before the kernel's command; none where the system does not let users have namespaces
-    of their own."""
+def prefix(
+    places: Places, perturbed: tuple[Perturbation, ...], *, is_humble: bool
+) -> tuple[str, ...]:
+    """Words before the kernel's command: they put it into namespaces of its own, where the system
+    lets users have them. A humble run leaves the processors to the one beside it."""
+    before = ("nice", "-n", "5") if is_humble and shutil.which("nice") else ()
     if not can_enclose():
-        return ()
+        return before
     hides = Perturbation.NETWORK in perturbed
     return (
-        "unshare", "-rmn" if hides else "-rm", sys.executable, "-I", "-S",
+        *before, "unshare", "-rmn" if hides else "-rm", sys.executable, "-I", "-S",
         str(_OBSERVER / "enclosure.py"), str(places.protected), str(places.allowed),
         "yes" if hides else "no", "--",
     )  # fmt: skip

@@ -34,13 +34,18 @@ def project_of(notebook: Path, root: Path) -> Path:
     return notebook.parent
 
 
-def copy(project: Path, target: Path, inputs: Sequence[str]) -> None:
-    """Copy what the notebook may use. Raises ``OSError``."""
-    target.mkdir(parents=True, exist_ok=True)
+def copy(project: Path, target: Path, inputs: Sequence[str]) -> int:
+    """Copy what the notebook may use, in place of what was there. When the last file of it was
+    made, in nanoseconds of the file system's own clock. Raises ``OSError``."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    latest = 0
     for path in files_of(project, inputs):
-        relative = path.relative_to(project)
-        (target / relative).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target / relative)
+        place = target / path.relative_to(project)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, place)
+        latest = max(latest, place.stat().st_ctime_ns)
+    return latest
 
 
 def files_of(project: Path, inputs: Sequence[str] = ()) -> Iterator[Path]:
@@ -57,11 +62,16 @@ def files_of(project: Path, inputs: Sequence[str] = ()) -> Iterator[Path]:
                     yield path
 
 
-def digests(directory: Path, inputs: Sequence[str] = ()) -> dict[str, FileRecord]:
-    """Each file's digest by its path from the directory."""
+def changed(directory: Path, since: int) -> dict[str, FileRecord]:
+    """What was made or written in a copy after ``copy`` was done with it, by path.
+
+    No program can set a file's status time back, as it can its other times: so only what may have
+    been changed has to be read.
+    """
     return {
         path.relative_to(directory).as_posix(): record(path, directory)
-        for path in files_of(directory, inputs)
+        for path in files_of(directory)
+        if path.stat().st_ctime_ns > since
     }
 
 

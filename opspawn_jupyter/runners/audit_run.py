@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ from opspawn_jupyter.runners.saving import SavingManager
 _GRACE_SECONDS = 1.0
 
 
+class Company(Enum):
+    """What else this process runs meanwhile."""
+
+    NONE = "none"
+    #: Another run, which comes second.
+    FIRST = "first"
+    SECOND = "second"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Executed:
     """What one run left."""
@@ -51,7 +61,6 @@ class Bench:
     spec: AuditSpec
     directory: RunDirectory
     grace: Grace
-    before: Mapping[str, FileRecord]
 
     @property
     def root(self) -> Path:
@@ -73,43 +82,26 @@ class Bench:
         """Where executed notebooks stay."""
         return self.directory.artifacts / "runs"
 
-    def execute(
-        self,
-        name: str,
-        perturbed: tuple[Perturbation, ...],
-        *,
-        tell: Tell,
-        brake: Brake,
-        seconds: float,
-    ) -> Executed:
-        """Run the notebook once. Raises one of ``prepare.CANNOT_PREPARE``."""
+    def ready(
+        self, name: str, perturbed: tuple[Perturbation, ...], company: Company = Company.NONE
+    ) -> Ready:
+        """All that is needed to run the notebook once. Called in the main thread, which papermill
+        wants. Raises one of ``prepare.CANNOT_PREPARE``."""
         places = self._places(name, perturbed)
-        workspace.copy(self.project, places.workspace, self.spec.inputs)
-        kernel = self._kernel(places, perturbed)
-        started = time.monotonic()
-        try:
-            outcome, notebook = self._run(name, kernel, tell, brake, seconds)
-        finally:
-            shutil.rmtree(places.temporary, ignore_errors=True)
-        return Executed(
-            record=_record(name, perturbed, outcome, time.monotonic() - started, notebook),
-            notebook=notebook,
-            trace=places.trace,
-            workspace=places.workspace,
-            products=self._products(places.workspace),
-        )
-
-    def _run(
-        self, name: str, kernel: Kernel, tell: Tell, brake: Brake, seconds: float
-    ) -> tuple[Outcome, Mapping[str, Any]]:
+        places.trace.unlink(missing_ok=True)
+        copied_at = workspace.copy(self.project, places.workspace, self.spec.inputs)
         target = self.runs / f"{name.replace(' ', '-')}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        manager = SavingManager(prepare.notebook(self.directory, self._notebook()), str(target))
-        manager.notebook_start()
-        limits = self._limits(seconds)
-        outcome = Execution(manager, kernel, tell=tell, brake=brake, limits=limits).run()
-        manager.notebook_complete()
-        return outcome, _portable(self.spec.notebook, target)
+        return Ready(
+            bench=self,
+            name=name,
+            perturbed=perturbed,
+            places=places,
+            copied_at=copied_at,
+            kernel=self._kernel(places, perturbed, company),
+            manager=SavingManager(prepare.notebook(self.directory, self._notebook()), str(target)),
+            target=target,
+        )
 
     def _places(self, name: str, perturbed: tuple[Perturbation, ...]) -> Places:
         is_elsewhere = Perturbation.DIRECTORY in perturbed
@@ -122,7 +114,9 @@ class Bench:
             allowed=self.directory.path.resolve(),
         )
 
-    def _kernel(self, places: Places, perturbed: tuple[Perturbation, ...]) -> Kernel:
+    def _kernel(
+        self, places: Places, perturbed: tuple[Perturbation, ...], company: Company
+    ) -> Kernel:
         scratch = RunDirectory(places.workspace.parent / "run")
         scratch.artifacts.mkdir(parents=True, exist_ok=True)
         relative = (self.root / self.spec.working_directory).resolve().relative_to(self.project)
@@ -135,8 +129,8 @@ class Bench:
             grace=self._short_grace,
             cwd=str(places.workspace / relative),
             env={**base, **surroundings.variables(places, perturbed)},
-            is_alone=True,
-            prefix=surroundings.prefix(places, perturbed),
+            is_alone=company is Company.NONE,
+            prefix=surroundings.prefix(places, perturbed, is_humble=company is Company.SECOND),
         )
 
     @property
@@ -147,7 +141,8 @@ class Bench:
             kernel_start_seconds=self.grace.kernel_start_seconds,
         )
 
-    def _limits(self, seconds: float) -> Limits:
+    def limits(self, seconds: float) -> Limits:
+        """What a run may take."""
         return Limits(
             run_seconds=seconds,
             cell_seconds=self.assignment.policy.cell_timeout_seconds,
@@ -165,9 +160,44 @@ class Bench:
             source_sha256=self.spec.source_sha256,
         )
 
-    def _products(self, copied: Path) -> dict[str, FileRecord]:
-        after = workspace.digests(copied)
-        return {path: one for path, one in after.items() if self.before.get(path) != one}
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """One execution that can begin."""
+
+    bench: Bench
+    name: str
+    perturbed: tuple[Perturbation, ...]
+    places: Places
+    #: When the copy of the project was done.
+    copied_at: int
+    kernel: Kernel
+    manager: SavingManager
+    target: Path
+
+    def run(self, *, tell: Tell, brake: Brake, seconds: float) -> Executed:
+        """Run the notebook once; in any thread."""
+        started = time.monotonic()
+        try:
+            outcome, notebook = self._run(tell, brake, seconds)
+        finally:
+            shutil.rmtree(self.places.temporary, ignore_errors=True)
+        taken = time.monotonic() - started
+        return Executed(
+            record=_record(self.name, self.perturbed, outcome, taken, notebook),
+            notebook=notebook,
+            trace=self.places.trace,
+            workspace=self.places.workspace,
+            products=workspace.changed(self.places.workspace, self.copied_at),
+        )
+
+    def _run(self, tell: Tell, brake: Brake, seconds: float) -> tuple[Outcome, Mapping[str, Any]]:
+        self.manager.notebook_start()
+        limits = self.bench.limits(seconds)
+        execution = Execution(self.manager, self.kernel, tell=tell, brake=brake, limits=limits)
+        outcome = execution.run()
+        self.manager.notebook_complete()
+        return outcome, _portable(self.bench.spec.notebook, self.target)
 
 
 def telling_cells(tell: Tell) -> Tell:
