@@ -1,7 +1,8 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and telling one from another."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -42,3 +43,14 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
+
+
+def sha256_of(path: Path) -> str:
+    """Digest of what the file holds, read piece by piece. Raises ``OSError``."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_unchanged(path: Path, size_bytes: int, sha256: str) -> bool:
+    """Whether the file still holds what it held when these were noted. Raises ``OSError``."""
+    return path.stat().st_size == size_bytes and sha256 in ("", sha256_of(path))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.client import tables
+from opspawn_jupyter.files import is_unchanged
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import State
@@ -148,7 +149,7 @@ def loaded(value: Any, directory: Path) -> Any:
     if not path.is_file():
         message = f"{path} is gone; it was removed after the step that gave it had ended"
         raise FileNotFoundError(message)
-    if path.stat().st_size != file.size_bytes:
+    if not is_unchanged(path, file.size_bytes, file.sha256):
         message = f"{path} was changed after the step that gave it had ended"
         raise ValueError(message)
     if file.format == "parquet":

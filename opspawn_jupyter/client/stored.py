@@ -16,7 +16,7 @@ from typing import Any
 
 from opspawn_jupyter.client import tables
 from opspawn_jupyter.client.values import plain
-from opspawn_jupyter.files import write_atomic
+from opspawn_jupyter.files import sha256_of, write_atomic
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.workflow import FILE_KEY, FileValue, as_output
 
@@ -88,14 +88,12 @@ def _given_file(path: Path, run: RunDirectory | None) -> dict[str, Any] | None:
 
 
 def _described(path: Path, run: RunDirectory, form: str) -> FileValue:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     home = run.path.resolve()
     absolute = path.resolve()
     inside = absolute.is_relative_to(home)
     return FileValue(
         path=(absolute.relative_to(home) if inside else absolute).as_posix(),
-        sha256=digest,
+        sha256=sha256_of(path),
         size_bytes=absolute.stat().st_size,
         format=form,
     )

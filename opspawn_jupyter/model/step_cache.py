@@ -74,7 +74,7 @@ def changes(before: Parts | None, after: Parts) -> tuple[str, ...]:
     found += _differences("input file", before.inputs, after.inputs, "changed")
     if before.environment != after.environment:
         found.append("the environment changed: other packages or another kernel")
-    return tuple(found) or ("the earlier result is gone",)
+    return tuple(found) or ("the earlier result is gone, or was changed since",)
 
 
 def _differences(

@@ -24,7 +24,7 @@ from opspawn_jupyter.model.step_cache import CACHE_NAME, CacheRecord, Parts, cha
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.workflow import Step, file_value
 from opspawn_jupyter.orchestrator.context import Orchestration
-from opspawn_jupyter.orchestrator.workflow import fingerprint
+from opspawn_jupyter.orchestrator.workflow import fingerprint, reuse
 from opspawn_jupyter.orchestrator.workflow.progress import Progress
 from opspawn_jupyter.ports import Prepared
 from opspawn_jupyter.settings import Settings
@@ -53,7 +53,7 @@ async def look(
     key = _digest(wire.encode(parts))
     owner = _owner(progress, step)
     entry = await asyncio.to_thread(_read, _key_path(o.settings, key))
-    task = await _usable(o, entry)
+    task = await usable(o, str(entry["task_id"])) if entry else None
     last = await asyncio.to_thread(_read, _last_path(o.settings, owner))
     forced = bool(progress.task.spec.get("force"))
     record = CacheRecord(
@@ -67,6 +67,14 @@ async def look(
     content = wire.to_json(record).encode() + b"\n"
     hit = None if forced or task is None else task.id
     return Finding(record=record, task_id=hit, files={CACHE_NAME: content})
+
+
+async def usable(o: Orchestration, task_id: str) -> Task | None:
+    """The task, where its result can be taken over: its files are as it left them."""
+    task = await o.store.task(task_id)
+    if task is None or task.state is not State.SUCCESS or task.pruned_at is not None:
+        return None
+    return task if await asyncio.to_thread(reuse.is_whole, o.settings, task) else None
 
 
 async def keep(o: Orchestration, task: Task) -> None:
@@ -87,13 +95,6 @@ def _keep(settings: Settings, task: Task) -> None:
     for path in (_key_path(settings, record["key"]), _last_path(settings, record["owner"])):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, entry)
-
-
-async def _usable(o: Orchestration, entry: Mapping[str, Any] | None) -> Task | None:
-    task = await o.store.task(str(entry["task_id"])) if entry else None
-    if task is None or task.state is not State.SUCCESS or task.pruned_at is not None:
-        return None
-    return task
 
 
 def _parts(o: Orchestration, progress: Progress, step: Step, prepared: Prepared) -> Parts:

@@ -52,7 +52,7 @@ async def begin(o: Orchestration, place: Place) -> Task:
     kept = place.progress.task.spec.get("reuse", {}).get(place.name)
     try:
         prepared = await _prepared(o, place)
-        if kept is not None:
+        if kept is not None and await cache.usable(o, kept) is not None:
             return await _reuse(o, place, prepared, kept, {})
         finding = await cache.look(o, place.progress, place.step, prepared)
         if finding is not None and finding.task_id is not None:

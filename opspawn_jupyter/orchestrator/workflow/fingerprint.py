@@ -15,6 +15,7 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
+from opspawn_jupyter.files import sha256_of
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.workflow import INPUTS_NAME, Upstream, file_value
 from opspawn_jupyter.ports import FindsSources, Prepared
@@ -114,8 +115,7 @@ def _is_of_a_run(path: Path) -> bool:
 
 def _content(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return "missing"
 

@@ -6,9 +6,21 @@ import os
 from pathlib import Path
 
 from opspawn_jupyter.errors import ArtifactNotFound
+from opspawn_jupyter.files import is_unchanged
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.model.workflow import file_value
 from opspawn_jupyter.settings import Settings
+
+
+def is_whole(settings: Settings, earlier: Task) -> bool:
+    """Whether every file among its outputs still is what it was when it was given."""
+    base = settings.root_directory / earlier.run_directory
+    files = [file for file in map(file_value, earlier.outputs.values()) if file is not None]
+    try:
+        return all(is_unchanged(base / one.path, one.size_bytes, one.sha256) for one in files)
+    except OSError:
+        return False
 
 
 def prepare(settings: Settings, earlier: Task) -> dict[str, Path]:

@@ -81,6 +81,19 @@ def test_a_value_is_loaded_only_when_it_is_asked_for(inputs: StepInputs, tmp_pat
         inputs["north"]["dataframe"]
 
 
+def test_a_file_that_was_changed_is_not_taken_for_the_value(
+    inputs: StepInputs, tmp_path: Path
+) -> None:
+    """One digit that somebody mends by hand, and the report would not be of the run any more."""
+    path = tmp_path / "opspawn_runs/north/artifacts/outputs/dataframe.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match="was changed after the step"):
+        inputs["north"]["dataframe"]
+
+
 @pytest.mark.parametrize(
     ("reference", "words"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -342,6 +343,32 @@ def test_what_did_not_change_is_not_run_again(play: Callable[..., None], tmp_pat
 
         await w.run(graph, force=True)
         assert w.ran == {"read": 3, "fit": 3, "say": 5}
+
+    play(story)
+
+
+def test_a_result_whose_file_was_changed_is_not_taken_over(
+    play: Callable[..., None], tmp_path: Path
+) -> None:
+    """Neither the cache nor a repair hands on what the step never gave."""
+    value = {"$file": str(tmp_path / "f"), "size_bytes": 3, "sha256": sha256(b"one").hexdigest()}
+    graph = {
+        "name": "kept",
+        "cache": True,
+        "tasks": [step("a", config={"give": {"f": value}}), step("b", "a", config={"fail": True})],
+    }
+
+    async def story(w: World) -> None:
+        (tmp_path / "f").write_bytes(b"one")
+        await w.run(graph)
+        failed = await w.run(graph)
+        assert w.ran == {"a": 1, "b": 2}
+
+        (tmp_path / "f").write_bytes(b"two")
+        await w.run(graph)
+        assert w.ran == {"a": 2, "b": 3}
+        await w.end((await rerun(w.o, failed.id, RerunRequest(), "eve")).id)
+        assert w.ran == {"a": 3, "b": 4}
 
     play(story)
 
