@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.files import write_atomic
 from opspawn_jupyter.model import clock, wire
+from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
@@ -44,15 +46,23 @@ class RunFiles:
             except OSError:
                 logger.exception("log of a workflow cannot be written")
 
-    def link(self, child: Task) -> None:
-        """Have the child's run directory appear in this one, by the step's name."""
-        if child.state is State.SKIPPED:
-            return
-        links = self._directory.path / "steps"
-        with suppress(OSError):  # a convenience, and not on every file system
-            links.mkdir(exist_ok=True)
-            target = os.path.relpath(self._root / child.run_directory, links)
-            (links / (child.step or child.id)).symlink_to(target, target_is_directory=True)
+    def show(self, made: Sequence[Task]) -> None:
+        """Steps that were begun, reused or skipped just now."""
+        for child in made:
+            self._link(child)
+        self.log(*(_begin_line(child) for child in made if not child.state.is_final))
+
+    def log_end(self, child: Task) -> None:
+        """A step's task has ended."""
+        self.log(_end_line(child))
+
+    def close(self, progress: Progress) -> None:
+        """The workflow has ended."""
+        task = progress.task
+        why = f": {task.error.message}" if task.error else ""
+        seconds = task.duration_seconds or 0.0
+        self.log(f"workflow {task.state.value} after {seconds:.3f} s{why}")
+        self.summarise(progress, is_last=True)
 
     def summarise(self, progress: Progress, *, is_last: bool = False) -> bool:
         """Rewrite the summary; whether that was its turn."""
@@ -70,9 +80,31 @@ class RunFiles:
         self._due = now + _SPARING * (now - began)
         return True
 
+    def _link(self, child: Task) -> None:
+        """Have the child's run directory appear in this one, by the step's name."""
+        if child.state is State.SKIPPED:
+            return
+        links = self._directory.path / "steps"
+        with suppress(OSError):  # a convenience, and not on every file system
+            links.mkdir(exist_ok=True)
+            target = os.path.relpath(self._root / child.run_directory, links)
+            (links / (child.step or child.id)).symlink_to(target, target_is_directory=True)
+
     @property
     def _all(self) -> list[RunDirectory]:
         return [self._directory, *self._copies]
+
+
+def _begin_line(child: Task) -> str:
+    where = Path(child.run_directory).name
+    return f"step {child.step} {child.state.value}: task {short(child.id)} in {where}"
+
+
+def _end_line(child: Task) -> str:
+    took = f" after {child.duration_seconds:.3f} s" if child.duration_seconds is not None else ""
+    reused = f", reused from {short(child.reused_from)}" if child.reused_from else ""
+    why = f": {child.error.message}" if child.error else ""
+    return f"step {child.step} {child.state.value}{took}{reused}{why}"
 
 
 def _summary(progress: Progress) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import json
 
 from opspawn_jupyter.errors import ArtifactNotFound, InvalidRequest
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.workflow import GRAPH_NAME, WORKFLOW, Workflow
 from opspawn_jupyter.model.workflow_view import StepView, WorkflowView
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.find import find
-from opspawn_jupyter.orchestrator.workflow.drive import children_of
+from opspawn_jupyter.orchestrator.workflow.load import children_of
 from opspawn_jupyter.orchestrator.workflow.progress import (
     Progress,
     StepProgress,
@@ -36,9 +37,15 @@ async def recall(o: Orchestration, reference: str) -> Progress:
         if step.tasks and None not in step.tasks:
             step.items = [None] * len(step.tasks)
             step.submitted = len(step.tasks)
+        elif step.step.for_each is not None and not step.tasks and _has_ended_whole(task):
+            step.is_decided = True  # without items there is nothing that could be in the store
     for name in progress.order:
         progress.settle(progress.steps[name])
     return progress
+
+
+def _has_ended_whole(task: Task) -> bool:
+    return task.state.is_final and task.state is not State.CRASHED
 
 
 async def graph_of(o: Orchestration, task: Task) -> Workflow:

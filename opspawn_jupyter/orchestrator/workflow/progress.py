@@ -74,11 +74,9 @@ class StepProgress:
             return False
         states = [task.state for task in self.tasks.values()]
         bad = [state for state in states if state not in (State.SUCCESS, State.SKIPPED)]
-        if bad:
-            self.state = bad[0]
-        else:
-            is_skipped = bool(states) and State.SUCCESS not in states
-            self.state = State.SKIPPED if is_skipped else State.SUCCESS
+        # An item that was skipped stands for all that the end of the workflow cut off.
+        rest = State.SKIPPED if State.SKIPPED in states else State.SUCCESS
+        self.state = bad[0] if bad else rest
         return True
 
     @property
@@ -219,11 +217,10 @@ class Progress:
             self.expanding[progress.step.id] = progress
         return self.settle(progress)
 
-    def cut(self, progress: StepProgress) -> StepProgress | None:
-        """No more of its items get a task; the step where it has ended with this."""
+    def cut(self, progress: StepProgress) -> None:
+        """No more of its items get a task."""
         progress.items = (progress.items or ())[: progress.submitted]
         self.expanding.pop(progress.step.id, None)
-        return self.settle(progress)
 
     @property
     def unfinished(self) -> list[Task]:

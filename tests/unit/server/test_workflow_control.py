@@ -9,7 +9,9 @@ import pytest
 
 from opspawn_jupyter.model.policy import Jitter, Policy
 from opspawn_jupyter.model.states import State
+from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.workflow.explain import explain
+from opspawn_jupyter.orchestrator.workflow.history import view
 from tests.unit.model.test_trigger import AT_THE_END, ENDS
 from tests.unit.server.workflow_world import World, step
 
@@ -159,6 +161,38 @@ def test_a_workflow_ends_at_its_own_limit(play: Callable[..., None]) -> None:
         )
         assert all(child.state.is_final for child in children.values())
         assert State.SUCCESS not in {child.state for child in children.values()}
+
+    play(story)
+
+
+def test_items_that_never_began_do_not_look_done(play: Callable[..., None]) -> None:
+    """Who cancels a fan-out must not read in green that it succeeded, now or later."""
+
+    async def story(w: World) -> None:
+        hold = {"hold": True}
+        graph = {
+            "max_parallel": 2,
+            "tasks": [
+                step("first", config=hold),
+                step("none", for_each=[]),
+                step("each", for_each=[1, 2, 3]),
+                step("second", config=hold),
+            ],
+        }
+        task = await w.submit(graph)
+        await w.until(lambda: w.is_running("second"))
+        await cancel(w.o, task.id, "eve")
+        done = await w.end(task.id)
+        seen = {one.id: one for one in (await view(w.o, task.id)).steps}
+
+        assert done.state is State.CANCELLED
+        assert {name: one.state for name, one in seen.items()} == {
+            "first": "cancelled",
+            "none": "success",
+            "each": "skipped",
+            "second": "cancelled",
+        }
+        assert seen["each"].reason == ("the workflow was cancelled; so were 2 items after it")
 
     play(story)
 
