@@ -89,10 +89,14 @@ hosts: $(VENV)/.dev
 	  node@22.23.3 @modelcontextprotocol/conformance@0.2.0-alpha.12 \
 	  @modelcontextprotocol/server-everything@2026.8.31 \
 	  @modelcontextprotocol/server-filesystem@2026.8.31 \
-	  @modelcontextprotocol/server-memory@2026.8.31
+	  @modelcontextprotocol/server-memory@2026.8.31 \
+	  @modelcontextprotocol/inspector@2.12.0
 	@$(PYTHON) -m venv .mcp/python
 	@.mcp/python/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 	  mcp-server-time mcp-server-git
+	@$(PYTHON) -m venv .mcp/python-sqlite
+	@.mcp/python-sqlite/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	  mcp-server-sqlite 'mcp<2'
 	@touch $@
 
 clean:

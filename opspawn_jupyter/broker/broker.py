@@ -11,15 +11,17 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from opspawn_jupyter.broker import arguments as checked
-from opspawn_jupyter.broker import catalogue, importing, recording, results
+from opspawn_jupyter.broker import asking, catalogue, importing, recording, results
 from opspawn_jupyter.broker.approvals import Approvals
+from opspawn_jupyter.broker.changes import Hear
 from opspawn_jupyter.broker.config import ServerConfig
 from opspawn_jupyter.broker.limits import RateLimit
-from opspawn_jupyter.broker.ports import CallLog, Connection, People, Progress
+from opspawn_jupyter.broker.ports import CallLog, Connection, Host, People
 from opspawn_jupyter.broker.upstreams import Upstreams
 from opspawn_jupyter.errors import (
     IdempotencyConflict,
@@ -78,7 +80,7 @@ class ToolBroker:
         self._rate = RateLimit()
 
     async def call(
-        self, principal: Principal, request: ToolCallRequest, progress: Progress | None = None
+        self, principal: Principal, request: ToolCallRequest, host: Host | None = None
     ) -> ToolResult:
         """What the tool gives, even where it says that it failed. Authorised, checked, limited
         and recorded; raises one of the errors that begin with ``Tool``."""
@@ -90,7 +92,7 @@ class ToolBroker:
             await self._upstreams.refresh()
             config = self._config(principal, request.server)
             with_values = config.rules.record_arguments
-            result = await self._call(principal, config, request, progress)
+            result = await self._call(principal, config, request, host)
         except BaseException as failure:
             await recorder.failed(failure, with_values=with_values)
             raise
@@ -132,12 +134,16 @@ class ToolBroker:
         found, problems = await self._listed(principal, server, lambda c: c.resources())
         return ResourceList(resources=tuple(found), problems=problems)
 
-    async def read(self, principal: Principal, server: str, uri: str) -> ResourceContent:
+    async def read(
+        self, principal: Principal, server: str, uri: str, host: Host | None = None
+    ) -> ResourceContent:
         """What lies at a resource's address."""
         await self._upstreams.refresh()
         config = self._config(principal, server)
-        upstream = self._upstreams.get(config, principal)
-        contents = await upstream.use(lambda connection: connection.read(uri), is_safe=True)
+        upstream, seen = self._upstreams.get(config, principal), self._seen(host, config, principal)
+        contents = await upstream.use(
+            lambda connection: connection.read(uri, seen), is_safe=True, host=seen
+        )
         return ResourceContent(contents=tuple(results.small(config, contents)))
 
     async def prompts(self, principal: Principal, server: str | None = None) -> PromptList:
@@ -146,14 +152,19 @@ class ToolBroker:
         return PromptList(prompts=tuple(found), problems=problems)
 
     async def prompt(
-        self, principal: Principal, server: str, name: str, arguments: Mapping[str, str]
+        self,
+        principal: Principal,
+        server: str,
+        name: str,
+        arguments: Mapping[str, str],
+        host: Host | None = None,
     ) -> PromptText:
         """A prompt, written with the arguments."""
         await self._upstreams.refresh()
         config = self._config(principal, server)
-        upstream = self._upstreams.get(config, principal)
+        upstream, seen = self._upstreams.get(config, principal), self._seen(host, config, principal)
         description, messages = await upstream.use(
-            lambda connection: connection.prompt(name, arguments), is_safe=True
+            lambda connection: connection.prompt(name, arguments, seen), is_safe=True, host=seen
         )
         return PromptText(description=description, messages=tuple(results.small(config, messages)))
 
@@ -172,6 +183,18 @@ class ToolBroker:
             lambda connection: connection.complete(ref, argument, given), is_safe=True
         )
 
+    def listen(self, principal: Principal, only: str | None, hear: Hear) -> Callable[[], object]:
+        """Have ``hear`` called when something changed at a server, or at any that the caller may
+        know of; gives what ends that."""
+        return self._upstreams.changes.listen(principal, only, hear)
+
+    async def watch(self, principal: Principal, server: str, uri: str) -> Callable[[], None]:
+        """Have the server tell when the resource changes; gives what ends that."""
+        await self._upstreams.refresh()
+        upstream = self._upstreams.get(self._config(principal, server), principal)
+        await upstream.watch(uri)
+        return partial(upstream.unwatch, uri)
+
     async def approve(self, principal: Principal, request: ApprovalRequest) -> ToolServer | Tool:
         """Let a command run, or take a tool as it is now. Raises ``ToolNotApproved`` where it is
         not what was looked at."""
@@ -185,6 +208,7 @@ class ToolBroker:
         if request.digest != config.digest:
             raise ToolNotApproved(server, hint="its command has changed since it was shown")
         await self._approvals.approve_command(config)
+        self._upstreams.tell_all(server, "")
         logger.info("tool server approved server=%s by=%s", server, principal.user)
         return self._upstreams.describe(config)
 
@@ -201,7 +225,7 @@ class ToolBroker:
         principal: Principal,
         config: ServerConfig,
         request: ToolCallRequest,
-        progress: Progress | None,
+        host: Host | None,
     ) -> ToolResult:
         tool = await self._tool(principal, config, request.tool)
         arguments = {**request.arguments, **checked.typed(tool, request.arguments_text)}
@@ -211,14 +235,18 @@ class ToolBroker:
             await self._await_permission(principal, tool, arguments, request.id)
         limit = config.rules.timeout_seconds
         seconds = min(request.timeout_seconds or limit, limit)
-        upstream = self._upstreams.get(config, principal)
+        upstream, seen = self._upstreams.get(config, principal), self._seen(host, config, principal)
         # Hints are the server's own word, so no call is ever repeated because of them.
         result = await upstream.use(
-            lambda connection: connection.call(tool.name, arguments, seconds, progress),
+            lambda connection: connection.call(tool.name, arguments, seconds, seen),
             is_safe=False,
-            principal=principal,
+            host=seen,
         )
         return results.checked(config, tool, result)
+
+    def _seen(self, host: Host | None, config: ServerConfig, principal: Principal) -> Host:
+        """The caller as the server may see it."""
+        return asking.held(host, config.rules, self._people, principal, config.name)
 
     async def _require_new(self, call_id: str) -> None:
         """A person's word is for one call."""

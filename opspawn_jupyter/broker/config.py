@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt
 
@@ -67,6 +67,12 @@ class Rules:
     record_arguments: bool = False
     #: Whether the server may ask people questions while a tool runs (MCP's elicitation).
     questions: bool = True
+    #: What the server may ask of, or tell, an MCP client that calls it and can take it:
+    #: ``elicitation``, ``logging``, ``sampling``, ``roots``.
+    to_caller: tuple[Literal["elicitation", "logging", "sampling", "roots"], ...] = (
+        "elicitation",
+        "logging",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

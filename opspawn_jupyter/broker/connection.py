@@ -7,18 +7,33 @@ means that the server is gone or has forgotten us, and that a new connection may
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import mcp_types as types
 from mcp import Client, MCPError
-from mcp.client.subscriptions import ToolsListChanged
+from mcp.client.subscriptions import (
+    PromptsListChanged,
+    ResourcesListChanged,
+    ResourceUpdated,
+    SubscriptionLost,
+    ToolsListChanged,
+)
 from pydantic import TypeAdapter, ValidationError
 
 from opspawn_jupyter.broker import http, stdio
 from opspawn_jupyter.broker.config import ServerConfig
-from opspawn_jupyter.broker.ports import ConnectionLost, Definition, Open, Progress, Question
+from opspawn_jupyter.broker.declaring import Ready, declaring
+from opspawn_jupyter.broker.inquiring import callbacks, dumped
+from opspawn_jupyter.broker.ports import (
+    Change,
+    Changed,
+    ConnectionLost,
+    Definition,
+    Host,
+    Open,
+)
 from opspawn_jupyter.errors import ToolServerFault, ToolTimedOut
 from opspawn_jupyter.model.tool import Prompt, Resource, ToolResult
 from opspawn_jupyter.version import __version__
@@ -32,6 +47,13 @@ _REFERENCE: TypeAdapter[types.PromptReference | types.ResourceTemplateReference]
     types.PromptReference | types.ResourceTemplateReference
 )
 _SERVER_INFO = types.SERVER_INFO_META_KEY
+#: What came before has a handshake, sessions, and requests of the server's own.
+_MODERN = "2026"
+_EVENTS = {
+    ToolsListChanged: Changed.TOOLS,
+    PromptsListChanged: Changed.PROMPTS,
+    ResourcesListChanged: Changed.RESOURCES,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,15 +95,14 @@ async def connect(
                 )
             )
         client = Client(
-            _Ready(streams),
+            Ready(streams),
             cache=None,
             # Of all but calls, which bring their own: a listing may take as long as the start.
             read_timeout_seconds=max(
                 config.rules.timeout_seconds, config.rules.connect_timeout_seconds
             ),
             client_info=types.Implementation(name="opspawn", version=__version__),
-            message_handler=_hear(events),
-            elicitation_callback=_asking(events.ask) if events.ask else None,
+            **callbacks(events),
         )
         try:
             await stack.enter_async_context(client)
@@ -90,25 +111,14 @@ async def connect(
         yield SdkConnection(client, line)
 
 
-class _Ready:
-    """Streams that are open already, as a transport of the SDK's."""
-
-    def __init__(self, streams: Any) -> None:
-        self._streams = streams
-
-    async def __aenter__(self) -> Any:
-        return self._streams
-
-    async def __aexit__(self, *_: object) -> None:
-        """Their owner closes them."""
-
-
 class SdkConnection:
     """See ``broker.ports.Connection``."""
 
     def __init__(self, client: Client, line: stdio.Process | http.Guard) -> None:
         self._client = client
         self._line = line
+        self._log_level: str | None = None
+        self._watched: frozenset[str] = frozenset()
         self.protocol_version = client.protocol_version
 
     @property
@@ -128,19 +138,22 @@ class SdkConnection:
         tool: str,
         arguments: Mapping[str, Any],
         timeout_seconds: float,
-        progress: Progress | None,
+        host: Host,
     ) -> ToolResult:
         """See the port."""
-        result = await self._asked(
-            self._client.call_tool(
-                tool,
-                dict(arguments),
-                read_timeout_seconds=timeout_seconds,
-                progress_callback=progress,
+        await self._set_log_level(host)
+        with declaring(host.capabilities):
+            result = await self._asked(
+                self._client.call_tool(
+                    tool,
+                    dict(arguments),
+                    read_timeout_seconds=timeout_seconds,
+                    progress_callback=host.progress,
+                    meta=_meta(host),
+                )
             )
-        )
         return ToolResult(
-            content=tuple(_dumped(part) for part in result.content),
+            content=tuple(dumped(part) for part in result.content),
             structured=result.structured_content,
             is_error=bool(result.is_error),
             meta={k: v for k, v in (result.meta or {}).items() if k != _SERVER_INFO},
@@ -159,10 +172,11 @@ class SdkConnection:
             *(_resource(one, one.uri_template, is_template=True) for one in templates),
         ]
 
-    async def read(self, uri: str) -> Sequence[Mapping[str, Any]]:
+    async def read(self, uri: str, host: Host) -> Sequence[Mapping[str, Any]]:
         """What lies there."""
-        result = await self._asked(self._client.read_resource(uri))
-        return [_dumped(part) for part in result.contents]
+        with declaring(host.capabilities):
+            result = await self._asked(self._client.read_resource(uri, meta=_meta(host)))
+        return [dumped(part) for part in result.contents]
 
     async def prompts(self) -> Sequence[Prompt]:
         """Prompts; ``server`` is left empty."""
@@ -174,17 +188,20 @@ class SdkConnection:
                 server="",
                 name=one.name,
                 description=one.description or "",
-                arguments=tuple(_dumped(argument) for argument in one.arguments or ()),
+                arguments=tuple(dumped(argument) for argument in one.arguments or ()),
             )
             for one in found
         ]
 
     async def prompt(
-        self, name: str, arguments: Mapping[str, str]
+        self, name: str, arguments: Mapping[str, str], host: Host
     ) -> tuple[str, Sequence[Mapping[str, Any]]]:
         """Description and messages."""
-        result = await self._asked(self._client.get_prompt(name, dict(arguments)))
-        return result.description or "", [_dumped(message) for message in result.messages]
+        with declaring(host.capabilities):
+            result = await self._asked(
+                self._client.get_prompt(name, dict(arguments), meta=_meta(host))
+            )
+        return result.description or "", [dumped(message) for message in result.messages]
 
     async def complete(
         self, ref: Mapping[str, Any], argument: Mapping[str, str], given: Mapping[str, str]
@@ -194,17 +211,57 @@ class SdkConnection:
             return {"values": []}
         named = _REFERENCE.validate_python(ref)
         result = await self._asked(self._client.complete(named, dict(argument), dict(given)))
-        return _dumped(result.completion)
+        return dumped(result.completion)
 
-    async def watch(self, changed: Callable[[], None]) -> None:
-        """Hear of changes in the tools where that needs a stream of its own; may end at once."""
-        tools = self._client.server_capabilities.tools
-        if self.protocol_version < "2026" or tools is None or not tools.list_changed:
+    async def watch(self, changed: Callable[[Change], None], uris: frozenset[str]) -> None:
+        """See the port."""
+        if self.protocol_version < _MODERN:
+            await self._subscribe(uris)
             return
-        async with self._client.listen(tools_list_changed=True) as heard:
-            async for event in heard:
-                if isinstance(event, ToolsListChanged):
-                    changed()
+        capabilities = self._client.server_capabilities
+        told = [capabilities.tools, capabilities.prompts, capabilities.resources]
+        if not uris and not any(one is not None and one.list_changed for one in told):
+            return
+        with suppress(SubscriptionLost):  # with its connection, or its owner comes again
+            async with self._client.listen(
+                tools_list_changed=True,
+                prompts_list_changed=True,
+                resources_list_changed=True,
+                resource_subscriptions=sorted(uris),
+            ) as heard:
+                async for event in heard:
+                    changed(_change(event))
+
+    async def _subscribe(self, uris: frozenset[str]) -> None:
+        """In the older era each resource is asked for by itself; what is told comes without a
+        stream of its own."""
+        resources = self._client.server_capabilities.resources
+        if resources is None or not resources.subscribe:
+            return
+        new: list[Any] = [
+            types.SubscribeRequest(params=types.SubscribeRequestParams(uri=uri))
+            for uri in sorted(uris - self._watched)
+        ]
+        gone = [
+            types.UnsubscribeRequest(params=types.UnsubscribeRequestParams(uri=uri))
+            for uri in sorted(self._watched - uris)
+        ]
+        for request in (*new, *gone):
+            await self._asked(self._client.session.send_request(request, types.EmptyResult))
+        self._watched = uris
+
+    async def _set_log_level(self, host: Host) -> None:
+        """In the older era the level is the connection's."""
+        is_older = self.protocol_version < _MODERN
+        wanted = host.log_level if host.log is not None else None
+        if not is_older or wanted in (None, self._log_level):
+            return
+        if self._client.server_capabilities.logging is not None:
+            self._log_level = wanted
+            level = types.SetLevelRequest(
+                params=types.SetLevelRequestParams.model_validate({"level": wanted})
+            )
+            await self._asked(self._client.session.send_request(level, types.EmptyResult))
 
     async def _pages(self, page: Callable[[str | None], Awaitable[Any]], items: str) -> list[Any]:
         found: list[Any] = []
@@ -228,7 +285,8 @@ class SdkConnection:
             if code == types.REQUEST_TIMEOUT:
                 raise ToolTimedOut(hint=failure.error.message) from failure
             raise ToolServerFault(
-                hint=f"it says: {failure.error.message}", detail={"mcp_code": code}
+                hint=f"it says: {failure.error.message}",
+                detail={"mcp_code": code, "mcp_data": failure.error.data},
             ) from failure
         except (ValidationError, RuntimeError, ValueError) as failure:
             # The SDK checks what comes against the protocol and the tool's own schema.
@@ -237,25 +295,17 @@ class SdkConnection:
             raise ConnectionLost(_why(self._line, failure)) from failure
 
 
-def _hear(events: Open) -> Any:  # the SDK's type of it is not public
-    async def hear(message: Any) -> None:
-        if isinstance(message, types.ToolListChangedNotification):
-            events.changed()
+def _meta(host: Host) -> Any:  # the SDK's type of it is not public
+    """In the modern era each request says which log messages it wants."""
+    if host.log is None or host.log_level is None:
+        return None
+    return {types.LOG_LEVEL_META_KEY: host.log_level}
 
-    return hear
 
-
-def _asking(ask: Callable[[Question], Awaitable[Mapping[str, Any] | None]]) -> Any:  # as above
-    async def elicit(_: Any, params: Any) -> Any:
-        if not isinstance(params, types.ElicitRequestFormParams):
-            return types.ElicitResult(action="decline")
-        schema = params.requested_schema
-        answer = await ask(Question(message=params.message, schema=dict(schema)))
-        if answer is None:
-            return types.ElicitResult(action="decline")
-        return types.ElicitResult(action="accept", content=dict(answer))
-
-    return elicit
+def _change(event: Any) -> Change:  # one of the SDK's events
+    if isinstance(event, ResourceUpdated):
+        return Change(what=Changed.RESOURCE, uri=str(event.uri))
+    return Change(what=_EVENTS[type(event)])
 
 
 def _resource(one: Any, uri: str, *, is_template: bool = False) -> Resource:
@@ -267,11 +317,6 @@ def _resource(one: Any, uri: str, *, is_template: bool = False) -> Resource:
         mime_type=one.mime_type,
         is_template=is_template,
     )
-
-
-def _dumped(part: Any) -> Mapping[str, Any]:
-    dumped: Mapping[str, Any] = part.model_dump(by_alias=True, mode="json", exclude_none=True)
-    return dumped
 
 
 def _why(line: stdio.Process | http.Guard, failure: BaseException) -> str:

@@ -13,11 +13,14 @@ from typing import Any
 
 import mcp_types as types
 from mcp import MCPError
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
 
 from opspawn_jupyter.broker import arguments as checked
 from opspawn_jupyter.broker.broker import ToolBroker
+from opspawn_jupyter.broker.connected import set_level
+from opspawn_jupyter.broker.conversation import Conversations
 from opspawn_jupyter.broker.own_tool import OwnTool, asked_server
+from opspawn_jupyter.broker.ports import Host
 from opspawn_jupyter.broker.search import best
 from opspawn_jupyter.broker.words import mcp_name
 from opspawn_jupyter.errors import NotFound, OpspawnError, ToolNotFound
@@ -34,6 +37,19 @@ _INSTRUCTIONS = (
 )
 
 
+class _Announcing(Server[Any]):
+    """Says in its greeting that it tells of changes."""
+
+    def create_initialization_options(
+        self, notification_options: NotificationOptions | None = None, *more: Any, **named: Any
+    ) -> Any:
+        """Called by the SDK for each session."""
+        told = notification_options or NotificationOptions(
+            prompts_changed=True, resources_changed=True, tools_changed=True
+        )
+        return super().create_initialization_options(told, *more, **named)
+
+
 class Endpoint:
     """Answers MCP requests out of the broker and the tools of our own."""
 
@@ -41,7 +57,8 @@ class Endpoint:
         self._broker = broker
         self._own = {tool.name: tool for tool in [*own, *self._finders()]}
         self._schemas: dict[tuple[str | None, str], Mapping[str, Any]] = {}
-        self.server: Server[Any] = Server(
+        self._conversations = Conversations()
+        self.server: Server[Any] = _Announcing(
             "opspawn",
             version=__version__,
             instructions=_INSTRUCTIONS,
@@ -55,6 +72,7 @@ class Endpoint:
             on_get_prompt=self._get_prompt,
             on_completion=self._complete,
         )
+        self.server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, set_level)
 
     def own_tool(self, name: str, principal: Principal) -> OwnTool | None:
         """Our own tool of this name; a task has none, its key is for its declared tools."""
@@ -86,9 +104,7 @@ class Endpoint:
             ]
         )
 
-    async def _call_tool(
-        self, ctx: Any, params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
+    async def _call_tool(self, ctx: Any, params: types.CallToolRequestParams) -> Any:
         principal, only = caller(ctx)
         given = params.arguments or {}
         own = self.own_tool(params.name, principal) if only is None else None
@@ -97,11 +113,16 @@ class Endpoint:
                 return value_result(await self.call_own(own, principal, given))
             server, tool = await self._resolve(principal, params.name, only)
             request = ToolCallRequest(server=server, tool=tool, arguments=given)
-            return _result(await self._broker.call(principal, request, _progress(ctx)))
+
+            async def work(host: Host) -> types.CallToolResult:
+                return _result(await self._broker.call(principal, request, host))
+
+            return await self._conversations.hold(ctx, params, principal, work)
         except ToolNotFound as problem:
             message = f"Unknown tool: {params.name}"
             raise MCPError(code=types.INVALID_PARAMS, message=message) from problem
         except OpspawnError as problem:  # for the model to read, not a fault of the protocol
+            _require_capable(problem)
             return text_result(problem.message, is_error=True)
 
     async def _resolve(self, principal: Principal, name: str, only: str | None) -> tuple[str, str]:
@@ -148,15 +169,21 @@ class Endpoint:
             ]
         )
 
-    async def _read_resource(
-        self, ctx: Any, params: types.ReadResourceRequestParams
-    ) -> types.ReadResourceResult:
+    async def _read_resource(self, ctx: Any, params: types.ReadResourceRequestParams) -> Any:
         principal, only = caller(ctx)
-        uri = str(params.uri)
+
+        async def work(host: Host) -> types.ReadResourceResult:
+            return await self._read(principal, only, str(params.uri), host)
+
+        return await self._conversations.hold(ctx, params, principal, work)
+
+    async def _read(
+        self, principal: Principal, only: str | None, uri: str, host: Host
+    ) -> types.ReadResourceResult:
         problem: OpspawnError = NotFound(uri)
-        for server in await self._holders(principal, uri, only):
+        for server in await self.holders(principal, uri, only):
             try:
-                read = await self._broker.read(principal, server, uri)
+                read = await self._broker.read(principal, server, uri, host)
                 return types.ReadResourceResult.model_validate({"contents": list(read.contents)})
             except OpspawnError as refusal:
                 problem = refusal
@@ -166,7 +193,7 @@ class Endpoint:
             data={"uri": uri, "reason": problem.message},
         )
 
-    async def _holders(self, principal: Principal, uri: str, only: str | None) -> Sequence[str]:
+    async def holders(self, principal: Principal, uri: str, only: str | None) -> Sequence[str]:
         """Servers that may have it: those that list it, else those with templates."""
         if only is not None:
             return (only,)
@@ -181,20 +208,22 @@ class Endpoint:
             {"prompts": [_prompt(one, only) for one in found]}
         )
 
-    async def _get_prompt(
-        self, ctx: Any, params: types.GetPromptRequestParams
-    ) -> types.GetPromptResult:
+    async def _get_prompt(self, ctx: Any, params: types.GetPromptRequestParams) -> Any:
         principal, only = caller(ctx)
         one = await self._find_prompt(principal, params.name, only)
-        try:
+
+        async def work(host: Host) -> types.GetPromptResult:
             text = await self._broker.prompt(
-                principal, one.server, one.name, params.arguments or {}
+                principal, one.server, one.name, params.arguments or {}, host
             )
+            return types.GetPromptResult.model_validate(
+                {"description": text.description, "messages": list(text.messages)}
+            )
+
+        try:
+            return await self._conversations.hold(ctx, params, principal, work)
         except OpspawnError as problem:
             raise MCPError(code=types.INVALID_PARAMS, message=problem.message) from problem
-        return types.GetPromptResult.model_validate(
-            {"description": text.description, "messages": list(text.messages)}
-        )
 
     async def _find_prompt(self, principal: Principal, name: str, only: str | None) -> Prompt:
         for one in (await self._broker.prompts(principal, only)).prompts:
@@ -211,7 +240,7 @@ class Endpoint:
             prompt = await self._find_prompt(principal, params.ref.name, only)
             servers, ref = [prompt.server], {**ref, "name": prompt.name}
         else:
-            servers = list(await self._holders(principal, params.ref.uri, only))
+            servers = list(await self.holders(principal, params.ref.uri, only))
         argument = {"name": params.argument.name, "value": params.argument.value}
         given = (params.context.arguments if params.context else None) or {}
         completion: Mapping[str, Any] = {"values": []}
@@ -286,15 +315,14 @@ def text_result(text: str, *, is_error: bool) -> types.CallToolResult:
     return types.CallToolResult(content=content, is_error=is_error)
 
 
-def _progress(ctx: Any) -> Any:  # a ``ports.Progress``, or None
-    meta = ctx.meta or {}
-    if meta.get("progress_token", meta.get("progressToken")) is None:
-        return None
-
-    async def tell(progress: float, total: float | None, message: str | None) -> None:
-        await ctx.session.report_progress(progress, total, message)
-
-    return tell
+def _require_capable(problem: OpspawnError) -> None:
+    """A tool that wants what its caller lacks says so by the protocol."""
+    if problem.detail.get("mcp_code") == types.MISSING_REQUIRED_CLIENT_CAPABILITY:
+        raise MCPError(
+            code=types.MISSING_REQUIRED_CLIENT_CAPABILITY,
+            message="Missing required client capability",
+            data=problem.detail.get("mcp_data"),
+        ) from problem
 
 
 def _name(tool: Tool, only: str | None) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from opspawn_jupyter.model.tool import Principal, Prompt, Resource, Tool, ToolCall, ToolResult
@@ -33,15 +34,68 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """What a server wants of whoever calls it while a request runs, as MCP has it."""
+
+    #: The server's own name for it, if only for this request.
+    key: str
+    #: One of those in ``broker.asking``.
+    method: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NotAnswered(Exception):
+    """Nobody answers this, or nobody may; its argument says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """Whoever calls, as far as they take part in a request while it runs."""
+
+    principal: Principal
+    #: What it answers, by MCP's names of client capabilities.
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
+    #: Gives MCP's result. Raises ``NotAnswered``.
+    ask: Callable[[Inquiry], Awaitable[Mapping[str, Any]]] | None = None
+    #: The least level of log messages that it wants; None for none.
+    log_level: str | None = None
+    #: Takes the parameters of MCP's log message.
+    log: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
+    progress: Progress | None = None
+
+
+class Changed(StrEnum):
+    """What is another than before."""
+
+    TOOLS = "tools"
+    PROMPTS = "prompts"
+    #: Which resources there are.
+    RESOURCES = "resources"
+    #: What one resource holds.
+    RESOURCE = "resource"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A server told that something changed."""
+
+    what: Changed
+    #: Of one resource.
+    uri: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Open:
     """Whom a connection tells."""
 
     #: It is of no use any more.
     lost: Callable[[], None]
-    #: The server has other tools than before.
-    changed: Callable[[], None]
-    #: Put to a person; None is a refusal. Left out where questions are refused by policy.
-    ask: Callable[[Question], Awaitable[Mapping[str, Any] | None]] | None = None
+    changed: Callable[[Change], None]
+    #: Raises ``NotAnswered``.
+    ask: Callable[[Inquiry], Awaitable[Mapping[str, Any]]]
+    log: Callable[[Mapping[str, Any]], Awaitable[None]]
+    #: Client capabilities that some caller may have.
+    capabilities: frozenset[str] = frozenset()
 
 
 class Connection(Protocol):
@@ -64,21 +118,21 @@ class Connection(Protocol):
         tool: str,
         arguments: Mapping[str, Any],
         timeout_seconds: float,
-        progress: Progress | None,
+        host: Host,
     ) -> ToolResult:
         """Call the tool."""
 
     async def resources(self) -> Sequence[Resource]:
         """Resources and templates of resources; ``server`` is left empty."""
 
-    async def read(self, uri: str) -> Sequence[Mapping[str, Any]]:
+    async def read(self, uri: str, host: Host) -> Sequence[Mapping[str, Any]]:
         """What lies at a resource's address."""
 
     async def prompts(self) -> Sequence[Prompt]:
         """Prompts; ``server`` is left empty."""
 
     async def prompt(
-        self, name: str, arguments: Mapping[str, str]
+        self, name: str, arguments: Mapping[str, str], host: Host
     ) -> tuple[str, Sequence[Mapping[str, Any]]]:
         """Description and messages of a prompt."""
 
@@ -87,8 +141,9 @@ class Connection(Protocol):
     ) -> Mapping[str, Any]:
         """Values that an argument of a prompt or a template may take, as MCP has them."""
 
-    async def watch(self, changed: Callable[[], None]) -> None:
-        """Hear of changes in the tools where that needs a stream of its own; may end at once."""
+    async def watch(self, changed: Callable[[Change], None], uris: frozenset[str]) -> None:
+        """Hear of changes, also of these resources, until it is cancelled; may end sooner. Called
+        by the owner when the connection is open, and again when there are other addresses."""
 
 
 class People(Protocol):

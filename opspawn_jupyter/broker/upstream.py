@@ -12,33 +12,34 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import anyio
 
-from opspawn_jupyter.broker import catalogue
+from opspawn_jupyter.broker import asking, catalogue
 from opspawn_jupyter.broker.approvals import Approvals
+from opspawn_jupyter.broker.callers import Callers, nobodys_context
+from opspawn_jupyter.broker.changes import Hear, Watch
 from opspawn_jupyter.broker.config import ServerConfig
 from opspawn_jupyter.broker.ports import (
+    Change,
+    Changed,
     Connection,
     ConnectionLost,
     Definition,
+    Host,
     Open,
     People,
-    Question,
 )
 from opspawn_jupyter.errors import OpspawnError, ToolLimitReached, ToolServerUnavailable
-from opspawn_jupyter.model.tool import Principal, ServerState, Tool
+from opspawn_jupyter.model.tool import ServerState, Tool
 
 T = TypeVar("T")
 Connect = Callable[[ServerConfig, Open], AbstractAsyncContextManager[Connection]]
 
 logger = logging.getLogger(__name__)
-
-_caller: ContextVar[Principal | None] = ContextVar("tool caller", default=None)
 
 #: How long the breaker stays open; after more failures than this it doubles, up to the longest.
 _OPEN_SECONDS = 1.0
@@ -52,12 +53,15 @@ _CLOSE_SECONDS = 5.0
 class Upstream:
     """One connection's life, and the tools that were seen through it."""
 
-    def __init__(self, config: ServerConfig, connect: Connect, people: People | None) -> None:
+    def __init__(
+        self, config: ServerConfig, connect: Connect, people: People | None, tell: Hear
+    ) -> None:
         self.config = config
         self._connect = connect
         self._people = people
-        #: Who is calling at this moment.
-        self._callers: list[Principal] = []
+        self._tell = tell
+        self._callers = Callers()
+        self._watch = Watch()
         self.problem: str | None = None
         self._connection: Connection | None = None
         self._opening: asyncio.Future[Connection] | None = None
@@ -118,21 +122,34 @@ class Upstream:
         work: Callable[[Connection], Awaitable[T]],
         *,
         is_safe: bool,
-        principal: Principal | None = None,
+        host: Host | None = None,
     ) -> T:
         """What the work gives, on an open connection. Work that is safe to repeat is repeated
-        once where the connection was lost. The principal is asked what the server wants to know.
+        once where the connection was lost. The host is asked what the server wants to know.
         Raises ``ToolServerUnavailable`` and what the work does."""
-        async with self._place(), self._calling(principal):
-            for is_last in (not is_safe, True):
-                connection = await self._opened()
-                try:
-                    return await work(connection)
-                except ConnectionLost as loss:
-                    await self._give_up(connection)
-                    if is_last:
-                        raise self._unavailable(str(loss)) from loss
+        async with self._place():
+            with self._callers.calling(host):
+                return await self._used(work, is_safe=is_safe)
+
+    async def _used(self, work: Callable[[Connection], Awaitable[T]], *, is_safe: bool) -> T:
+        for is_last in (not is_safe, True):
+            connection = await self._opened()
+            try:
+                return await work(connection)
+            except ConnectionLost as loss:
+                await self._give_up(connection)
+                if is_last:
+                    raise self._unavailable(str(loss)) from loss
         raise AssertionError  # the loop returns or raises
+
+    async def watch(self, uri: str) -> None:
+        """Have it told when this resource changes."""
+        self._watch.add(uri)
+        await self._opened()
+
+    def unwatch(self, uri: str) -> None:
+        """One less wants to hear of it."""
+        self._watch.drop(uri)
 
     async def close(self) -> None:
         """End the server and wait for that."""
@@ -161,27 +178,6 @@ class Upstream:
             self._used_at = time.monotonic()
             self._places.release()
 
-    @asynccontextmanager
-    async def _calling(self, principal: Principal | None) -> AsyncIterator[None]:
-        token = _caller.set(principal)
-        if principal is not None:
-            self._callers.append(principal)
-        try:
-            yield
-        finally:
-            _caller.reset(token)
-            if principal is not None:
-                self._callers.remove(principal)
-
-    async def _asked(self, question: Question) -> Mapping[str, Any] | None:
-        """The answer of whoever's call the server asks for. Over standard streams nothing tells
-        whose call that is, so it is refused unless all who call are one."""
-        callers = set(self._callers)
-        caller = _caller.get() or (callers.pop() if len(callers) == 1 else None)
-        if caller is None or self._people is None:
-            return None
-        return await self._people.ask(caller, self.config.name, question)
-
     async def _opened(self) -> Connection:
         if self._connection is not None:
             return self._connection
@@ -202,8 +198,12 @@ class Upstream:
         opening.add_done_callback(_look_at)
         self._opening = opening
         before, self._owner = self._owner, None
-        owner = self._own(opening, self._end, before)
-        self._owner = asyncio.get_running_loop().create_task(owner, name=f"mcp {self.config.name}")
+        # It outlives the call that begins it, so it may not take that call's host for every one's.
+        self._owner = asyncio.get_running_loop().create_task(
+            self._own(opening, self._end, before),
+            name=f"mcp {self.config.name}",
+            context=nobodys_context(),
+        )
 
     async def _own(
         self,
@@ -233,8 +233,10 @@ class Upstream:
     def _events(self, end: asyncio.Event) -> Open:
         return Open(
             lost=end.set,
-            changed=self._forget,
-            ask=self._asked if self._people and self.config.rules.questions else None,
+            changed=self._changed,
+            ask=self._callers.ask,
+            log=self._callers.log,
+            capabilities=asking.offered(self.config.rules, self._people),
         )
 
     def _ready(self, connection: Connection, opening: asyncio.Future[Connection]) -> None:
@@ -253,12 +255,13 @@ class Upstream:
         opening.set_exception(self._unavailable())
 
     async def _until_unused(self, connection: Connection, end: asyncio.Event) -> None:
-        watching = asyncio.ensure_future(connection.watch(self._forget))
+        watching = asyncio.ensure_future(self._watch.run(connection, self._changed))
         watching.add_done_callback(_look_at)
         idle_seconds = self.config.rules.idle_stop_seconds or math.inf
         try:
             while not end.is_set():
-                unused = 0.0 if self._users else time.monotonic() - self._used_at
+                is_used = self._users or self._watch.is_wanted
+                unused = 0.0 if is_used else time.monotonic() - self._used_at
                 if unused >= idle_seconds:
                     return
                 with anyio.move_on_after(idle_seconds - unused):
@@ -273,6 +276,11 @@ class Upstream:
         if self._connection is connection:
             self._connection = None
             self._end.set()
+
+    def _changed(self, change: Change) -> None:
+        if change.what is Changed.TOOLS:
+            self._forget()
+        self._tell(change)
 
     def _forget(self) -> None:
         self._definitions = None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from opspawn_jupyter.broker.approvals import Approvals
+from opspawn_jupyter.broker.changes import Changes
 from opspawn_jupyter.broker.config import Configuration, Isolation, ServerConfig
-from opspawn_jupyter.broker.ports import People
+from opspawn_jupyter.broker.ports import Change, Changed, People
 from opspawn_jupyter.broker.upstream import Connect, Upstream
 from opspawn_jupyter.errors import ToolNotAllowed, ToolNotApproved, ToolServerUnavailable
 from opspawn_jupyter.model.tool import Principal, ServerState, ToolServer
@@ -36,6 +38,7 @@ class Upstreams:
         self._reading = asyncio.Lock()
         self._open: dict[tuple[str, str], Upstream] = {}
         self._is_closed = False
+        self.changes = Changes()
 
     @property
     def problems(self) -> Mapping[str, str]:
@@ -56,6 +59,13 @@ class Upstreams:
             if self._configuration.servers.get(key[0]) != upstream.config
         ]
         await self._end(stale)
+        for name, sharers in stale:
+            self.tell_all(name, sharers)
+
+    def tell_all(self, server: str, sharers: str) -> None:
+        """The server may have other tools, prompts and resources than before."""
+        for what in (Changed.TOOLS, Changed.PROMPTS, Changed.RESOURCES):
+            self.changes.tell(server, sharers, Change(what=what))
 
     def forget(self) -> None:
         """The files were just changed: read them at the next look."""
@@ -86,7 +96,8 @@ class Upstreams:
             raise ToolNotApproved(config.name, hint=f"it would run `{config.target}`")
         key = (config.name, _sharers(config, principal))
         if key not in self._open:
-            self._open[key] = Upstream(config, self._connect, self._people)
+            tell = partial(self.changes.tell, *key)
+            self._open[key] = Upstream(config, self._connect, self._people, tell)
         return self._open[key]
 
     def describe(self, config: ServerConfig) -> ToolServer:

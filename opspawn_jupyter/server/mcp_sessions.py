@@ -60,9 +60,11 @@ class McpSessions:
             opening.set_exception(failure)
 
     def _manager(self) -> Any:  # the SDK's session manager; its type would import the SDK
-        http = import_module("mcp.server.streamable_http_manager")
         endpoint = import_module("opspawn_jupyter.broker.endpoint")
         tasks = import_module("opspawn_jupyter.broker.tasks_extension")
         served = endpoint.Endpoint(self._broker, self._verbs.tools())
+        listening = import_module("opspawn_jupyter.broker.listening")
         tasks.TasksExtension(served, self._verbs)
-        return http.StreamableHTTPSessionManager(app=served.server, max_sessions=_MOST_SESSIONS)
+        listening.Listening(served, self._broker)
+        replay = import_module("opspawn_jupyter.broker.replay")
+        return replay.Sessions(served.server, _MOST_SESSIONS)

@@ -87,40 +87,84 @@ waiting: list[dict[str, Any]] = []
 
 
 def ask(request: dict[str, Any]) -> None:
-    """Have the client ask a person (MCP's elicitation) before the call is answered."""
+    """Have the client ask a person (MCP's elicitation) before the call is answered, or a model
+    (sampling)."""
     waiting.append(request)
+    if HABIT == "sample":
+        message = {"role": "user", "content": {"type": "text", "text": "Say all you know."}}
+        params: dict[str, Any] = {"messages": [message], "maxTokens": 10}
+        send({"jsonrpc": "2.0", "id": "q", "method": "sampling/createMessage", "params": params})
+        return
     schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
     params = {"message": "Your name?", "requestedSchema": schema}
     send({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": params})
+
+
+#: Addresses that somebody wants to hear of.
+subscribed: set[str] = set()
+
+
+def announce() -> None:
+    """Tell that there are other tools, and that a resource holds something else."""
+    send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+    for uri in subscribed:
+        params = {"uri": uri}
+        send({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": params})
+
+
+def greet(request: dict[str, Any]) -> None:
+    if HABIT == "mute":
+        return
+    capabilities = {"tools": {"listChanged": True}, "resources": {"subscribe": True}}
+    server = {"name": "habits", "version": "1"}
+    answer(
+        request,
+        {"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": server},
+    )
+
+
+def act(request: dict[str, Any]) -> None:
+    if HABIT == "announce":
+        announce()
+    (ask if HABIT in ("ask", "sample") else call)(request)
+
+
+def list_resources(request: dict[str, Any]) -> None:
+    resource = {"uri": "test://watched", "name": "watched"}
+    answer(request, {"resources": [resource] if HABIT == "announce" else []})
+
+
+def subscribe(request: dict[str, Any]) -> None:
+    subscribed.add(request["params"]["uri"])
+    answer(request, {})
+
+
+def go_on(request: dict[str, Any]) -> None:
+    said = json.dumps(request.get("result") or request.get("error"))
+    answer(waiting.pop(), {"content": [{"type": "text", "text": said}]})
+
+
+METHODS = {
+    "initialize": greet,
+    "tools/list": lambda request: answer(request, {"tools": tools()}),
+    "tools/call": act,
+    "resources/list": list_resources,
+    "resources/templates/list": lambda request: answer(request, {"resourceTemplates": []}),
+    "resources/subscribe": subscribe,
+}
 
 
 def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if request.get("id") == "q":
-            said = json.dumps(request.get("result") or request.get("error"))
-            answer(waiting.pop(), {"content": [{"type": "text", "text": said}]})
-            continue
-        method = request.get("method")
-        if "id" not in request:
-            continue
-        if method == "initialize":
-            if HABIT == "mute":
-                continue
-            answer(
-                request,
-                {
-                    "protocolVersion": "2025-11-25",
-                    "capabilities": {"tools": {"listChanged": True}},
-                    "serverInfo": {"name": "habits", "version": "1"},
-                },
-            )
-        elif method == "tools/list":
-            answer(request, {"tools": tools()})
-        elif method == "tools/call":
-            (ask if HABIT == "ask" else call)(request)
-        else:
-            refuse(request, -32601, "Method not found")
+            go_on(request)
+        elif "id" in request:
+            method = METHODS.get(request["method"])
+            if method is None:
+                refuse(request, -32601, "Method not found")
+            else:
+                method(request)
 
 
 def main() -> None:
