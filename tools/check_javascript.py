@@ -23,8 +23,9 @@ _OPTIONS = (
     *("--target", "es2022", "--lib", "es2022,dom,dom.iterable"),
     *("--module", "esnext", "--moduleResolution", "bundler"),
 )
-#: JupyterLab's loader is a classic script about objects that have no types here.
-_LEFT_OUT = frozenset({"remoteEntry.js"})
+#: JupyterLab's loader is a classic script about objects that have no types here, and the widget's
+#: one file begins with what the kernel puts before it.
+_LEFT_OUT = frozenset({"remoteEntry.js", "widget.js"})
 
 
 def main() -> int:

@@ -79,7 +79,7 @@ def perform(words: Sequence[str], cell: str | None) -> Any:
         for handle in given.handles:
             handle.wait()
     if isinstance(given, TaskPage) and not options.json:
-        return TaskList(given.tasks, task_query(client, options))
+        return TaskList(given.tasks, task_query(client, options), client.server)
     return _given(given, options)
 
 

@@ -16,6 +16,7 @@ from opspawn_jupyter.client import (
     workflow_html,
     workflow_text,
 )
+from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.panel import PANEL_MIME, board_panel
 from opspawn_jupyter.client.question_text import question_list
@@ -50,9 +51,13 @@ class _Listing(Sequence[T]):
 class TaskList(_Listing[Task]):
     """Tasks, shown as a list that stays true: all that ``query`` finds, where it is given."""
 
-    def __init__(self, tasks: Sequence[Task], query: TaskQuery | None = None) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], query: TaskQuery | None = None, server: Server | None = None
+    ) -> None:
         super().__init__(tasks)
         self._query = query
+        #: Where they run.
+        self.server = server
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         return {

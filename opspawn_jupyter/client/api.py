@@ -238,12 +238,15 @@ class Api(ToolApi):
         schema: dict[str, Any] = await self._get("workflow-schema.json")
         return schema
 
-    async def messages(self, task_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
-        """Messages of the event stream about one task, as they come, while it holds.
+    async def messages(
+        self, task_id: str | None, after: int | None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Messages of the event stream as they come, while it holds: about one task, or about all
+        of them and without what their cells put out.
 
         Raises ``ServerUnreachable`` when it breaks.
         """
-        query = {"task": task_id, "after": after}
+        query = {"task": task_id, "after": after, "outputs": None if task_id else "false"}
         stream = self._connected().stream("events/stream", query=query)
         async with aclosing(stream) as messages:
             async for message in messages:
@@ -263,6 +266,12 @@ class Api(ToolApi):
         await self.close()
         self.server = found
         return True
+
+    async def request(self, method: str, path: str, body: Any = None) -> Any:
+        """One request as the live views make it: ``path`` with its query, JSON in and out."""
+        if method == "GET":
+            return await self._get(path)
+        return await self._connected().call(method, path, body=body)
 
     async def _get(self, path: str, query: dict[str, Any] | None = None) -> Any:
         try:

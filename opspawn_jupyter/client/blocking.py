@@ -46,6 +46,14 @@ class LoopThread:
                 call.ended.result(_CANCEL_TIMEOUT_SECONDS)
             raise
 
+    def start(
+        self, function: Callable[..., Coroutine[Any, Any, R]], *args: Any
+    ) -> Callable[[], object]:
+        """Have the coroutine run without waiting for it; what is given back ends it."""
+        call = _Call(lambda: function(*args))
+        self._loop.call_soon_threadsafe(call.start)
+        return lambda: self._loop.call_soon_threadsafe(call.cancel)
+
 
 class _Call(Generic[R]):
     """One coroutine from its start to its end. All but ``ended`` belongs to the loop's thread."""

@@ -56,6 +56,12 @@ def find(url: str | None = None, token: str | None = None) -> Server:
     return _of_hub(environment, token) or _described(_nearest(servers, Path.cwd()), token)
 
 
+def own_server() -> Server | None:
+    """The Jupyter server that started this kernel, where one did."""
+    own = _of_this_kernel(running())
+    return _described(own) if own else None
+
+
 def find_again(server: Server) -> Server:
     """The server that serves the same directory now: a restart may change port and token.
 

@@ -34,7 +34,7 @@ export class Server {
     this.token = token;
     /** What the server's clock is ahead of ours. */
     this.ahead_milliseconds = 0;
-    /** @type {Stream | null} */
+    /** @type {Events | null} */
     this.all = null;
   }
 
@@ -113,8 +113,10 @@ export class Server {
     return this.request(`tasks/${encodeURIComponent(id)}/${verb}`, { method: "POST" });
   }
 
-  /** Events of all tasks, over one socket for the whole page. */
-  stream() {
+  /** Events of all tasks, over one socket for the whole page; of one task, over its own.
+   * @param {{ task?: string, after?: number }} [options] @returns {Events} */
+  stream(options = {}) {
+    if (options.task) return new Stream(this, options);
     this.all ??= new Stream(this);
     return this.all;
   }
@@ -127,6 +129,7 @@ export class Server {
  *   reset: () => void,
  *   connection: (state: "live" | "reconnecting") => void,
  * }} Listener  ``reset``: what was known no longer holds, ask again
+ * @typedef {{ is_live: boolean, listen: (listener: Listener) => () => void }} Events
  */
 
 /** A websocket that comes back by itself and goes on after the last event that it has seen. */

@@ -5,8 +5,6 @@
  * a state is read from the server anew, so that there is no second table of transitions here.
  */
 
-import { Stream } from "./server.js";
-
 /**
  * @typedef {{ index: number, id: string | null, state: string, title: string, duration_seconds: number | null }} Cell
  * @typedef {{ name: string, message: string, traceback: string[], cell_index: number | null }} Problem
@@ -150,7 +148,7 @@ export class Feed {
   }
 
   start() {
-    const stream = this.id ? new Stream(this.server, { task: this.id, after: 0 }) : this.server.stream();
+    const stream = this.server.stream(this.id ? { task: this.id, after: 0 } : {});
     this.leave = stream.listen({
       event: (event) => this.#take(event),
       reset: () => void this.reload(),

@@ -81,12 +81,10 @@ export class WorkflowView {
     this.paint();
   }
 
-  /** The graph is pinned in the run directory. */
   async #readGraph() {
-    const path = `${this.task.run_directory}/graph.json`.split("/").map(encodeURIComponent).join("/");
     try {
-      const { content } = await this.server.contents(path);
-      this.steps = JSON.parse(content).steps;
+      const { steps } = await this.server.request(`workflows/${encodeURIComponent(this.task.id)}`);
+      this.steps = steps;
       this.paint();
     } catch (problem) {
       this.#complain(/** @type {Error} */ (problem));
