@@ -8,14 +8,11 @@ runner's process.
 from __future__ import annotations
 
 import json
-import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pydantic_ai
-from openai import AsyncOpenAI
 from pydantic_ai import exceptions
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import (
@@ -29,13 +26,11 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters, infer_model
-from pydantic_ai.models.openai import OpenAIChatModel
-from pydantic_ai.providers import Provider, infer_provider, infer_provider_class
-from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
+from opspawn_jupyter.agentkit.connecting import connected, key_of
 from opspawn_jupyter.errors import ModelRefused, ModelUnavailable
 from opspawn_jupyter.model.agent import ModelOptions
 from opspawn_jupyter.model.conversation import Call, Message, Prompt, Reply, Role, Tool, Usage
@@ -52,8 +47,6 @@ _PASSING = (
     exceptions.UnexpectedModelBehavior,
 )
 _PASSING_STATUS = frozenset({408, 409, 425, 429})
-#: Providers that speak OpenAI's protocol want a key even where their server asks for none.
-_NO_KEY = "none"
 _LONGEST_REASON = 500
 
 
@@ -63,9 +56,9 @@ class ProviderModel:
     def __init__(self, name: str, options: ModelOptions, directory: Path) -> None:  # noqa: ARG002
         self._name = name
         self._options = options
-        self._key = _key(name, options)
+        self._key = key_of(name, options)
         try:
-            self._model = _model(name, options, self._key)
+            self._model = connected(name, options, self._key)
         except (exceptions.UserError, ImportError, ValueError) as failure:
             raise ModelRefused(name, hint=self._clean(failure)) from failure
         settings: ModelSettings = {}
@@ -185,29 +178,3 @@ def _cost(response: ModelResponse, options: ModelOptions) -> float | None:
             return float(response.cost().total_price)
     except (LookupError, ValueError, AssertionError):
         return None
-
-
-def _key(name: str, options: ModelOptions) -> str:
-    """The key that the run uses, as far as it lies in the environment."""
-    provider = name.partition(":")[0]
-    usual = f"{provider.split('-')[0].upper()}_API_KEY"
-    return os.environ.get(options.api_key_env or usual, "")
-
-
-def _model(name: str, options: ModelOptions, key: str) -> Model:
-    provider_name, _, model_name = name.partition(":")
-    if options.base_url is not None or provider_name in ("openai", "openai-chat"):
-        client = AsyncOpenAI(
-            base_url=options.base_url,
-            api_key=key or (_NO_KEY if options.base_url else None),
-            max_retries=0,  # retries are counted in one place, ``patience``
-        )
-        return OpenAIChatModel(model_name, provider=OpenAIProvider(openai_client=client))
-    return infer_model(name, provider_factory=lambda one: _provider(one, options, key))
-
-
-def _provider(name: str, options: ModelOptions, key: str) -> Provider[Any]:
-    if options.api_key_env is None:
-        return infer_provider(name)
-    named: Mapping[str, Any] = {"api_key": key}
-    return infer_provider_class(name)(**named)

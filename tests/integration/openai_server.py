@@ -55,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(entry, int):
             self._answer(entry, {"error": {"message": "as the script says"}})
         else:
-            self._answer(200, _completion(body["model"], entry, number))
+            self._answer(200, completion(body["model"], entry, number))
 
     def _answer(self, status: int, content: dict[str, Any]) -> None:
         data = json.dumps(content).encode()
@@ -66,7 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def _completion(model: str, entry: Any, number: int) -> dict[str, Any]:
+def completion(model: str, entry: Any, number: int) -> dict[str, Any]:
+    """An answer of the Chat Completions API."""
     message: dict[str, Any] = {"role": "assistant", "content": None}
     if isinstance(entry, str):
         message["content"] = entry
