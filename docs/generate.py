@@ -60,11 +60,14 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.STEP_LOG: "`text`",
     EventType.MODEL_REPLIED: "`model`, `requests`, `input_tokens`, `output_tokens`, `cost` in "
     "dollars (nothing where the price is not known), `tool_calls`",
+    EventType.AGENT_CALLED: "`tool`, `has_failed`, `tool_calls` (1)",
     EventType.QUESTION_ASKED: "a change of a record: `id`, `version`, `content`, `is_open`, `key`",
     EventType.QUESTION_ANSWERED: "likewise",
     EventType.QUESTION_WITHDRAWN: "likewise",
     EventType.TOOL_CALLED: "likewise; `content` is the call: who, which tool, outcome, duration, "
     "digest of the arguments",
+    EventType.NOTE_WRITTEN: "likewise; `content` is the note",
+    EventType.NOTE_FORGOTTEN: "likewise",
     EventType.SCHEDULE_CREATED: "likewise; `content` is the schedule",
     EventType.SCHEDULE_EDITED: "likewise",
     EventType.SCHEDULE_PAUSED: "likewise",

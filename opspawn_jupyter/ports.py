@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from opspawn_jupyter.model.agent import Act, Plan, Ran
+from opspawn_jupyter.model.agent_door import AgentDoor
 from opspawn_jupyter.model.conversation import Message, Prompt, Reply
 from opspawn_jupyter.model.diagnosis import StoreStatus
 from opspawn_jupyter.model.event import Draft, Event
@@ -159,6 +160,9 @@ class Keys(Protocol):
 
         Called for each assignment. They open the door until the attempt ends.
         """
+
+    def agent_door(self, task: Task, attempt: int, *, shares_budget: bool) -> AgentDoor:
+        """Where the loop of an agent's attempt asks. Called for each assignment of an agent."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,5 +71,7 @@ class Settings:
     retention_max_bytes: int = 0
     #: Other limits by label (``name:value``): any of ``days``, ``max_tasks``, ``max_bytes``.
     retention_by_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    #: What agents may use together, by whose budget it is: see ``orchestrator/allowance.py``.
+    agent_limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     #: MCP servers by name, beside those in the configuration files, as ``mcpServers`` has them.
     mcp_servers: Mapping[str, Any] = field(default_factory=dict, repr=False)

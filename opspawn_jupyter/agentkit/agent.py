@@ -16,6 +16,7 @@ from opspawn_jupyter.agentkit.budget import Account
 from opspawn_jupyter.agentkit.doors import PlanDoor
 from opspawn_jupyter.agentkit.tape import Tape, UnitKind
 from opspawn_jupyter.agentkit.tools import Checked, Mistake, Result, ToolRegistry, permission
+from opspawn_jupyter.agentkit.tracing import Trace, chat_facts, untraced
 from opspawn_jupyter.errors import TooManyMistakes
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.agent import ANSWER_TOOL, PLAN_TOOL, AgentSpec, Permission
@@ -42,6 +43,7 @@ class Parts:
     bench: Workbench
     tape: Tape
     approvals: Approvals
+    trace: Trace = untraced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,27 +67,34 @@ class Approvals(Protocol):
         """
 
 
-class Replied(Protocol):
-    """Hears what the model answered."""
+class Listener(Protocol):
+    """Hears what happens."""
 
-    def __call__(self, reply: Reply, *, is_new: bool) -> None:
+    def replied(self, reply: Reply, *, is_new: bool) -> None:
         """Called for each reply, in order; ``is_new`` where it does not come from the tape."""
+
+    def called(self, checked: Checked, result: Result) -> None:
+        """Called after each call that does not come from the tape."""
 
 
 class Agent:
     """One agent on its way to one goal."""
 
-    def __init__(self, spec: AgentSpec, parts: Parts, account: Account, replied: Replied) -> None:
+    def __init__(self, spec: AgentSpec, parts: Parts, account: Account, listener: Listener) -> None:
         self._spec = spec
         self._parts = parts
         self._account = account
-        self._replied = replied
+        self._heard = listener
         self._messages: list[Message] = []
         self._mistakes = 0
         self._cell_ids: set[str] = set()
 
     async def run(self) -> Any:
         """The answer: a text, or what fits the schema. Raises ``AgentStopped``."""
+        with self._parts.trace("invoke_agent", "opspawn", {}):
+            return await self._come_to_an_answer()
+
+    async def _come_to_an_answer(self) -> Any:
         self._begin()
         while True:
             reply, offered = await self._turn()
@@ -120,7 +129,7 @@ class Agent:
         prompt = self._prompt(offered)
         asked = {"messages": wire.encode(self._messages), "tools": list(offered)}
         if not self._parts.tape.is_playing:
-            self._account.check_request()
+            await self._account.check_request()
         given, is_new = await self._parts.tape.unit(
             UnitKind.REPLY, asked, lambda: self._encoded(prompt)
         )
@@ -129,12 +138,16 @@ class Agent:
         return reply, offered
 
     async def _encoded(self, prompt: Prompt) -> Any:
-        return wire.encode(await self._parts.model.reply(prompt))
+        model = self._spec.models[0].partition(":")[2]
+        with self._parts.trace("chat", model, {"gen_ai.request.model": model}) as note:
+            reply = await self._parts.model.reply(prompt)
+            note(chat_facts(reply))
+        return wire.encode(reply)
 
     def _hear(self, reply: Reply, *, is_new: bool) -> None:
         self._account.add(reply.usage)
         self._account.steps += 1
-        self._replied(reply, is_new=is_new)
+        self._heard.replied(reply, is_new=is_new)
         thought = "\n\n".join(part for part in (reply.thought, reply.text) if part)
         if thought and reply.calls:
             self._parts.bench.write(f"thought-{self._account.steps}", folded(thought), ("thought",))
@@ -204,12 +217,22 @@ class Agent:
         tape, asked = self._parts.tape, wire.encode(checked.call)
         known = tape.taken(UnitKind.CALL, asked)
         if known is None:
-            self._account.check_call()
-        recorded = None if known is None else wire.decode(Result, known)
-        result = await self._parts.tools.use(checked, recorded)
-        if known is None:
+            await self._account.check_call()
+            result = await self._done(checked)
             tape.put(UnitKind.CALL, asked, wire.encode(result))
-        self._account.add(Usage(tool_calls=1))
+        else:
+            result = await self._parts.tools.use(checked, wire.decode(Result, known))
+        self._account.add(result.usage + Usage(tool_calls=1))
+        return result
+
+    async def _done(self, checked: Checked) -> Result:
+        call = checked.call
+        facts = {"gen_ai.tool.name": call.name, "gen_ai.tool.call.id": call.id}
+        with self._parts.trace("execute_tool", call.name, facts) as note:
+            result = await self._parts.tools.use(checked, None)
+            if result.has_failed:
+                note({"error.type": "tool_failed"})
+        self._heard.called(checked, result)
         return result
 
     def _note_mistake(self) -> None:

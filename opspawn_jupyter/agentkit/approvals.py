@@ -6,20 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from opspawn_jupyter.agentkit.agent import Approval
+from opspawn_jupyter.agentkit.waiting import Waits
+from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.ids import new_id
 from opspawn_jupyter.model.question import Question
 
 #: Where a question says which call it is about.
 _KEY = "call"
-
-
-class Waits(Exception):
-    """Somebody must answer this before the run can go on."""
-
-    def __init__(self, question: Question) -> None:
-        super().__init__(question.text)
-        self.question = question
 
 
 class QuestionApprovals:
@@ -37,7 +31,8 @@ class QuestionApprovals:
         found = self._answered.get(key)
         if found is None:
             details = {**detail, _KEY: key}
-            raise Waits(Question(id=new_id(), text=question, detail=details, asked_at=now()))
+            asked = Question(id=new_id(), text=question, detail=details, asked_at=now())
+            raise Waits(question, {"question": asked.id, "asked": wire.encode(asked)})
         return Approval(
             is_given=found.is_approved,
             by=found.answered_by,

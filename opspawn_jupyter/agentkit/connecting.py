@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from openai import AsyncOpenAI
@@ -37,7 +38,7 @@ def connected(name: str, options: ModelOptions, key: str) -> Model:
     if provider in ("openai", "openai-chat"):
         return OpenAIChatModel(model, provider=OpenAIProvider(openai_client=_openai(options, key)))
     made = infer_model(name, provider_factory=lambda one: _provider(one, options, key))
-    client = getattr(made, "client", None)
+    client: Any = getattr(made, "client", None)  # each library has its own
     if hasattr(client, "max_retries"):
         client.max_retries = 0  # retries are counted in one place, ``patience``
     return made
@@ -49,13 +50,21 @@ def _openai(options: ModelOptions, key: str) -> AsyncOpenAI:
 
 
 def _provider(name: str, options: ModelOptions, key: str) -> Provider[Any]:
-    kind: Any = infer_provider_class(name)  # each takes something else
+    kind = infer_provider_class(name)
+    made: Provider[Any] = kind(**_arguments(kind, name, options, key))
+    return made
+
+
+def _arguments(
+    kind: type[Provider[Any]], name: str, options: ModelOptions, key: str
+) -> Mapping[str, Any]:
+    """What the provider's class is called with; each takes something else."""
     if options.base_url is None:
-        return kind(api_key=key) if options.api_key_env else kind()
+        return {"api_key": key} if options.api_key_env else {}
     takes = inspect.signature(kind).parameters
     if "base_url" in takes:
-        return kind(base_url=options.base_url, api_key=key or _NO_KEY)
+        return {"base_url": options.base_url, "api_key": key or _NO_KEY}
     if "openai_client" in takes:
-        return kind(openai_client=_openai(options, key))
+        return {"openai_client": _openai(options, key)}
     message = f"the provider {name} takes no base_url"
     raise UserError(message)

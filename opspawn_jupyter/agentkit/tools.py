@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import jsonschema
@@ -18,7 +18,7 @@ from opspawn_jupyter.model.agent import (
     Permission,
     ToolSpec,
 )
-from opspawn_jupyter.model.conversation import Call, Tool
+from opspawn_jupyter.model.conversation import Call, Tool, Usage
 
 _STRICTEST_FIRST = (Permission.DENY, Permission.ASK, Permission.ALLOW)
 
@@ -47,6 +47,10 @@ class Result:
     #: Of the cell that the call became, as the notebook format has them.
     outputs: tuple[Mapping[str, Any], ...] = ()
     has_failed: bool = False
+    #: Of the cell, where it was made from what came of the call.
+    source: str = ""
+    #: By what the call set going elsewhere.
+    usage: Usage = field(default_factory=Usage)
 
 
 class Door(Protocol):

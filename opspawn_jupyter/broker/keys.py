@@ -5,6 +5,8 @@ server's account can read. Nothing is stored of a key: it opens the door for as 
 attempt of that task runs, across restarts of the server, and never again. It gives a task the
 least it needs and says who called; it is no prison, because a kernel runs under the same account
 as the server.
+
+The loop of an agent has a key of another kind, which no kernel is given.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opspawn_jupyter.files import write_atomic
+from opspawn_jupyter.model.agent_door import AgentDoor
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.tool import Principal
 from opspawn_jupyter.model.work import TASK_TOKEN_VARIABLE, TASK_URL_VARIABLE
 
 PREFIX = "ost_"
-_KEY = re.compile(r"ost_(?P<task>[0-9a-f-]{36})\.(?P<attempt>\d{1,9})\.(?P<proof>[\w-]{43})")
+AGENT_PREFIX = "osa_"
+_KEY = re.compile(
+    r"(?P<prefix>os[at]_)(?P<task>[0-9a-f-]{36})\.(?P<attempt>\d{1,9})\.(?P<proof>[\w-]{43})"
+)
 
 
 class Keys:
@@ -38,8 +44,12 @@ class Keys:
         """See ``ports.Keys``."""
         if not tools_of(task):
             return {}
-        token = f"{PREFIX}{task.id}.{attempt}.{self._proof(task.id, attempt)}"
-        return {TASK_TOKEN_VARIABLE: token, TASK_URL_VARIABLE: self._url}
+        return {TASK_TOKEN_VARIABLE: self._key(PREFIX, task, attempt), TASK_URL_VARIABLE: self._url}
+
+    def agent_door(self, task: Task, attempt: int, *, shares_budget: bool) -> AgentDoor:
+        """See ``ports.Keys``."""
+        token = self._key(AGENT_PREFIX, task, attempt)
+        return AgentDoor(url=self._url, token=token, shares_budget=shares_budget)
 
     def read(self, token: str) -> tuple[str, int] | None:
         """Task and attempt of a key that was made here; None for anything else."""
@@ -47,11 +57,15 @@ class Keys:
         if found is None:
             return None
         task_id, attempt = found["task"], int(found["attempt"])
-        is_ours = hmac.compare_digest(found["proof"], self._proof(task_id, attempt))
-        return (task_id, attempt) if is_ours else None
+        proof = self._proof(found["prefix"], task_id, attempt)
+        return (task_id, attempt) if hmac.compare_digest(found["proof"], proof) else None
 
-    def _proof(self, task_id: str, attempt: int) -> str:
-        said = f"{task_id}.{attempt}".encode()
+    def _key(self, prefix: str, task: Task, attempt: int) -> str:
+        return f"{prefix}{task.id}.{attempt}.{self._proof(prefix, task.id, attempt)}"
+
+    def _proof(self, prefix: str, task_id: str, attempt: int) -> str:
+        kind = "" if prefix == PREFIX else prefix
+        said = f"{kind}{task_id}.{attempt}".encode()
         digest = hmac.new(self._secret, said, hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 

@@ -35,6 +35,7 @@ def agent_submission(
     instructions: str | None = None,
     planner: str | None = None,
     memory: str | None = None,
+    notes: str | None = None,
     tools: Iterable[str] | None = None,
     permissions: Mapping[str, str] | None = None,
     plan_first: bool | None = None,
@@ -60,6 +61,7 @@ def agent_submission(
         "instructions": instructions,
         "planner": planner,
         "memory": memory,
+        "notes": notes,
         "tools": None if tools is None else list(tools),
         "permissions": permissions,
         "plan_first": plan_first,
@@ -135,7 +137,15 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instructions", metavar="TEXT", help="what else the agent is told")
     parser.add_argument("--planner", help="react, plan-execute, or a plugin's")
     parser.add_argument("--memory", help="window, whole, or a plugin's")
-    parser.add_argument("--tools", type=_names, metavar="TOOLS", help="with commas between")
+    parser.add_argument(
+        "--notes", metavar="NAME", help="a collection of notes that it writes to and looks in"
+    )
+    parser.add_argument(
+        "--tools",
+        type=_names,
+        metavar="TOOLS",
+        help="FILE.py:FUNCTION, FILE.ipynb, FILE.yaml, SERVER.TOOL ..., with commas between",
+    )
     for permission in Permission:
         parser.add_argument(
             f"--{permission.value}",
@@ -170,6 +180,7 @@ def agent_submission_of(options: argparse.Namespace, goal: str, **changes: Any) 
         "instructions": options.instructions,
         "planner": options.planner,
         "memory": options.memory,
+        "notes": options.notes,
         "tools": options.tools,
         "permissions": permissions or None,
         "plan_first": options.plan_first or None,

@@ -18,7 +18,16 @@ from opspawn_jupyter.errors import InvalidRequest, NotFound, OutsideRoot
 from opspawn_jupyter.kinds import agent_tools
 from opspawn_jupyter.kinds.notebook import KernelSpecs, NotebookKind
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.agent import AgentLimits, AgentRequest, AgentSpec
+from opspawn_jupyter.model.agent import (
+    ANSWER_TOOL,
+    CODE_TOOL,
+    PLAN_TOOL,
+    RECALL_TOOL,
+    REMEMBER_TOOL,
+    AgentLimits,
+    AgentRequest,
+    AgentSpec,
+)
 from opspawn_jupyter.model.executed_notebook import title
 from opspawn_jupyter.model.notebook import NotebookSpec
 from opspawn_jupyter.parsing import parse
@@ -53,6 +62,7 @@ PROVIDERS = frozenset(
 _GROUPS = {"planner": "opspawn_jupyter.planners", "memory": "opspawn_jupyter.memories"}
 _LONGEST_FILE_BYTES = 4 << 20
 _LONGEST_NAME = 40
+_OWN_TOOLS = (CODE_TOOL, PLAN_TOOL, ANSWER_TOOL, REMEMBER_TOOL, RECALL_TOOL)
 
 
 class AgentKind:
@@ -66,11 +76,12 @@ class AgentKind:
         """The checked spec, the notebook that the run begins with, and scripts of models."""
         request = self._request(spec)
         models, scripts = self._models(request)
-        functions, patterns = agent_tools.tools(self._text, request)
+        functions, patterns = agent_tools.tools(self._text, request, self._notebooks)
         _check(request, [function.name for function in functions])
+        called = [function for function in functions if not function.kind]
         started = self._notebooks.prepare(
             {
-                "content": _notebook(request, agent_tools.imports(functions, patterns)),
+                "content": _notebook(request, agent_tools.imports(called, patterns)),
                 "kernel": request.kernel,
                 "working_directory": request.working_directory,
             }
@@ -83,6 +94,7 @@ class AgentKind:
             planner="plan-execute" if request.plan_first else request.planner,
             memory=request.memory,
             context_tokens=request.context_tokens,
+            notes=request.notes,
             functions=functions,
             tools=patterns,
             permissions=request.permissions,
@@ -188,7 +200,8 @@ def _check(request: AgentRequest, tools: Sequence[str]) -> None:
         if getattr(request, part) not in known:
             hint = f"there is no such {part}; known: {', '.join(known)}"
             raise InvalidRequest(getattr(request, part), hint=hint)
-    if twice := {name for name in tools if tools.count(name) > 1}:
+    names = [*_OWN_TOOLS, *tools]
+    if twice := {name for name in tools if names.count(name) > 1}:
         raise InvalidRequest(", ".join(sorted(twice)), hint="two tools have this name")
     for name in _not_positive(request.limits):
         raise InvalidRequest(f"limits.{name}", hint="a limit is a number above 0")

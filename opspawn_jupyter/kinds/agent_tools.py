@@ -6,36 +6,67 @@ import ast
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import PurePath
+from dataclasses import replace
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path, PurePath
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from opspawn_jupyter.errors import InvalidRequest
-from opspawn_jupyter.kinds.parameters import ANY, type_of
+from opspawn_jupyter.kinds.agent_schema import schema
+from opspawn_jupyter.kinds.agent_task_tools import task_tool
+from opspawn_jupyter.kinds.notebook import NotebookKind
+from opspawn_jupyter.kinds.parameters import ANY
 from opspawn_jupyter.model.agent import AgentRequest, ToolSpec
-from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.tool import tool_patterns
 
 FUNCTION = "function"
+#: Entry points of functions that installed packages offer as tools.
+INSTALLED = "opspawn_jupyter.agent_tools"
+_MODULE = "module:"
 _FUNCTION = re.compile(r"(?P<file>[^:]+\.py):(?P<name>\w+)")
 
 #: Reads a file by its path.
 Read = Callable[[str], str]
 
 
-def tools(read: Read, request: AgentRequest) -> tuple[tuple[ToolSpec, ...], tuple[str, ...]]:
-    """The functions that the request names, and the patterns of MCP tools. Raises
+def tools(
+    read: Read, request: AgentRequest, notebooks: NotebookKind
+) -> tuple[tuple[ToolSpec, ...], tuple[str, ...]]:
+    """The functions and tasks that the request names, and the patterns of MCP tools. Raises
     ``InvalidRequest`` or ``NotFound``."""
-    found = {text: _FUNCTION.fullmatch(text) for text in request.tools}
-    functions = [_named(read, request, match) for match in found.values() if match]
-    patterns = [text if "." in text else f"{text}.*" for text, match in found.items() if not match]
-    return tuple(functions), tool_patterns(patterns)
+    found = {text: _found(text, read, request, notebooks) for text in request.tools}
+    own = [tool for tool in found.values() if tool]
+    patterns = [text if "." in text else f"{text}.*" for text, tool in found.items() if not tool]
+    return tuple(own), tool_patterns(patterns)
+
+
+def _found(
+    text: str, read: Read, request: AgentRequest, notebooks: NotebookKind
+) -> ToolSpec | None:
+    """None for what is a pattern of MCP tools."""
+    if match := _FUNCTION.fullmatch(text):
+        return _named(read, request, match)
+    if installed := entry_points(group=INSTALLED, name=text):
+        return _installed(next(iter(installed)))
+    return task_tool(_beside(request, text), read, notebooks)
+
+
+def _beside(request: AgentRequest, path: str) -> str:
+    return os.path.join(request.working_directory or "", path)  # noqa: PTH118 (relative)
+
+
+def _installed(point: EntryPoint) -> ToolSpec:
+    """A function of an installed package, read and not imported; packages above it are."""
+    found = find_spec(point.module)
+    if found is None or found.origin is None or not point.attr.isidentifier():
+        raise InvalidRequest(point.name, hint=f"{point.value} is no function of a Python module")
+    source = Path(found.origin).read_text(encoding="utf-8")
+    return replace(_function(source, point.module, point.attr), target=f"{_MODULE}{point.module}")
 
 
 def _named(read: Read, request: AgentRequest, found: re.Match[str]) -> ToolSpec:
-    path = os.path.join(request.working_directory or "", found["file"])  # noqa: PTH118 (relative)
-    return _function(read(path), found["file"], found["name"])
+    return _function(read(_beside(request, found["file"])), found["file"], found["name"])
 
 
 def imports(functions: Iterable[ToolSpec], patterns: Sequence[str]) -> str:
@@ -43,6 +74,9 @@ def imports(functions: Iterable[ToolSpec], patterns: Sequence[str]) -> str:
     lines = ["from opspawn_jupyter import mcp"] if patterns else []
     directories = set()
     for one in functions:
+        if one.target.startswith(_MODULE):
+            lines.append(f"from {one.target.removeprefix(_MODULE)} import {one.name}")
+            continue
         path = PurePath(one.target)
         if path.parent != PurePath():
             directories.add(path.parent.as_posix())
@@ -91,7 +125,4 @@ def _parameters(arguments: ast.arguments, name: str) -> Mapping[str, Any]:
 
 
 def _schema(annotation: ast.expr | None) -> Mapping[str, Any]:
-    """JSON Schema of an annotation; of one that tells nothing, everything fits."""
-    text = ast.unparse(annotation) if annotation is not None else ANY
-    schema: Mapping[str, Any] = TypeAdapter(type_of(Parameter(name="", type=text))).json_schema()
-    return schema
+    return schema(ast.unparse(annotation) if annotation is not None else ANY)

@@ -103,6 +103,12 @@ class NotebookKind:
         _, language = self._kernel(None, source.document)
         return _declared(source.document) if language == "python" else ()
 
+    def described(self, path: str) -> str:
+        """What the notebook at the path says of itself first, in a text cell."""
+        texts = (cell for cell in self._read(path).document["cells"] if _is_text(cell))
+        source = next(texts, {"source": ""})["source"]
+        return (source if isinstance(source, str) else "".join(source)).strip()
+
     def outputs(self, spec: Mapping[str, Any]) -> frozenset[str] | None:
         """What the notebook gives with ``step.output``, as far as its source tells."""
         path, code = spec.get("notebook"), spec.get("cell")
@@ -212,6 +218,10 @@ def _is_cell(cell: Any) -> bool:
         and isinstance(cell.get("source"), str | list)
         and isinstance(cell.get("metadata", {}), dict)
     )
+
+
+def _is_text(cell: Mapping[str, Any]) -> bool:
+    return bool(cell["cell_type"] == "markdown")
 
 
 def _bind(

@@ -29,7 +29,7 @@ def declared(values: Mapping[str, Any], findings: Findings) -> tuple[Parameter, 
     for name in values:
         if not _IDENTIFIER.fullmatch(name):
             findings.add(("parameters", name), f"a parameter is named as in Python, not {name!r}")
-    found = tuple(_parameter(name, value) for name, value in values.items())
+    found = tuple(described(name, value) for name, value in values.items())
     for parameter in found:
         _check_default(parameter, values[parameter.name], findings)
     return found
@@ -46,7 +46,8 @@ def _check_default(parameter: Parameter, value: Any, findings: Findings) -> None
         findings.add(place, message)
 
 
-def _parameter(name: str, value: Any) -> Parameter:
+def described(name: str, value: Any) -> Parameter:
+    """A parameter as the file has it: its default, or a declaration."""
     if not _is_declaration(value):
         return Parameter(name=name, type=_type(value), default=repr(value))
     default = repr(value["default"]) if "default" in value else ""

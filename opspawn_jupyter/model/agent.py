@@ -10,12 +10,17 @@ from typing import Any, ClassVar
 from opspawn_jupyter.model.notebook import NotebookSpec
 from opspawn_jupyter.model.policy import STRICT
 
+#: The kind of an agent's task.
+AGENT = "agent"
 #: Name of the tool that runs code in the kernel.
 CODE_TOOL = "run_python"
 #: Name of the tool that keeps the plan.
 PLAN_TOOL = "update_plan"
 #: Name of the tool by which a structured answer is given.
 ANSWER_TOOL = "final_answer"
+#: Names of the tools that write notes and find them again.
+REMEMBER_TOOL = "remember"
+RECALL_TOOL = "recall"
 
 
 class Permission(StrEnum):
@@ -69,7 +74,7 @@ class ModelOptions:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
-    #: Of an OpenAI-compatible server; the provider's own where it is left out.
+    #: Of a server that speaks the provider's protocol; the provider's own where it is left out.
     base_url: str | None = None
     #: Environment variable that holds the key; the provider's usual one where it is left out.
     api_key_env: str | None = None
@@ -98,13 +103,19 @@ class AgentRequest:
     #: ``PROVIDER:NAME``, ``scripted:FILE``, or several, of which each steps in for those before.
     model: str | tuple[str, ...]
     model_options: ModelOptions = field(default_factory=ModelOptions)
+    #: What it is good for: told to agents that have it as a tool.
+    description: str = ""
     #: Added to what every agent is told.
     instructions: str = ""
     planner: str = "react"
     memory: str = "window"
     #: How many tokens of the conversation are sent with each request.
     context_tokens: int = 24_000
-    #: ``FILE.py:FUNCTION``, or patterns of MCP tools: ``SERVER``, ``SERVER.TOOL``.
+    #: Name of a collection of notes that it may write to and look in; none where it is left out.
+    notes: str | None = None
+    #: ``FILE.py:FUNCTION``; ``FILE.ipynb``, or ``FILE.yaml`` of a workflow or of another agent,
+    #: which become tasks; an installed package's tool; patterns of MCP tools: ``SERVER``,
+    #: ``SERVER.TOOL``.
     tools: tuple[str, ...] = ()
     #: By name of tool, with ``*`` as in file names; the strictest that fits counts.
     permissions: Mapping[str, Permission] = field(default_factory=dict)
@@ -129,10 +140,12 @@ class ToolSpec:
     parameters: Mapping[str, Any]
     #: JSON Schema of what it gives, where that is known.
     returns: Mapping[str, Any] | None = None
-    #: Who carries it out: ``function``, ``mcp`` …
+    #: Who carries it out: ``function``, ``mcp``, ``task`` …
     door: str
-    #: What the door needs to know: the file, or ``SERVER.TOOL``.
+    #: What the door needs to know: the file or module, or ``SERVER.TOOL``.
     target: str = ""
+    #: Of a tool that is a task: the kind of the task.
+    kind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +159,8 @@ class AgentSpec:
     planner: str
     memory: str
     context_tokens: int
-    #: Functions of the user's.
+    notes: str | None = None
+    #: Functions, and what becomes a task.
     functions: tuple[ToolSpec, ...] = ()
     #: Patterns of the MCP tools that the kernel may call; see ``model/tool.py``.
     tools: tuple[str, ...] = ()

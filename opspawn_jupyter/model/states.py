@@ -26,8 +26,9 @@ class State(StrEnum):
     #: The attempt did not succeed and the policy allows another, whose time has not come. Enters
     #: from running; leaves to the queue, or by cancellation.
     RETRYING = "retrying"
-    #: Needs a person's answer, and holds no worker meanwhile. Enters from running, or from pending
-    #: where somebody has to approve the start; leaves to the queue on the answer, to skipped where
+    #: Needs a person's answer, or is an agent that waits for tasks which it has submitted, and
+    #: holds no worker meanwhile. Enters from running, or from pending where somebody has to approve
+    #: the start; leaves to the queue on the answer or when those tasks have ended, to skipped where
     #: the start is refused, or by cancellation.
     WAITING = "waiting"
     #: Every cell that had to run did. Final.
@@ -91,6 +92,8 @@ class Subject(StrEnum):
     FIRING = "firing"
     #: A tool that was called through the server.
     TOOL_CALL = "tool_call"
+    #: Something that an agent wrote down for later.
+    NOTE = "note"
 
 
 class EventType(StrEnum):
@@ -128,12 +131,16 @@ class EventType(StrEnum):
     STEP_LOG = "step.log"
     #: An agent was answered by a model.
     MODEL_REPLIED = "model.replied"
+    #: An agent has used a tool.
+    AGENT_CALLED = "agent.called"
     QUESTION_ASKED = "question.asked"
     QUESTION_ANSWERED = "question.answered"
     #: Nobody waits for its answer any more.
     QUESTION_WITHDRAWN = "question.withdrawn"
     #: A call of a tool has ended, however it ended.
     TOOL_CALLED = "tool_call.ended"
+    NOTE_WRITTEN = "note.written"
+    NOTE_FORGOTTEN = "note.forgotten"
     SCHEDULE_CREATED = "schedule.created"
     #: Its plan is another one.
     SCHEDULE_EDITED = "schedule.edited"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from opspawn_jupyter.model.agent_door import AgentDoor
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.states import EventType
@@ -67,6 +68,8 @@ class Assignment:
     questions: tuple[Question, ...] = ()
     #: Variables for the task's kernel. They may hold its key: they are written nowhere.
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Where an agent's loop asks for tasks, notes and shared budgets. Its kernel is not told.
+    door: AgentDoor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 from opspawn_jupyter import faults
+from opspawn_jupyter.model.agent import AGENT
+from opspawn_jupyter.model.agent_door import AgentDoor
 from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
@@ -61,7 +63,15 @@ def _assignment(o: Orchestration, task: Task, asked: tuple[Question, ...]) -> As
         keeping=Keeping(kernels=settings.kept_kernels, seconds=settings.kept_kernel_seconds),
         questions=asked,
         environment=o.keys.environment(task, task.attempt + 1) if o.keys else {},
+        door=_door(o, task),
     )
+
+
+def _door(o: Orchestration, task: Task) -> AgentDoor | None:
+    if o.keys is None or task.kind != AGENT:
+        return None
+    is_shared = bool(o.settings.agent_limits)
+    return o.keys.agent_door(task, task.attempt + 1, shares_budget=is_shared)
 
 
 async def _to_cancel(o: Orchestration, request: TakeRequest) -> tuple[str, ...]:

@@ -8,16 +8,13 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from opspawn_jupyter.agentkit import making
 from opspawn_jupyter.agentkit.agent import Agent, Parts
-from opspawn_jupyter.agentkit.approvals import QuestionApprovals, Waits
+from opspawn_jupyter.agentkit.approvals import QuestionApprovals
 from opspawn_jupyter.agentkit.budget import Account
-from opspawn_jupyter.agentkit.doors import CodeDoor, FunctionDoor, McpDoor, PlanDoor
-from opspawn_jupyter.agentkit.patience import PatientModel
-from opspawn_jupyter.agentkit.tape import Tape
-from opspawn_jupyter.agentkit.tools import ToolRegistry, own_tools
+from opspawn_jupyter.agentkit.tools import Checked, Result
+from opspawn_jupyter.agentkit.tracing import Trace, tracing
+from opspawn_jupyter.agentkit.waiting import Waits
 from opspawn_jupyter.errors import AgentStopped
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.agent import AgentMode, AgentSpec, Plan
@@ -27,9 +24,10 @@ from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.work import Assignment, Grace
 from opspawn_jupyter.ports import Reporter, Workbench
 from opspawn_jupyter.runners import environment, prepare, problems
+from opspawn_jupyter.runners.agent_door import LoopDoor
 from opspawn_jupyter.runners.agent_execution import AgentExecution, problem
-from opspawn_jupyter.runners.agent_mcp import mcp_tools
 from opspawn_jupyter.runners.agent_notebook import PaperBench
+from opspawn_jupyter.runners.agent_parts import Surroundings, parts
 from opspawn_jupyter.runners.agent_report import Totals, answer_text, answer_values, totals_text
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.engine import Limits, Outcome
@@ -68,9 +66,7 @@ class AgentRunner:
         run.close()
         if isinstance(outcome.cause, Waits):
             manager.notebook_complete()
-            question = outcome.cause.question
-            asked = {"question": question.id, "asked": wire.encode(question)}
-            reporter.tell(EventType.WAITING, asked)
+            reporter.tell(EventType.WAITING, outcome.cause.facts)
             return
         complete(manager, outcome)
         tell_outcome(reporter, outcome)
@@ -123,18 +119,19 @@ class AgentRun:
         self.files = files
         self.reporter = reporter
         self.manager = manager
-        self._approvals = QuestionApprovals(assignment.questions)
-        self._environment = assignment.environment
-        self._account = Account(spec.limits)
+        self._assignment = assignment
+        self._door = LoopDoor(assignment.door, assignment.task_id)
+        shared = self._door.allowance if self._door.shares_budget else None
+        self._account = Account(spec.limits, shared)
         self._models: list[str] = []
         self._bench: Workbench | None = None
 
     async def work(self, bench: Workbench) -> None:
         """To the answer. Raises ``AgentStopped``."""
         self._bench = bench
-        parts = await self._parts(bench)
-        agent = Agent(self.spec, parts, self._account, self._replied)
-        answer = await agent.run()
+        with tracing(self._assignment.task_id, self.files.path) as trace:
+            agent = Agent(self.spec, await self._parts(bench, trace), self._account, self)
+            answer = await agent.run()
         bench.write("answer", answer_text(answer), ("answer",))
         for name, value in answer_values(answer).items():
             self.reporter.tell(EventType.STEP_OUTPUT, {"name": name, "value": value})
@@ -172,35 +169,30 @@ class AgentRun:
         known = self.manager.nb.metadata.get("opspawn", {})
         self.manager.nb.metadata["opspawn"] = {**known, "agent": wire.encode(totals)}
 
-    async def _parts(self, bench: Workbench) -> Parts:
-        plan = PlanDoor(bench, self._planned)
-        doors: dict[str, Any] = {
-            "code": CodeDoor(bench),
-            "function": FunctionDoor(bench),
-            "mcp": McpDoor(bench),
-            "plan": plan,
-        }
-        options = self.spec.model_options
-        make = making.models(options, self.files.path)
-        tape = Tape(self.files.tape, is_live=self.spec.mode is AgentMode.LIVE)
-        given = await mcp_tools(self.spec.tools, self._environment, tape)
-        tools = (*own_tools(self.spec), *self.spec.functions, *given)
-        return Parts(
-            model=PatientModel(self.spec.models, make, options, self._account),
-            planner=making.planner(self.spec),
-            memory=making.memory(self.spec),
-            tools=ToolRegistry(tools, doors),
-            plan=plan,
-            bench=bench,
-            tape=tape,
-            approvals=self._approvals,
+    async def _parts(self, bench: Workbench, trace: Trace) -> Parts:
+        surroundings = Surroundings(
+            spec=self.spec,
+            assignment=self._assignment,
+            files=self.files,
+            account=self._account,
+            door=self._door,
+            approvals=QuestionApprovals(self._assignment.questions),
+            trace=trace,
         )
+        return await parts(surroundings, bench, self._planned)
 
-    def _replied(self, reply: Reply, *, is_new: bool) -> None:
+    def replied(self, reply: Reply, *, is_new: bool) -> None:
+        """See ``agent.Listener``."""
         self._models.append(reply.model)
         if is_new:
             facts = {"model": reply.model, **wire.encode(reply.usage)}
             self.reporter.tell(EventType.MODEL_REPLIED, facts)
+
+    def called(self, checked: Checked, result: Result) -> None:
+        """See ``agent.Listener``."""
+        tool, has_failed = checked.call.name, result.has_failed
+        facts = {"tool": tool, "has_failed": has_failed, "tool_calls": 1}
+        self.reporter.tell(EventType.AGENT_CALLED, facts)
 
     def _planned(self, plan: Plan) -> None:
         progress = {"fraction": plan.done / len(plan.steps), "text": plan.current}

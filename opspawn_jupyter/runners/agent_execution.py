@@ -10,7 +10,7 @@ from typing import Any
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
-from opspawn_jupyter.agentkit.approvals import Waits
+from opspawn_jupyter.agentkit.waiting import Waits
 from opspawn_jupyter.errors import AgentStopped
 from opspawn_jupyter.model.agent import Act, AgentMode, Ran
 from opspawn_jupyter.model.executed_notebook import title

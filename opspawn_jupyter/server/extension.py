@@ -15,6 +15,7 @@ from traitlets import Bool, Dict, Float, Int, TraitError, TraitType, Unicode
 from traitlets.config import Config
 
 from opspawn_jupyter.errors import SettingInvalid
+from opspawn_jupyter.orchestrator.allowance import check_agent_limits
 from opspawn_jupyter.orchestrator.prune import settings_retention
 from opspawn_jupyter.server import openapi, routing
 from opspawn_jupyter.server.activity import show_activity
@@ -160,6 +161,14 @@ class OpspawnExtension(ExtensionApp):
         "days, max_tasks and max_bytes. {} keeps them for ever.",
     ).tag(config=True)
 
+    agent_limits = Dict(
+        value_trait=Dict(),
+        key_trait=Unicode(),
+        help="What agents may use together, as {'day': {'max_cost': 20}, 'user_day': {'max_cost': "
+        "5}}: 'day' for all agents in a day (UTC), 'user_day' for those of one user in a day, "
+        "'user' for those of one user ever; each with any of max_requests, max_tokens, max_cost, "
+        "max_tool_calls and max_seconds.",
+    ).tag(config=True)
     mcp_servers = Dict(
         key_trait=Unicode(),
         help="MCP servers by name, as {'time': {'command': 'mcp-server-time'}}, beside those in "
@@ -258,8 +267,10 @@ class OpspawnExtension(ExtensionApp):
             retention_max_tasks=self.retention_max_tasks,
             retention_max_bytes=self.retention_max_bytes,
             retention_by_label=self.retention_by_label,
+            agent_limits=self.agent_limits,
             mcp_servers=self.mcp_servers,
         )
+        check_agent_limits(settings)
         settings_retention(settings)  # says what is wrong with it, now and not at the first round
         return settings
 

@@ -29,6 +29,7 @@ from opspawn_jupyter.orchestrator.wake import keep_waking
 from opspawn_jupyter.ports import Kind, MeetsKinds, Store
 from opspawn_jupyter.queues.limits import Limits
 from opspawn_jupyter.queues.local import LocalQueue
+from opspawn_jupyter.server.agents import Agents
 from opspawn_jupyter.server.background import Background
 from opspawn_jupyter.server.diagnosis import diagnose
 from opspawn_jupyter.server.kept_kernels import KeptKernels, Managers, are_there_any
@@ -55,6 +56,7 @@ class System:
     supervisor: Supervisor
     tools: Tools
     workflows: Workflows
+    agents: Agents
     schedules: Schedules
     worker_token: str
     kernel_specs: KernelSpecs
@@ -92,7 +94,8 @@ class System:
         store: Store,
         managers: Managers | None,
     ) -> Self:
-        bus, supervisor, workflows = WebsocketBus(), Supervisor(), Workflows()
+        bus, supervisor = WebsocketBus(), Supervisor()
+        workflows, agents = Workflows(), Agents()
         kept = KeptKernels(settings.root_directory, _kept_directory(settings), managers)
         hooks = await asyncio.to_thread(_hooks, settings, store)
         schedules = Schedules(hooks)
@@ -100,7 +103,7 @@ class System:
         orchestration = Orchestration(
             store=store,
             queue=LocalQueue(_limits(settings)),
-            bus=FanoutBus(bus, supervisor, hooks, kept, tools, workflows, schedules),
+            bus=FanoutBus(bus, supervisor, hooks, kept, tools, workflows, agents, schedules),
             kinds=await asyncio.to_thread(_load_kinds, settings, kernel_specs),
             settings=settings,
             keys=tools.keys,
@@ -113,6 +116,7 @@ class System:
             hooks=hooks,
             supervisor=supervisor,
             workflows=workflows,
+            agents=agents,
             schedules=schedules,
             worker_token=secrets.token_urlsafe(32),
             kernel_specs=kernel_specs,
@@ -122,6 +126,7 @@ class System:
         await hooks.start()
         await supervisor.start(system.orchestration)
         await workflows.start(system.orchestration)
+        await agents.start(system.orchestration)
         if managers is not None:
             system.background.start(kept.run(), "kept kernels")
         schedules.start(system.orchestration)
@@ -153,6 +158,7 @@ class System:
         await self.schedules.close()
         await self.tools.close()
         await self.background.close()
+        await self.agents.close()
         await self.workflows.close()
         self.orchestration.breakers.close()
         keeps_kernels = await asyncio.to_thread(are_there_any, _kept_directory(settings))

@@ -17,13 +17,15 @@ from opspawn_jupyter.server.handlers.base import EnvelopeMixin
 class TaskKeyMixin(EnvelopeMixin):
     """Lets a task in by its key, beside everybody whom Jupyter lets in."""
 
+    #: How the keys begin that are taken.
+    key_prefix = PREFIX
     #: The task that calls; None for everybody else.
     task_principal: Principal | None = None
 
     async def prepare(self, **more: object) -> None:
         """Look for a key first: Jupyter would take it for a wrong token."""
         _, _, shown = self.request.headers.get("Authorization", "").partition(" ")
-        if not shown.startswith(PREFIX):
+        if not shown.startswith(self.key_prefix):
             await super().prepare(**more)
             return
         self.task_principal = await (await self.service.running()).tools.principal(shown)

@@ -1,13 +1,19 @@
-"""Agents' runs."""
+"""Agents' runs, and what their loops ask for."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 
 from opspawn_jupyter.model.agent import ResumeRequest
+from opspawn_jupyter.model.agent_door import Allowance, Child, ChildRequest
 from opspawn_jupyter.model.task import Task
-from opspawn_jupyter.server.handlers.agent import AgentResumeHandler
-from opspawn_jupyter.server.route import Area, post, route
+from opspawn_jupyter.server.handlers.agent import (
+    AgentAllowanceHandler,
+    AgentResumeHandler,
+    AgentTaskHandler,
+    AgentTasksHandler,
+)
+from opspawn_jupyter.server.route import Area, get, post, route
 
 ROUTES = (
     route(
@@ -20,5 +26,23 @@ ROUTES = (
             Task,
             status=HTTPStatus.CREATED,
         ),
+    ),
+    route(
+        "agents/{reference}/tasks",
+        AgentTasksHandler,
+        Area.TASKS,
+        post("Submit a task for a running agent (its loop only)", ChildRequest, Child),
+    ),
+    route(
+        "agents/{reference}/tasks/{child_id}",
+        AgentTaskHandler,
+        Area.TASKS,
+        get("A task of a running agent (its loop only)", Child),
+    ),
+    route(
+        "agents/{reference}/allowance",
+        AgentAllowanceHandler,
+        Area.TASKS,
+        get("What is left of shared budgets (its loop only)", Allowance),
     ),
 )
