@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Any
 
 from opspawn_jupyter.audit import documents, images, outputs, tables, text
@@ -16,6 +17,7 @@ from opspawn_jupyter.model.audit import Part, Sameness, worst
 _NEVER_ALIKE = frozenset(
     {"scrubbed timing", "scrubbed date and time", "scrubbed uuid", "scrubbed progress rate"}
 )
+_STREAMS = frozenset({"stdout", "stderr"})
 _SPELLED = ("text/latex", "text/plain")
 _GONE = Compared(sameness=Sameness.DIFFERENT, notes=("missing now",))
 _NEW = Compared(sameness=Sameness.DIFFERENT, notes=("not there before",))
@@ -67,11 +69,17 @@ def _paired(
     kinds = [one.kind for one in left], [one.kind for one in right]
     pairs: list[tuple[Piece | None, Piece | None]] = []
     for _, start, end, from_, to in SequenceMatcher(None, *kinds, autojunk=False).get_opcodes():
-        common = min(end - start, to - from_)
-        pairs += [(left[start + i], right[from_ + i]) for i in range(common)]
-        pairs += [(one, None) for one in left[start + common : end]]
-        pairs += [(None, one) for one in right[from_ + common : to]]
+        for one, other in zip_longest(left[start:end], right[from_:to]):
+            if one is None or other is None or _are_comparable(one, other):
+                pairs.append((one, other))
+            else:
+                pairs += [(one, None), (None, other)]
     return pairs
+
+
+def _are_comparable(one: Piece, other: Piece) -> bool:
+    """What is printed and what is displayed are never versions of each other."""
+    return one.kind == other.kind or not {one.kind, other.kind} & _STREAMS
 
 
 def _compare(one: Piece | None, other: Piece | None, rules: Rules) -> Compared:
@@ -192,13 +200,17 @@ def _text(left: str, right: str, rules: Rules) -> Compared:
 def _named(left: str, right: str, rules: Rules) -> Compared:
     """``<matplotlib.lines.Line2D at 0x…>``: in which module a class lies is a library's matter."""
     compared = text.compare(left, right, rules)
-    if compared.sameness is Sameness.DIFFERENT and _class_name(left) == _class_name(right):
+    is_known_by_place = " at 0x" in left or " at 0x" in right
+    if compared.sameness is not Sameness.DIFFERENT or not is_known_by_place:
+        return compared
+    if _class_name(left) == _class_name(right):
         return Compared(sameness=Sameness.REPRESENTATION, notes=compared.notes)
     return compared
 
 
 def _class_name(said: str) -> str:
-    return said.strip("<>").split()[0].rpartition(".")[2].removesuffix("Subplot")
+    name = said.strip("<>").split()[0].rpartition(".")[2]
+    return name.removesuffix(":").removesuffix("Subplot")
 
 
 _BY_KIND: Mapping[str, Callable[[str, str, Rules], Compared]] = {

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from opspawn_jupyter.audit.drift import canonical
 from opspawn_jupyter.audit.rules import Rules
 from opspawn_jupyter.audit.scrubs import is_wholly_scrubbed, scrubbed
 from opspawn_jupyter.model.audit import Sameness
@@ -78,8 +79,8 @@ def _values_agree(left: str, right: str, _rules: Rules) -> bool:
     one = _value_spelled(left)
     if one is not None and one == _value_spelled(right):
         return True
-    canonical = _canonical(left), _canonical(right)
-    return canonical[0] == canonical[1] or _shown_agree(*canonical)
+    spelled = canonical(left, right)
+    return spelled[0] == spelled[1] or _shown_agree(*spelled)
 
 
 _LADDER: tuple[tuple[Sameness, Callable[[str, str, Rules], bool]], ...] = (
@@ -179,29 +180,6 @@ class _Ordered(ast.NodeTransformer):
         pairs.sort(key=lambda pair: ast.dump(pair[0]))
         node.keys, node.values = [key for key, _ in pairs], [value for _, value in pairs]
         return node
-
-
-#: Text columns and whole-number indexes changed their names in pandas 2 and 3, structured scalars
-#: their looks in NumPy 2.
-_CANONICAL = (
-    (re.compile(r"\bdtype(=|: )(['\"]?)(?:object|str|string)\2"), r"dtype\1text"),
-    (re.compile(r"\b(?:Int|UInt|Float)64Index\("), "Index("),
-    (re.compile(r"\bnp\.void\((\(.*\)), dtype=\[.*\]\)", re.DOTALL), r"\1"),
-    (re.compile(r"\bnp\.(?:int|uint|float|bool|str|complex)\d*_?\(([^()]*)\)"), r"\1"),
-    (re.compile(r"\bnp\.(True|False)_"), r"\1"),
-    (re.compile(r"(?<![\w'\"])u(?=['\"])"), ""),
-    (re.compile(r"(\d)\.(?=[\s,\])}]|$)"), r"\1"),
-    (re.compile(r"\s+"), " "),
-    (re.compile(r"([\[({,]) +"), r"\1"),
-    (re.compile(r" +([\]),}])"), r"\1"),
-)
-
-
-def _canonical(text: str) -> str:
-    """One spelling for what libraries of different ages spell differently."""
-    for pattern, replacement in _CANONICAL:
-        text = pattern.sub(replacement, text)
-    return text.strip()
 
 
 def _cut(text: str, other: str, width: int = 60) -> str:

@@ -88,6 +88,17 @@ def test_an_unchanged_notebook_is_identical_throughout() -> None:
         ("{'a': 1, 'b': 2}", "{'b': 1, 'a': 2}", Sameness.DIFFERENT),
         ("a 1\ndtype: object", "a 1\ndtype: str", Sameness.REPRESENTATION),
         ("Int64Index([2, 3])", "Index([2, 3])", Sameness.REPRESENTATION),
+        ("<matplotlib.axes._subplots.AxesSubplot at 0x114cd4190>", "<Axes: xlabel='Date'>",
+         Sameness.REPRESENTATION),
+        ("[<matplotlib.axes._subplots.AxesSubplot object at 0x114cd4190>]",
+         "[<Axes: title={'center': 'Rain'}>]", Sameness.REPRESENTATION),
+        ("<Axes: xlabel='Date'>", "<Axes: xlabel='Day'>", Sameness.DIFFERENT),
+        ("Int64Index([2, 3], dtype='int64')", "Index([2, 3], dtype='int32')",
+         Sameness.REPRESENTATION),
+        ("Index([2, 3], dtype='int64')", "Index([2, 3], dtype='int32')", Sameness.DIFFERENT),
+        ("a 1\nFreq: M, dtype: float64", "a 1\nFreq: ME, dtype: float64",
+         Sameness.REPRESENTATION),
+        ("a 1\nFreq: D, dtype: float64", "a 1\nFreq: M, dtype: float64", Sameness.DIFFERENT),
         ("('Al', 25, 55.)", "np.void(('Al', 25, 55.0), dtype=[('n', '<U10')])",
          Sameness.REPRESENTATION),
         ("(2.5, True)", "(np.float64(2.5), np.True_)", Sameness.REPRESENTATION),
@@ -133,6 +144,19 @@ def test_warnings_are_listed_and_decide_nothing() -> None:
     fresh = {"cells": [code("x", stream("42\n"))]}
 
     assert verdicts(stored, fresh) == [Sameness.VOLATILE]
+
+
+def test_a_warning_is_never_taken_for_an_older_result() -> None:
+    """What is displayed now and was not before stands for itself, and so does the warning."""
+    stored = {"cells": [code("x", stream("old warning", "stderr"))]}
+    fresh = {"cells": [code("x", display(text_plain="8784"))]}
+
+    parts = compare(Executions(stored=stored, control=fresh), Rules())[0].parts
+
+    assert {part.kind: part.sameness for part in parts} == {
+        "stderr": Sameness.VOLATILE,
+        "text/plain": Sameness.DIFFERENT,
+    }
 
 
 def test_a_picture_that_became_text_is_different() -> None:
