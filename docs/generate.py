@@ -64,6 +64,7 @@ EVENT_DATA: Mapping[EventType, str] = {
     EventType.QUESTION_ASKED: "a change of a record: `id`, `version`, `content`, `is_open`, `key`",
     EventType.QUESTION_ANSWERED: "likewise",
     EventType.QUESTION_WITHDRAWN: "likewise",
+    EventType.SIGNATURE_GIVEN: "likewise; `content` is the signature",
     EventType.TOOL_CALLED: "likewise; `content` is the call: who, which tool, outcome, duration, "
     "digest of the arguments",
     EventType.NOTE_WRITTEN: "likewise; `content` is the note",

@@ -40,6 +40,7 @@ from opspawn_jupyter.model.schedule import (
     ScheduleList,
     ScheduleView,
 )
+from opspawn_jupyter.model.signature import Signature, SignatureList
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
@@ -154,6 +155,8 @@ _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     Log: _print_log,
     PluginList: _print_text,
     Question: _print_text,
+    Signature: _print_text,
+    SignatureList: _print_text,
     **dict.fromkeys(
         (ScheduleView, ScheduleList, FiringList, DueAnswer, Schedule),
         ScheduleShown,

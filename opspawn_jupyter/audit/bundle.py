@@ -19,12 +19,15 @@ from opspawn_jupyter.audit.merkle import Tree
 from opspawn_jupyter.model import event_hash, wire
 from opspawn_jupyter.model.audit import Answer, Sameness, Verdict
 from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.signature import Signature, SignatureList
 from opspawn_jupyter.model.task import Task
 
 ATTESTATION = "attestation.dsse.json"
 PUBLIC_KEY = "public-key.pem"
 EVENTS = "log/events.jsonl"
 TREE_HEAD = "log/tree-head.json"
+#: What people signed under the report; absent where nobody did.
+SIGNATURES = "signatures.json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
 _RESULTS = {Answer.FAIL: "FAILED", Answer.INCONCLUSIVE: "WARNED"}
@@ -32,12 +35,14 @@ _RESULTS = {Answer.FAIL: "FAILED", Answer.INCONCLUSIVE: "WARNED"}
 
 @dataclass(frozen=True, kw_only=True)
 class Journal:
-    """The history up to the audit's end."""
+    """The history up to the last event about the audit."""
 
     #: Hash of each event, the first one's first.
     hashes: Sequence[str]
     #: Those about the audit.
     events: Sequence[Event]
+    #: What people signed under it, the oldest first.
+    signatures: tuple[Signature, ...] = ()
 
 
 def sealed(
@@ -74,11 +79,13 @@ def _payload(
         **artifacts,
         crate.NOTEBOOK: notebook,
         crate.WORKFLOW: _json(crate.workflow(verdict.runs)),
-        "README.md": _readme(task, verdict).encode(),
+        "README.md": _readme(task, verdict, journal.signatures).encode(),
         "task.json": _json(wire.encode(task)),
         EVENTS: "".join(_line(event, journal, tree) for event in journal.events).encode(),
         TREE_HEAD: _json({"tree_size": len(journal.hashes), "root_sha256": tree.root}),
     }
+    if journal.signatures:
+        plain[SIGNATURES] = _json(wire.encode(SignatureList(signatures=journal.signatures)))
     return {**plain, crate.METADATA: _json(crate.metadata(task, verdict, plain))}
 
 
@@ -130,12 +137,20 @@ def _statement(verdict: Verdict, notebook: bytes, manifest: bytes) -> dict[str, 
     }
 
 
-def _readme(task: Task, verdict: Verdict) -> str:
+def _readme(task: Task, verdict: Verdict, signatures: Sequence[Signature]) -> str:
+    signed = (
+        "".join(
+            f"- {one.name}, {one.meaning}, {one.signed_at:%Y-%m-%d %H:%M} UTC: {one.reason}\n"
+            for one in signatures
+        )
+        or "- nobody\n"
+    )
     lights = "\n".join(f"- {lamp.light}: {lamp.answer}. {lamp.reason}" for lamp in verdict.lamps)
     why = task.spec.get("reason") or "not stated"
     return (
         f"# Audit of {verdict.notebook}\n\nHeadline: **{verdict.headline}**\n\n{lights}\n\n"
         f"Asked for by {task.submitted_by or 'unknown'}; reason: {why}.\n\n"
+        f"Signed by:\n\n{signed}\n"
         "`report.html` is for people, `report.json` for programs. Verify the bundle with\n"
         "`opspawn verify`, or with `sha256sum -c manifest-sha256.txt`, a BagIt tool, an RO-Crate\n"
         "validator and any DSSE verifier.\n"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter.audit import bag, bundle, crate, publish, signing
+from opspawn_jupyter.audit import approval, bag, bundle, crate, period, publish, signing
 from opspawn_jupyter.audit.merkle import root_from
 from opspawn_jupyter.model import event_hash, wire
 from opspawn_jupyter.model.event import Event
@@ -58,11 +58,12 @@ def verify(path: Path, key: bytes | None = None) -> Verified:
     try:
         files = bag.unpacked(path)
         sealed = _Sealed(files)
-        for said, check in _CHECKS.items():
+        is_period = f"{bag.PAYLOAD}{period.TRAIL}" in files
+        for said, check in (_OF_A_PERIOD if is_period else _OF_AN_AUDIT).items():
             check(sealed)
             checks.append(said)
-        statement = _signed(sealed, key)
-        checks.append("the signature is right, and is over this manifest and notebook")
+        statement = _signed(sealed, key, is_period=is_period)
+        checks.append("the signature is right, and is over this manifest")
         _require_same_archive(path, files)
     except _Bad as bad:
         return Verified(problem=str(bad), checks=tuple(checks))
@@ -72,8 +73,15 @@ def verify(path: Path, key: bytes | None = None) -> Verified:
         problem=None,
         checks=tuple(checks),
         key_id=signing.key_id(key or sealed.read(bundle.PUBLIC_KEY)),
-        headline=str(statement["predicate"]["headline"]),
+        headline=_headline(statement),
     )
+
+
+def _headline(statement: Mapping[str, Any]) -> str:
+    said = statement["predicate"]
+    if "headline" in said:
+        return str(said["headline"])
+    return f"history from {said['since']} to {said['until']}, {said['events']} events"
 
 
 def _require_same_archive(path: Path, files: Mapping[str, bytes]) -> None:
@@ -125,18 +133,28 @@ def _lines(manifest: bytes, name: str) -> Iterator[tuple[str, str]]:
 
 def _events_are_in_the_journal(sealed: _Sealed) -> None:
     head = sealed.json(f"{bag.PAYLOAD}{bundle.TREE_HEAD}")
-    lines = sealed.read(f"{bag.PAYLOAD}{bundle.EVENTS}").decode("utf-8", "replace").splitlines()
+    lines = list(_events(sealed))
     if not lines:
         raise _Bad(f"{bundle.EVENTS} holds no event")
-    for line in lines:
-        given = json.loads(line)
-        seq = given["event"]["seq"]
-        event = wire.decode(Event, {**given["event"], "hash": given["hash"]})
-        if not event_hash.is_linked(event, given["previous"]):
-            raise _Bad(f"event {seq} was changed, or does not follow the one before it")
-        root = root_from(event.hash, seq - 1, head["tree_size"], given["inclusion"])
-        if root != head["root_sha256"]:
-            raise _Bad(f"event {seq} is not in the journal whose tree head is stated")
+    for given in lines:
+        _require_in_journal(_linked(given), given["inclusion"], head)
+
+
+def _events(sealed: _Sealed) -> Iterator[Mapping[str, Any]]:
+    text = sealed.read(f"{bag.PAYLOAD}{bundle.EVENTS}").decode("utf-8", "replace")
+    yield from map(json.loads, text.splitlines())
+
+
+def _linked(given: Mapping[str, Any]) -> Event:
+    event = wire.decode(Event, {**given["event"], "hash": given["hash"]})
+    if not event_hash.is_linked(event, given["previous"]):
+        raise _Bad(f"event {event.seq} was changed, or does not follow the one before it")
+    return event
+
+
+def _require_in_journal(event: Event, path: Sequence[str], head: Mapping[str, Any]) -> None:
+    if root_from(event.hash, event.seq - 1, head["tree_size"], path) != head["root_sha256"]:
+        raise _Bad(f"event {event.seq} is not in the journal whose tree head is stated")
 
 
 def _report_is_of_the_notebook(sealed: _Sealed) -> None:
@@ -146,15 +164,53 @@ def _report_is_of_the_notebook(sealed: _Sealed) -> None:
         raise _Bad(f"{crate.NOTEBOOK} is not the notebook that the report is about")
 
 
-_CHECKS: Mapping[str, Callable[[_Sealed], None]] = {
+def _events_are_a_stretch(sealed: _Sealed) -> None:
+    """Every event between the first and the last is there; these two are in the journal."""
+    head = sealed.json(f"{bag.PAYLOAD}{bundle.TREE_HEAD}")
+    before: Mapping[str, Any] | None = None
+    for given in _events(sealed):
+        seq = given["event"]["seq"]
+        if before is not None and (given["previous"], seq) != (
+            before["hash"],
+            before["event"]["seq"] + 1,
+        ):
+            raise _Bad(f"event {seq} does not follow the one before it: some are missing")
+        event = _linked(given)
+        if before is None:
+            _require_in_journal(event, given["inclusion"], head)
+        before = given
+    if before is not None:
+        _require_in_journal(_linked(before), before["inclusion"], head)
+
+
+def _signatures_are_under_the_report(sealed: _Sealed) -> None:
+    path = f"{bag.PAYLOAD}{bundle.SIGNATURES}"
+    if path not in sealed.files:
+        return
+    report = hashlib.sha256(sealed.read(f"{bag.PAYLOAD}{publish.REPORT}")).hexdigest()
+    for one in sealed.json(path)["signatures"]:
+        problem = approval.problem(one, sealed.read(bundle.PUBLIC_KEY), report)
+        if problem is not None:
+            raise _Bad(f"{bundle.SIGNATURES}: {problem}")
+
+
+_WHOLE: Mapping[str, Callable[[_Sealed], None]] = {
     "every file of the payload is there, and unchanged": _payload_is_whole,
     "every file around it too": _tags_are_whole,
+}
+_OF_A_PERIOD: Mapping[str, Callable[[_Sealed], None]] = {
+    **_WHOLE,
+    "each event follows the one before it, and the ends are in the journal": _events_are_a_stretch,
+}
+_OF_AN_AUDIT: Mapping[str, Callable[[_Sealed], None]] = {
+    **_WHOLE,
     "each event follows the one before it, and is in the journal": _events_are_in_the_journal,
     "the report is about this notebook": _report_is_of_the_notebook,
+    "what people signed is under this report": _signatures_are_under_the_report,
 }
 
 
-def _signed(sealed: _Sealed, key: bytes | None) -> Mapping[str, Any]:
+def _signed(sealed: _Sealed, key: bytes | None, *, is_period: bool) -> Mapping[str, Any]:
     try:
         pem = key or sealed.read(bundle.PUBLIC_KEY)
         statement = signing.opened(sealed.read(bundle.ATTESTATION), pem)
@@ -162,7 +218,10 @@ def _signed(sealed: _Sealed, key: bytes | None) -> Mapping[str, Any]:
         raise _Bad(f"{bundle.ATTESTATION}: {failure}") from failure
     subjects = {one["name"]: one["digest"]["sha256"] for one in statement["subject"]}
     manifest = hashlib.sha256(sealed.read(bag.MANIFEST)).hexdigest()
-    notebook = hashlib.sha256(sealed.read(f"{bag.PAYLOAD}{crate.NOTEBOOK}")).hexdigest()
-    if subjects.get(bag.MANIFEST) != manifest or notebook not in subjects.values():
+    expected = {manifest}
+    if not is_period:
+        notebook = sealed.read(f"{bag.PAYLOAD}{crate.NOTEBOOK}")
+        expected.add(hashlib.sha256(notebook).hexdigest())
+    if subjects.get(bag.MANIFEST) != manifest or not expected <= set(subjects.values()):
         raise _Bad(f"{bundle.ATTESTATION} is about other files")
     return statement

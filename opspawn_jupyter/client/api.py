@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from os import PathLike
 from typing import Any, Self
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.plugin import PluginInfo, PluginList
 from opspawn_jupyter.model.question import Answer, Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned, PruneRequest
+from opspawn_jupyter.model.signature import Meaning, Signature, SignatureList
 from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Submission, Task, TaskPage, TaskQuery
@@ -138,6 +140,24 @@ class Api(ToolApi):
         """The sealed evidence of an audit, as a zip file. Raises ``TaskNotFinished`` before its
         end."""
         return await self._connected().download(f"{task_path(reference)}/bundle")
+
+    async def sign(
+        self, reference: str, meaning: Meaning | str, *, reason: str, name: str = ""
+    ) -> Signature:
+        """Your signature under an audit's report. Raises ``NotAuthorized`` where an author would
+        review or approve what is theirs."""
+        body = {"meaning": str(meaning), "reason": reason, "name": name}
+        path = f"{task_path(reference)}/signatures"
+        return wire.decode(Signature, await self._connected().call("POST", path, body=body))
+
+    async def signatures(self, reference: str) -> SignatureList:
+        """What people have signed under an audit, the oldest first."""
+        return wire.decode(SignatureList, await self._get(f"{task_path(reference)}/signatures"))
+
+    async def export(self, since: datetime, until: datetime | None = None) -> bytes:
+        """The history from ``since`` on and before ``until``, sealed, as a zip file."""
+        query = {"since": since.isoformat(), "until": until.isoformat() if until else None}
+        return await self._connected().download("history/period", query=query)
 
     async def artifacts(self, reference: str) -> tuple[Artifact, ...]:
         """Files that the task left."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from opspawn_jupyter.client.parser import Parser, Surface
-from opspawn_jupyter.client.policy_options import seconds
+from opspawn_jupyter.client.policy_options import moment, seconds
 from opspawn_jupyter.model.audit import HEADLINES
+from opspawn_jupyter.model.signature import Meaning
 
 
 def audit(parser: Parser, surface: Surface) -> None:
@@ -55,6 +56,30 @@ def _add_shell_options(parser: argparse.ArgumentParser) -> None:
 def bundle(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
     """``bundle``: whose evidence, and where to."""
     parser.add_argument("task", metavar="TASK", help="id of the audit, or the end of it")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (.zip)")
+
+
+def sign(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    """``sign``: which audit, what the signature means, and why."""
+    parser.usage = "%(prog)s TASK --as MEANING --reason TEXT [--name NAME] [options]"
+    parser.add_argument("task", metavar="TASK", help="id of the audit, or the end of it")
+    parser.add_argument(
+        "--as",
+        dest="meaning",
+        required=True,
+        choices=[one.value for one in Meaning],
+        metavar="MEANING",
+        help="one of %(choices)s; whoever is author cannot give the others",
+    )
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why you sign")
+    parser.add_argument("--name", default="", help="your name as it is to be printed")
+
+
+def export(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
+    """``export``: which period, and where to."""
+    parser.usage = "%(prog)s --since TIME [--until TIME] [-o FILE] [options]"
+    parser.add_argument("--since", type=moment, required=True, metavar="TIME", help="ISO 8601")
+    parser.add_argument("--until", type=moment, metavar="TIME", help="now where it is left out")
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it (.zip)")
 
 

@@ -15,6 +15,7 @@ from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.policy_options import policy_of
 from opspawn_jupyter.client.schedule_commands import ScheduleAnswer, schedule_answer
+from opspawn_jupyter.client.signature_commands import SIGNATURE_COMMANDS, SignatureAnswer
 from opspawn_jupyter.client.step_options import step_submission_of
 from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.client.task_query import task_query
@@ -86,6 +87,7 @@ Answer = (
     | ToolAnswer
     | WorkflowAnswer
     | ScheduleAnswer
+    | SignatureAnswer
 )
 
 
@@ -143,6 +145,12 @@ def _bundle(client: Client, options: Options) -> Saved:
     task = client.task(options.task)
     path = Path(options.output or f"{task.name}_{short(task.id)}.zip").expanduser()
     path.write_bytes(client.bundle(task.id))
+    return Saved(path.absolute())
+
+
+def _export(client: Client, options: Options) -> Saved:
+    path = Path(options.output or f"history-from-{options.since:%Y-%m-%d}.zip").expanduser()
+    path.write_bytes(client.export(options.since, options.until))
     return Saved(path.absolute())
 
 
@@ -225,6 +233,8 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "plugins": _plugins,
     "workflow": look_at_workflow,
     "bundle": _bundle,
+    **SIGNATURE_COMMANDS,
+    "export": _export,
     "status": _status,
     "tasks": _tasks,
     "logs": _logs,

@@ -138,6 +138,15 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "plugins": ("Show what steps can do besides notebooks.", "task_options:nothing"),
     "bundle": ("Save an audit's sealed evidence.", "audit_options:bundle"),
+    "sign": (
+        "Sign an audit: as its author, as reviewed, approved or rejected.",
+        "audit_options:sign",
+    ),
+    "signatures": ("List what people have signed under an audit.", "task_options:one"),
+    "export": (
+        "Save the history of a period, sealed, for whoever has to look at it.",
+        "audit_options:export",
+    ),
     "verify": ("Verify a bundle of evidence, or the history of tasks.", "audit_options:verify"),
     "doctor": ("Find out what is wrong, and what to do about it.", "task_options:nothing"),
     "prune": (

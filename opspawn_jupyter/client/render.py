@@ -11,6 +11,7 @@ from opspawn_jupyter.client import (
     plugin_text,
     question_text,
     schedule_text,
+    signature_commands,
     task_text,
     text,
     tool_text,
@@ -32,6 +33,7 @@ from opspawn_jupyter.model.schedule import (
     ScheduleList,
     ScheduleView,
 )
+from opspawn_jupyter.model.signature import Signature, SignatureList
 from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import TaskPage
@@ -81,6 +83,8 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     Copied: lambda given: str(given.path),
     Question: question_text.question_card,
     QuestionList: lambda listed: question_text.question_list(listed.questions),
+    Signature: signature_commands.signature_text,
+    SignatureList: signature_commands.signature_list,
     **dict.fromkeys(TOOL_ANSWERS, tool_text.as_text),
     ScheduleView: schedule_text.schedule_card,
     ScheduleList: lambda listed: schedule_text.schedule_list(listed.schedules),
@@ -104,6 +108,8 @@ _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     Copied: lambda given: {"path": str(given.path)},
     Question: wire.encode,
     QuestionList: wire.encode,
+    Signature: wire.encode,
+    SignatureList: wire.encode,
     **dict.fromkeys(TOOL_ANSWERS, wire.encode),
     ScheduleView: wire.encode,
     ScheduleList: wire.encode,

@@ -94,6 +94,8 @@ class Subject(StrEnum):
     TOOL_CALL = "tool_call"
     #: Something that an agent wrote down for later.
     NOTE = "note"
+    #: What a person signed under an audit.
+    SIGNATURE = "signature"
 
 
 class EventType(StrEnum):
@@ -137,6 +139,8 @@ class EventType(StrEnum):
     QUESTION_ANSWERED = "question.answered"
     #: Nobody waits for its answer any more.
     QUESTION_WITHDRAWN = "question.withdrawn"
+    #: Somebody signed an audit's report.
+    SIGNATURE_GIVEN = "signature.given"
     #: A call of a tool has ended, however it ended.
     TOOL_CALLED = "tool_call.ended"
     NOTE_WRITTEN = "note.written"

@@ -19,6 +19,7 @@ class Area(Enum):
     TASKS = "opspawn_tasks"
     EVENTS = "opspawn_events"
     QUESTIONS = "opspawn_questions"
+    SIGNATURES = "opspawn_signatures"
     TOOLS = "opspawn_tools"
     SCHEDULES = "opspawn_schedules"
     SQL = "opspawn_sql"

@@ -116,6 +116,16 @@ class QuestionQuery:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PeriodQuery:
+    """From ``since`` on, before ``until``; now where that is left out."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ToolQuery:
     """Of one tool server, or of all."""
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from opspawn_jupyter.audit.surroundings import can_enclose
+from opspawn_jupyter.audit.verify import verify
 from opspawn_jupyter.model.states import FINAL
 from opspawn_jupyter.model.work import TASK_VARIABLE
 
@@ -238,3 +239,41 @@ def test_only_audits_are_sealed(server) -> None:
     status, answer = server.json("GET", f"tasks/{task['id']}/bundle")
 
     assert (status, answer["code"]) == (422, "invalid_request")
+
+
+def test_a_signature_is_taken_sealed_and_verified_with_its_reason(
+    server, good, tmp_path: Path
+) -> None:
+    """The holder of the token asked for the audit, so may stand by it and not review it."""
+    path = f"tasks/{good['id']}/signatures"
+    own = {"meaning": "author", "reason": "ready for review", "name": "A. Author"}
+
+    status, given = server.json("POST", path, body=own)
+    refused, why = server.json("POST", path, body={**own, "meaning": "review"})
+    misspelt, said = server.json("POST", path, body={**own, "meaning": "liked"})
+    listed = server.json("GET", path)[1]["signatures"]
+    target = tmp_path / "signed.zip"
+    target.write_bytes(server.ask("GET", f"tasks/{good['id']}/bundle")[2])
+
+    assert (status, given["name"], given["headline"]) == (
+        201,
+        "A. Author",
+        good["outputs"]["headline"],
+    )
+    assert (refused, why["code"]) == (403, "not_authorized")
+    assert misspelt == 422, said
+    assert [one["id"] for one in listed] == [given["id"]]
+    found = verify(target)
+    assert found.problem is None
+    assert "what people signed is under this report" in found.checks
+
+
+def test_a_period_is_exported_and_a_wrong_one_refused(server, good, tmp_path: Path) -> None:
+    target = tmp_path / "period.zip"
+    target.write_bytes(server.ask("GET", "history/period?since=2020-01-01")[2])
+    backwards, why = server.json("GET", "history/period?since=2030-01-01")
+    misspelt, _ = server.json("GET", "history/period?since=yesterday")
+
+    assert verify(target).problem is None
+    assert (backwards, why["code"]) == (422, "invalid_request")
+    assert misspelt == 422

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from opspawn_jupyter.server.handlers.bundle import TaskBundleHandler
-from opspawn_jupyter.server.route import Area, Content, get, route
+from http import HTTPStatus
+
+from opspawn_jupyter.model.signature import Signature, SignatureList, SignRequest
+from opspawn_jupyter.server import schemas
+from opspawn_jupyter.server.handlers.bundle import PeriodHandler, TaskBundleHandler
+from opspawn_jupyter.server.handlers.signature import TaskSignaturesHandler
+from opspawn_jupyter.server.route import Area, Content, get, post, route
 
 ROUTES = (
     route(
@@ -11,5 +16,22 @@ ROUTES = (
         TaskBundleHandler,
         Area.TASKS,
         get("The sealed evidence of an audit, as a zip file", Content.FILE),
+    ),
+    route(
+        "tasks/{reference}/signatures",
+        TaskSignaturesHandler,
+        Area.SIGNATURES,
+        get("What people have signed under an audit", SignatureList),
+        post("Sign an audit's report", SignRequest, Signature, status=HTTPStatus.CREATED),
+    ),
+    route(
+        "history/period",
+        PeriodHandler,
+        Area.EVENTS,
+        get(
+            "A period of the history, sealed, as a zip file",
+            Content.FILE,
+            query=schemas.PeriodQuery,
+        ),
     ),
 )
