@@ -102,6 +102,8 @@ def _how(parser: Any) -> None:
     help_text = "pause after so many failures in a row"
     parser.add_argument("--pause-after", type=int, metavar="N", help=help_text)
     parser.add_argument("--html", **_FLAG, help="have each run as a web page too")
+    help_text = "and as a PDF; the server's machine needs Chromium or Chrome"
+    parser.add_argument("--pdf", **_FLAG, help=help_text)
     parser.add_argument("--keep", type=int, metavar="N", help="keep the newest N run directories")
     for option, when in (("--on-recovery", "succeeds again"), ("--on-change", "has other outputs")):
         help_text = f"webhook or notifier to tell when it {when}"
@@ -280,6 +282,7 @@ def _choices(options: argparse.Namespace) -> dict[str, Any]:
         and tuple(_workflow(one) for one in options.after_workflow),
         "webhook": options.webhook,
         "html": options.html,
+        "pdf": options.pdf,
         "keep_runs": options.keep,
         "on_recovery": options.on_recovery and tuple(options.on_recovery),
         "on_change": options.on_change and tuple(options.on_change),

@@ -157,6 +157,8 @@ class Plan:
     webhook: bool = False
     #: Have each run's notebook also as a web page in its run directory.
     html: bool = False
+    #: And as a PDF, which the machine's Chromium prints.
+    pdf: bool = False
     #: Run directories of so many finished tasks are kept, the newest; 0: as the server is set.
     keep_runs: int = 0
     #: Who is told when a task succeeds after one that did not.

@@ -29,6 +29,11 @@ class Alarm:
         heapq.heappush(self._due, (due_at, task_id))
         self._change.set()
 
+    @property
+    def first_due_at(self) -> datetime | None:
+        """When the first of them is due; None where nothing is."""
+        return self._due[0][0] if self._due else None
+
     def __len__(self) -> int:
         return len(self._due)
 
@@ -43,8 +48,8 @@ class Alarm:
         """Return when something is due, or may be."""
         self._change.clear()
         timeout_seconds = None
-        if self._due:
-            remaining_seconds = (self._due[0][0] - clock.now()).total_seconds()
+        if self.first_due_at is not None:
+            remaining_seconds = (self.first_due_at - clock.now()).total_seconds()
             timeout_seconds = min(max(remaining_seconds, 0.0), self._longest_trust_seconds)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._change.wait(), timeout_seconds)

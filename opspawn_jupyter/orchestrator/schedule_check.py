@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from hashlib import sha256
 
+from opspawn_jupyter.browser import find_browser
 from opspawn_jupyter.errors import InvalidRequest, StoreUnavailable
 from opspawn_jupyter.files import write_atomic
 from opspawn_jupyter.model import clock
@@ -21,6 +22,8 @@ from opspawn_jupyter.orchestrator.submit import prepare
 async def checked(o: Orchestration, schedule: Schedule) -> Schedule:
     """The schedule with its notebook pinned where it asks for that. Raises where a task of it
     would be refused."""
+    if schedule.plan.pdf:
+        find_browser()
     plan = await checked_follows(o, schedule.plan)
     schedule = replace(schedule, plan=plan)
     check_hooks(o.settings, replace(plan.submission, on_success=plan.on_recovery, on_failure=()))

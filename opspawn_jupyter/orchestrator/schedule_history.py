@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opspawn_jupyter.model import clock, wire
@@ -20,7 +20,7 @@ from opspawn_jupyter.model.schedule import (
 from opspawn_jupyter.model.states import Subject
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.schedule_record import find_known, stamp
-from opspawn_jupyter.scheduling.due import is_due, next_due
+from opspawn_jupyter.scheduling.due import due_between, is_due, next_due
 
 _SENTENCES = {
     Reason.OVERLAP: "an earlier task of the schedule had not ended (overlap: skip)",
@@ -56,7 +56,7 @@ async def why(o: Orchestration, reference: str, moment: datetime) -> DueAnswer:
     schedule = (await find_known(o, reference)).schedule
     zone = ZoneInfo(schedule.plan.timing.timezone)
     local = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
-    due_at = local.astimezone(UTC)
+    due_at = _meant(schedule, local.astimezone(UTC))
     firing = await _covering(o, schedule, due_at)
     return DueAnswer(
         schedule=schedule.name,
@@ -65,6 +65,14 @@ async def why(o: Orchestration, reference: str, moment: datetime) -> DueAnswer:
         firing=firing,
         next_due_at=schedule.next_due_at,
     )
+
+
+def _meant(schedule: Schedule, moment: datetime) -> datetime:
+    """The due time within the minute, where only a minute was named; or the moment itself."""
+    if moment.second or moment.microsecond:
+        return moment
+    end = moment + timedelta(minutes=1) - timedelta(microseconds=1)
+    return next(due_between(schedule.plan.timing, moment, end), moment)
 
 
 async def _covering(o: Orchestration, schedule: Schedule, due_at: datetime) -> Firing | None:
@@ -112,7 +120,7 @@ def _not_due(schedule: Schedule, due_at: datetime) -> str:
     if following is None:
         return "it is not due at this time, nor later"
     said = following.astimezone(zone)
-    return f"it is not due at this time; the next after it is {said:%Y-%m-%d %H:%M %Z}"
+    return f"it is not due at this time; the next after it is {said:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def told(firing: Firing) -> str:

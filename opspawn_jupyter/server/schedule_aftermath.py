@@ -11,14 +11,16 @@ from pathlib import Path
 from opspawn_jupyter.buses.hooks import HookBus
 from opspawn_jupyter.errors import OpspawnError
 from opspawn_jupyter.files import write_atomic
+from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.retention import PruneRequest
 from opspawn_jupyter.model.run_directory import RunDirectory
-from opspawn_jupyter.model.schedule import SCHEDULE_ID_LABEL, Ended
+from opspawn_jupyter.model.schedule import SCHEDULE_ID_LABEL, Ended, Plan
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.prune import prune
 from opspawn_jupyter.orchestrator.schedule_files import latest_link
 from opspawn_jupyter.server.html_export import HtmlExport
+from opspawn_jupyter.server.pdf_export import print_pdf
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +37,8 @@ class Aftermath:
         task, schedule = ended.task, ended.after
         directory = RunDirectory(o.settings.root_directory / task.run_directory)
         plan = schedule.plan
+        self._announce(ended)
         try:
-            if plan.html:
-                await self._page(directory)
             await asyncio.to_thread(_link, latest_link(o.settings, plan.name), directory)
             if plan.keep_runs:
                 labels = {SCHEDULE_ID_LABEL: schedule.id}
@@ -45,7 +46,7 @@ class Aftermath:
                 await prune(o, request, by=f"schedule {plan.name}")
         except (OpspawnError, OSError) as problem:
             logger.warning("schedule's output failed task_id=%s reason=%s", task.id, problem)
-        self._announce(ended)
+        await self._papers(plan, directory)
 
     def _announce(self, ended: Ended) -> None:
         """Tell whom it concerns that it is well again, or that its result is another one."""
@@ -57,12 +58,30 @@ class Aftermath:
         if before.result_digest not in (None, ended.after.result_digest):
             self._hooks.announce(plan.on_change, ended.task)
 
-    async def _page(self, directory: RunDirectory) -> None:
-        if not await asyncio.to_thread(directory.output.exists):
+    async def _papers(self, plan: Plan, directory: RunDirectory) -> None:
+        """The run's notebook in other forms. What cannot be is said in its log."""
+        if not (plan.html or plan.pdf) or not await asyncio.to_thread(directory.output.exists):
             return
-        async with self._export.page(directory.output) as page:
-            content = await asyncio.to_thread(page.read_bytes)
-        await asyncio.to_thread(write_atomic, directory.path / "output.html", content)
+        try:
+            async with self._export.page(directory.output) as page:
+                if plan.html:
+                    content = await asyncio.to_thread(page.read_bytes)
+                    await asyncio.to_thread(write_atomic, directory.path / "output.html", content)
+                if plan.pdf:
+                    content = await print_pdf(page)
+                    await asyncio.to_thread(write_atomic, directory.path / "output.pdf", content)
+        except (OpspawnError, OSError) as problem:
+            logger.warning("no paper of a run path=%s reason=%s", directory.path, problem)
+            await asyncio.to_thread(_note, directory, f"no web page or PDF of it: {problem}")
+
+
+def _note(directory: RunDirectory, text: str) -> None:
+    """A line at the end of the run's log, for whoever misses the file."""
+    try:
+        with directory.log.open("a", encoding="utf-8") as log:
+            log.write(f"{clock.now():%Y-%m-%d %H:%M:%S}Z {text}\n")
+    except OSError as failure:
+        logger.warning("log of a run not written path=%s reason=%s", directory.log, failure)
 
 
 def _link(link: Path, directory: RunDirectory) -> None:

@@ -65,9 +65,15 @@ class Server:
         status, _, body = self.ask(method, path, **more)
         return status, json.loads(body)
 
-    def wait(self, what: str, look: Callable[[], T], is_right: Callable[[T], object]) -> T:
+    def wait(
+        self,
+        what: str,
+        look: Callable[[], T],
+        is_right: Callable[[T], object],
+        seconds: float = DEADLINE_SECONDS,
+    ) -> T:
         """The first answer of ``look`` that is right, within the deadline."""
-        end = time.monotonic() + DEADLINE_SECONDS
+        end = time.monotonic() + seconds
         while not is_right(answer := look()):
             if time.monotonic() > end:
                 pytest.fail(f"{what}: not in time, last {answer!r}\n{self.jupyter.log[-4000:]}")

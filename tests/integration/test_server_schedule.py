@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from browser import chromium_path
 from opspawn_jupyter.cli import main
 from tests.integration.conftest import Server
 
@@ -110,6 +111,30 @@ def test_a_webhook_starts_a_task_for_whoever_has_the_token_and_nobody_else(serve
 
     assert status == 202
     assert finished(server, "hook")["id"] == called["task_id"]
+
+
+@pytest.mark.timeout(400)
+def test_a_run_leaves_a_page_and_a_pdf_and_only_the_newest_run_directories(server: Server) -> None:
+    if chromium_path() is None:
+        pytest.skip("there is no Chromium; on Debian: apt install chromium")
+    asked = plan("papers", webhook=True, html=True, pdf=True, keep_runs=1, source="pinned")
+    _, made = server.json("POST", "schedules", body=asked)
+    _, first = server.json("POST", "schedules/papers/trigger")
+    latest = server.root / "opspawn_runs" / "latest" / "papers"
+    server.wait("the PDF", (latest / "output.pdf").exists, bool, seconds=150)
+    assert (latest / "output.pdf").read_bytes().startswith(b"%PDF-")
+    assert "<html" in (latest / "output.html").read_text()[:500]
+    _, second = server.json("POST", "schedules/papers/trigger")
+
+    path = f"tasks/{first['id']}"
+    server.wait(
+        "its removal",
+        lambda: server.json("GET", path)[1]["pruned_at"],
+        bool,
+        seconds=150,
+    )
+    assert second["labels"]["source"] == "pinned"
+    assert made["schedule"]["pinned_sha256"]
 
 
 def test_a_file_that_comes_starts_a_task_that_knows_it(server: Server) -> None:

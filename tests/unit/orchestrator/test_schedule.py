@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -273,6 +274,8 @@ def test_a_schedule_for_one_time_ends_after_it(play: Play, hands: Clock) -> None
     async def story(o: Orchestration) -> None:
         await verbs.create(o, plan(Timing(at=START + timedelta(minutes=5))), "ada")
         await hands.go(o, minutes=5)
+        asked = (START + timedelta(minutes=5)).replace(second=0)
+        assert "was submitted" in (await why(o, "hourly", asked)).message  # that minute
         schedule = (await find_schedule(o, "hourly")).schedule
         assert (schedule.state, len(await tasks(o))) == (ScheduleState.ENDED, 1)
 
@@ -307,6 +310,21 @@ def test_a_schedule_whose_task_would_be_refused_is_refused_itself(
     play(story)
 
 
+def test_a_pdf_is_promised_only_where_there_is_what_prints_it(
+    play: Play, hands: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CHROMIUM", raising=False)
+
+    async def story(o: Orchestration) -> None:
+        with pytest.raises(errors.InvalidRequest, match="a PDF needs Chromium or Chrome"):
+            await verbs.create(o, plan(pdf=True), "ada")
+        monkeypatch.setenv("CHROMIUM", str(Path(__file__)))
+        assert (await verbs.create(o, plan(pdf=True), "ada")).schedule.plan.pdf
+
+    play(story)
+
+
 def test_why_tells_of_every_sort_of_moment(play: Play, hands: Clock) -> None:
     async def story(o: Orchestration) -> None:
         timing = Timing(cron="0 * * * *", timezone="Europe/Berlin", exclude_dates=("2026-11-27",))
@@ -314,7 +332,7 @@ def test_why_tells_of_every_sort_of_moment(play: Play, hands: Clock) -> None:
         await hands.go(o, hours=1)
         for moment, said in (
             ("2026-11-26T00:00", "was submitted for it"),
-            ("2026-11-26T00:07", "the next after it is 2026-11-26 01:00 CET"),
+            ("2026-11-26T00:07", "the next after it is 2026-11-26 01:00:00 CET"),
             ("2026-11-27T12:00", "2026-11-27 is excluded"),
             ("2026-11-28T12:00", "still to come"),
             ("2026-11-20T12:00", "was made later"),
