@@ -1,11 +1,13 @@
-"""Writing files so that a reader never sees half of one, and telling one from another."""
+"""Files: written so that a reader never sees half of one, and read so that reading ends."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +47,24 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
+def regular_size(path: Path) -> int:
+    """How many bytes the file has. Raises ``OSError``, also for what is no regular file: a device
+    or a pipe may have no end."""
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return found.st_size
+
+
 def sha256_of(path: Path) -> str:
-    """Digest of what the file holds, read piece by piece. Raises ``OSError``."""
+    """Digest of what the regular file holds, read piece by piece. Raises ``OSError``."""
+    regular_size(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_unchanged(path: Path, size_bytes: int, sha256: str) -> bool:
     """Whether the file still holds what it held when these were noted. Raises ``OSError``."""
-    return path.stat().st_size == size_bytes and sha256 in ("", sha256_of(path))
+    return regular_size(path) == size_bytes and sha256 in ("", sha256_of(path))

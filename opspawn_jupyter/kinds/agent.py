@@ -16,7 +16,8 @@ from typing import Any
 
 from opspawn_jupyter.errors import InvalidRequest, NotFound, OutsideRoot
 from opspawn_jupyter.kinds import agent_tools
-from opspawn_jupyter.kinds.notebook import KernelSpecs, NotebookKind
+from opspawn_jupyter.kinds.kernel_specs import KernelSpecs
+from opspawn_jupyter.kinds.notebook import NotebookKind
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.agent import (
     ANSWER_TOOL,

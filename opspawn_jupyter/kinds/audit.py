@@ -11,7 +11,8 @@ from typing import Any
 from opspawn_jupyter.audit import workspace
 from opspawn_jupyter.audit.rules import rules_of
 from opspawn_jupyter.errors import InvalidRequest
-from opspawn_jupyter.kinds.notebook import KernelSpecs, NotebookKind
+from opspawn_jupyter.kinds.kernel_specs import KernelSpecs
+from opspawn_jupyter.kinds.notebook import NotebookKind
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.audit import AuditRequest, AuditSpec
 from opspawn_jupyter.model.notebook import NotebookSpec

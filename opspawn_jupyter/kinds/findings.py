@@ -21,6 +21,7 @@ class Findings:
     #: How many more there are than are listed.
     more: int = 0
     _faults: dict[Fault, None] = field(default_factory=dict)
+    #: What was left out, and all that holds it.
     _left_out: set[Path] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -34,25 +35,30 @@ class Findings:
             ordered.append(Fault(message=f"and {self.more} more, told once these are mended"))
         return ordered
 
+    @property
+    def is_full(self) -> bool:
+        """Whether further ones are only counted."""
+        return len(self._faults) >= _MOST_FAULTS
+
     def add(self, path: Path, message: str) -> None:
         """Note one at the place of this path, or of what holds it."""
         line, column = self._place(path)
         fault = Fault(line=line, column=column, message=message)
         if fault in self._faults:
             return
-        if len(self._faults) < _MOST_FAULTS:
-            self._faults[fault] = None
-        else:
+        if self.is_full:
             self.more += 1
+        else:
+            self._faults[fault] = None
 
     def leave_out(self, path: Path, message: str) -> None:
         """Note that what stands there cannot be read, so that it is as if it were not there."""
-        self._left_out.add(path)
+        self._left_out.update(path[:n] for n in range(len(path) + 1))
         self.add(path, message)
 
     def lacks(self, path: Path) -> bool:
         """Whether something was left out there, or in what stands there."""
-        return any(one[: len(path)] == path for one in self._left_out)
+        return path in self._left_out
 
     def first_of(self, *paths: Path) -> Path:
         """The first of these that there is in the document."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from opspawn_jupyter.errors import (
     ParameterInvalid,
     UnknownKernel,
 )
+from opspawn_jupyter.files import regular_size
 from opspawn_jupyter.kernels.possibility import forking_obstacle
 from opspawn_jupyter.kinds import notebook_outputs, parameters, values
 from opspawn_jupyter.kinds.cell import cell_document, check_code, check_names
+from opspawn_jupyter.kinds.kernel_specs import KernelSpecs, installed
 from opspawn_jupyter.kinds.tools_used import tools_used
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookRequest, NotebookSpec, Parameter, Tier
@@ -47,9 +49,6 @@ TRANSLATED_LANGUAGES = frozenset(
 
 #: Kernel of a notebook that names none, as Jupyter's own default.
 _DEFAULT_KERNEL = "python3"
-
-#: Kernelspecs by name, as ``KernelSpecManager.get_all_specs`` gives them.
-KernelSpecs = Callable[[], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +122,7 @@ class NotebookKind:
         if request.keep_on_failure:
             hint = "a kernel of the tier direct cannot be kept; leave one of the two out"
             raise InvalidRequest("keep_on_failure", hint=hint)
-        obstacle = forking_obstacle(self._kernel_specs()[kernel]["spec"].get("argv") or [])
+        obstacle = forking_obstacle(installed(self._kernel_specs)[kernel]["spec"].get("argv") or [])
         if obstacle is not None:
             hint = f"it cannot be run directly: {obstacle}; leave the tier out"
             raise InvalidRequest(kernel, hint=hint)
@@ -143,7 +142,7 @@ class NotebookKind:
         if path.is_dir():
             raise NotANotebook(given, hint="it is a directory")
         try:
-            size = path.stat().st_size
+            size = regular_size(path)
             if size > self._max_bytes:
                 raise NotANotebook(given, hint=f"it has {size} bytes, above the limit")
             content = path.read_bytes()
@@ -176,7 +175,7 @@ class NotebookKind:
 
     def _kernel(self, asked: str | None, document: Mapping[str, Any]) -> tuple[str, str]:
         """Name and language of the kernel to use."""
-        specs = self._kernel_specs()
+        specs = installed(self._kernel_specs)
         own = document.get("metadata", {}).get("kernelspec", {}).get("name")
         name = asked or own or _DEFAULT_KERNEL
         if name not in specs:

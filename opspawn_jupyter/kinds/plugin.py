@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from opspawn_jupyter.errors import PluginBroken, UnknownKernel
-from opspawn_jupyter.kinds.notebook import KernelSpecs, NotebookKind
+from opspawn_jupyter.kinds.kernel_specs import KernelSpecs
+from opspawn_jupyter.kinds.notebook import NotebookKind
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookRequest
 from opspawn_jupyter.model.policy import STRICT

@@ -22,6 +22,7 @@ from opspawn_jupyter.errors import (
 from opspawn_jupyter.kinds.findings import Findings, Path
 from opspawn_jupyter.kinds.workflow_templates import config_place, leaves, templates
 from opspawn_jupyter.model import template
+from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.step_spec import step_spec
 from opspawn_jupyter.model.workflow import WORKFLOW, Step, Workflow
 from opspawn_jupyter.ports import DeclaresOutputs, FindsFaults, Kind
@@ -169,7 +170,7 @@ def _resolved(
     for name, value in values.items():
         try:
             found[name] = template.resolve(value, scope)
-        except template.TemplateError:
+        except TemplateError:
             unknown.add(name)
     return found, unknown
 
@@ -177,7 +178,7 @@ def _resolved(
 def _output_references(text: str) -> list[tuple[str, ...]]:
     try:
         found = list(template.references(text))
-    except template.TemplateError:
+    except TemplateError:
         return []  # that was said already
     return [one for one in found if one[0] == "tasks" and one[2:3] == ("outputs",) and one[3:4]]
 

@@ -19,8 +19,10 @@ from opspawn_jupyter.errors import (
     OutsideRoot,
     WorkflowInvalid,
 )
+from opspawn_jupyter.files import regular_size
 from opspawn_jupyter.kinds import positions, values
 from opspawn_jupyter.kinds.findings import Findings
+from opspawn_jupyter.kinds.kernel_specs import read_once
 from opspawn_jupyter.kinds.positions import Document
 from opspawn_jupyter.kinds.step_check import StepChecks
 from opspawn_jupyter.kinds.workflow_graph import build
@@ -128,7 +130,7 @@ class WorkflowKind:
         if source.path is not None and source.path in _OPEN.get():
             findings.add((), "this workflow is a step of itself")
             return None, {}, findings.faults
-        with _opened(source.path):
+        with _opened(source.path), read_once():
             return self._checked(source, request, findings)
 
     def _checked(
@@ -203,7 +205,7 @@ class WorkflowKind:
 
 def _content(path: Path, given: str) -> bytes:
     try:
-        if path.stat().st_size > positions.LARGEST_BYTES:
+        if regular_size(path) > positions.LARGEST_BYTES:
             hint = f"a workflow has at most {positions.LARGEST_BYTES} bytes"
             raise InvalidRequest(given, hint=hint)
         return path.read_bytes()

@@ -16,6 +16,7 @@ from opspawn_jupyter.kinds.workflow_shape import shape
 from opspawn_jupyter.kinds.workflow_step import read_step
 from opspawn_jupyter.kinds.workflow_templates import templates
 from opspawn_jupyter.model import graph, template
+from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.workflow import Step, Workflow
 
@@ -102,7 +103,7 @@ def _named(
 def _references(value: Any, path: Path, findings: Findings) -> Iterable[tuple[str, ...]]:
     try:
         return list(template.references(value))
-    except template.TemplateError as problem:
+    except TemplateError as problem:
         findings.add(path, str(problem))
         return ()
 

@@ -6,7 +6,7 @@ wrong, so that the mistakes in its graph are told together with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -19,6 +19,7 @@ from opspawn_jupyter.kinds.workflow_file import FILE, RetryFile, StepFile, Workf
 
 _BRANCHES = frozenset({"str", "int", "constrained-int", "bool", "RetryFile"})
 _STEPS = "tasks"
+_LONGEST_TYPO = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +42,9 @@ def shape(document: Document, findings: Findings) -> Shape | None:
         findings.add((), "a workflow is a mapping with name and tasks")
         return None
     wrong = list(_faults(value))
-    for path, message in wrong:
-        findings.leave_out(path, message)
+    for path, fault in wrong:
+        # Of thousands, those that are only counted need no sentence.
+        findings.leave_out(path, "" if findings.is_full else _sentence(path, fault))
     left = _without(value, {path for path, _ in wrong})
     if left is None or next(_faults(left.value), None):
         return None
@@ -50,16 +52,17 @@ def shape(document: Document, findings: Findings) -> Shape | None:
     return Shape(file=FILE.validate_python(left.value), paths=paths)
 
 
-def _faults(value: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Place and sentence of everything that has not its shape."""
+def _faults(value: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Place and pydantic's record of everything that has not its shape."""
     try:
         FILE.validate_python(value)
     except ValidationError as failure:
         found = failure.errors(include_url=False, include_input=False)
         paths = [tuple(part for part in fault["loc"] if not _is_branch(part)) for fault in found]
+        within = {path[:n] for path in paths for n in range(len(path))}
         for fault, path in zip(found, paths, strict=True):
-            if not any(other[: len(path)] == path != other for other in paths):
-                yield path, _sentence(path, fault)
+            if path not in within:  # else what lies in it says more
+                yield path, fault
 
 
 @dataclass(frozen=True)
@@ -96,15 +99,22 @@ def _is_branch(part: str | int) -> bool:
 
 def _sentence(path: Path, fault: Any) -> str:  # pydantic's own record of an error
     name = path[-1] if path else "the file"
+    if fault["type"] == "model_type":
+        what = f"step {int(name) + 1}" if path[:-1] == (_STEPS,) else repr(name)
+        return f"{what} is no mapping of fields"
     if fault["type"] == "extra_forbidden":
         known = _known_fields(path)
-        near = get_close_matches(str(name), known, 1)
-        meant = f"did you mean {near[0]!r}? " if near else ""
-        return f"there is no field {name!r}; {meant}known are {', '.join(known)}"
+        return f"there is no field {name!r}; {_meant(str(name), known)}known are {', '.join(known)}"
     if fault["type"] == "missing":
         return f"{name!r} is missing"
     message = fault["msg"]
     return f"{name!r}: {message[0].lower()}{message[1:]}"
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    """A guess, for a name of the length that a typo has."""
+    near = get_close_matches(name, known, 1) if len(name) < _LONGEST_TYPO else []
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def _known_fields(path: Path) -> list[str]:

@@ -11,13 +11,13 @@ from typing import Any
 from opspawn_jupyter.errors import InvalidRequest, NotFound, OpspawnError
 from opspawn_jupyter.model import clock, template, wire
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.ids import new_id, short
 from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.run_directory import directory_name
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.step_spec import step_spec
 from opspawn_jupyter.model.task import Problem, Submission, Task
-from opspawn_jupyter.model.template import TemplateError
 from opspawn_jupyter.model.workflow import APPROVAL, INPUTS_NAME, Step
 from opspawn_jupyter.orchestrator.accept import Accepted, accept, submitted_data
 from opspawn_jupyter.orchestrator.context import Orchestration

@@ -8,9 +8,9 @@ from typing import Any
 
 from opspawn_jupyter.model import template, wire
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Problem
-from opspawn_jupyter.model.template import TemplateError
 from opspawn_jupyter.orchestrator.workflow import scope
 from opspawn_jupyter.orchestrator.workflow.progress import Progress, StepProgress
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.model import template
+from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.states import State
-from opspawn_jupyter.model.template import TemplateError
 from opspawn_jupyter.model.trigger import Verdict
 from opspawn_jupyter.orchestrator.workflow import scope
 from opspawn_jupyter.orchestrator.workflow.children import Place

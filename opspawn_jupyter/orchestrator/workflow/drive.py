@@ -18,10 +18,10 @@ from opspawn_jupyter.errors import IllegalTransition, Unavailable
 from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Problem, Task
-from opspawn_jupyter.model.template import TemplateError
 from opspawn_jupyter.model.workflow import APPROVAL
 from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.context import Orchestration

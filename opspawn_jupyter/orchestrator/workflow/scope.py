@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.template import TemplateError
+from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.workflow import Inputs, Upstream, file_value
 from opspawn_jupyter.orchestrator.workflow.progress import Progress
 

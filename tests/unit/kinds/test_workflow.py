@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,25 @@ def test_bytes_that_are_no_text_are_refused(kind: WorkflowKind, tmp_path: Path) 
 
     with pytest.raises(WorkflowInvalid, match=r"f\.yaml:1:10: the file is not UTF-8"):
         kind.prepare({"path": "f.yaml"})
+
+
+def test_what_has_no_end_is_not_read(kind: WorkflowKind, tmp_path: Path) -> None:
+    """A link to a device would fill the server's memory, and a pipe would keep it waiting."""
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.ipynb")
+
+    with pytest.raises(InvalidRequest, match="not a regular file"):
+        kind.prepare({"path": "zero.yaml"})
+    assert "not a regular file" in faults(kind, "tasks: [{id: a, notebook: pipe.ipynb}]")[0]
+
+
+def test_thousands_of_wrong_fields_are_counted_and_not_compared(kind: WorkflowKind) -> None:
+    """Each with each other, they would take minutes."""
+    fields = ", ".join(f"k{n}: {n}" for n in range(20_000))
+
+    found = faults(kind, f"tasks: [{{id: a, notebook: load.ipynb, {fields}}}]")
+
+    assert found[-1] == "and 19900 more, told once these are mended"
 
 
 def test_a_workflow_that_is_a_step_of_itself_is_refused(kind: WorkflowKind, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opspawn_jupyter.model import template
-from opspawn_jupyter.model.template import TemplateError
+from opspawn_jupyter.model.expression import TemplateError
 
 SCOPE: dict[str, Any] = {
     "tasks": {"load-it": {"outputs": {"rows": [1, 2, {"k": "v"}], "n": 5}}},
@@ -55,12 +55,32 @@ def test_a_template_is_its_value(text: str, value: Any) -> None:
         "",
         "1 +",
         "x" * 3000,
+        "tasks" + ".a" * 900,
+        "-" * 900 + "1",
+        "[" * 150 + "1" + "]" * 150,
     ],
 )
 def test_nothing_else_has_a_value(expression: str) -> None:
     """A workflow's text comes from anywhere; it must not be able to run code in the server."""
     with pytest.raises(TemplateError):
         template.resolve("${{ " + expression + " }}", SCOPE)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "().__class__",
+        "'a'.join(parameters)",
+        "9**9**9",
+        "'a' * 10000000",
+        "tasks" + ".a" * 900,
+        "[x for x in parameters]",
+    ],
+)
+def test_what_is_refused_whatever_the_values_is_refused_before_the_run(expression: str) -> None:
+    """Not in the middle of the night, in the last of the steps."""
+    with pytest.raises(TemplateError):
+        list(template.references("${{ " + expression + " }}"))
 
 
 def test_a_text_full_of_openings_is_refused_quickly() -> None:
