@@ -41,7 +41,7 @@ def _value(name: str, text: str, schema: Any) -> Any:
 def check(tool: Tool, arguments: Mapping[str, Any]) -> None:
     """Raises ``ToolArgumentsInvalid`` with what is wrong first, ``ToolServerFault`` where the
     tool's own schema is none."""
-    validator = _validator(tool.digest, json.dumps(tool.input_schema))
+    validator = _validator(_Schema(tool))
     try:
         fault = best_match(validator.iter_errors(dict(arguments)))
     except (Unresolvable, RecursionError) as failure:
@@ -52,11 +52,24 @@ def check(tool: Tool, arguments: Mapping[str, Any]) -> None:
         raise ToolArgumentsInvalid(tool.full_name, hint=said[:500])
 
 
+class _Schema:
+    """A tool's schema, known by what was said of the whole tool."""
+
+    def __init__(self, tool: Tool) -> None:
+        self.said = tool.input_schema
+        self._name = tool.digest or json.dumps(self.said, sort_keys=True)
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Schema) and other._name == self._name
+
+
 @lru_cache(maxsize=512)
-def _validator(_digest: str, schema: str) -> Any:
-    read = json.loads(schema)
+def _validator(schema: _Schema) -> Any:
     try:
-        _Validator.check_schema(read)
+        _Validator.check_schema(schema.said)
     except SchemaError as failure:
         raise ToolServerFault(hint=f"its schema is none: {failure.message[:200]}") from failure
-    return _Validator(read, registry=Registry())  # references stay in the document
+    return _Validator(dict(schema.said), registry=Registry())  # references stay in the document

@@ -71,6 +71,8 @@ class ToolBroker:
         log: CallLog,
         people: People | None = None,
         root: Path | None = None,
+        *,
+        hide: Callable[[str], str] = str,
     ) -> None:
         self._upstreams = upstreams
         self._approvals = approvals
@@ -78,6 +80,7 @@ class ToolBroker:
         self._people = people
         self._root = root
         self._rate = RateLimit()
+        self._records = recording.Records(log, hide)
 
     async def call(
         self, principal: Principal, request: ToolCallRequest, host: Host | None = None
@@ -86,7 +89,7 @@ class ToolBroker:
         and recorded; raises one of the errors that begin with ``Tool``."""
         if request.id is not None:
             await self._require_new(request.id)
-        recorder = recording.Recorder(self._log, principal, request)
+        recorder = recording.Recorder(self._records, principal, request)
         with_values = False
         try:
             await self._upstreams.refresh()
@@ -218,7 +221,7 @@ class ToolBroker:
 
     async def close(self) -> None:
         """End every server that was started."""
-        await self._upstreams.close()
+        await asyncio.gather(self._upstreams.close(), self._records.close())
 
     async def _call(
         self,
@@ -277,7 +280,8 @@ class ToolBroker:
     ) -> None:
         if self._people is None:
             raise ToolNotApproved(tool.full_name, hint="nobody can be asked here")
-        if not await self._people.may_call(principal, tool, arguments, call_id):
+        shown = recording.redacted(arguments, self._records.hide)
+        if not await self._people.may_call(principal, tool, shown, call_id):
             raise ToolNotApproved(tool.full_name, hint="the answer was no")
 
     async def _tools_of(self, principal: Principal, config: ServerConfig) -> Sequence[Tool]:

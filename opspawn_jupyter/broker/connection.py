@@ -164,13 +164,22 @@ class SdkConnection:
         if self._client.server_capabilities.resources is None:
             return ()
         found = await self._pages(lambda at: self._client.list_resources(cursor=at), "resources")
-        templates = await self._pages(
-            lambda at: self._client.list_resource_templates(cursor=at), "resource_templates"
-        )
+        templates = await self._templates()
         return [
             *(_resource(one, str(one.uri)) for one in found),
             *(_resource(one, one.uri_template, is_template=True) for one in templates),
         ]
+
+    async def _templates(self) -> list[Any]:
+        """None of a server that has resources and knows no templates; it does not say so before."""
+        try:
+            return await self._pages(
+                lambda at: self._client.list_resource_templates(cursor=at), "resource_templates"
+            )
+        except ToolServerFault as fault:
+            if fault.detail.get("mcp_code") == types.METHOD_NOT_FOUND:
+                return []
+            raise
 
     async def read(self, uri: str, host: Host) -> Sequence[Mapping[str, Any]]:
         """What lies there."""

@@ -59,7 +59,8 @@ def open_broker(settings: Settings, log: CallLog, people: People | None = None) 
             hidden = secrets.hide(problem.message)
             raise type(problem).restore(hidden, problem.detail) from problem
 
-    return ToolBroker(Upstreams(read, approvals, connect, people), approvals, log, people, root)
+    upstreams = Upstreams(read, approvals, connect, people)
+    return ToolBroker(upstreams, approvals, log, people, root, hide=secrets.hide)
 
 
 def config_files(root: Path) -> list[Path]:

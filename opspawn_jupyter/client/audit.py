@@ -77,7 +77,7 @@ async def submissions(api: Api, targets: Iterable[str], like: Submission) -> lis
     found: list[AuditRequest] = []
     for target in targets:
         local = await asyncio.to_thread(_local, target)
-        found += local if local is not None else map(_of_run, await _runs(api, target))
+        found += local if local is not None else map(audit_of_run, await _runs(api, target))
     return [replace(like, spec={**like.spec, **_changes(one)}) for one in found]
 
 
@@ -123,7 +123,7 @@ async def _runs(api: Api, reference: str) -> list[Task]:
     return steps
 
 
-def _of_run(task: Task) -> AuditRequest:
+def audit_of_run(task: Task) -> AuditRequest:
     """The executed notebook, whose outputs are what the audit compares with."""
     if task.state is not State.SUCCESS:
         raise InvalidRequest(task.name, hint=f"only a run that succeeded is audited: {task.state}")

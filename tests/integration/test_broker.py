@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -65,6 +66,25 @@ def test_values_are_recorded_where_the_configuration_says_so(tmp_path: Path) -> 
         assert stage.log.calls[0].arguments == {"text": "public words"}
 
     play(tmp_path, {"good": habit("none", record_arguments=True)}, story)
+
+
+def test_no_secret_is_recorded(tmp_path: Path) -> None:
+    """Neither one that we gave out, wherever it stands, nor what is named like one."""
+    (tmp_path / "state").mkdir()
+    file = tmp_path / "state" / "secrets.json"
+    file.write_text('{"KEY": "s3cr3t-value"}')
+    file.chmod(0o600)
+    server = {**habit("none", record_arguments=True), "env": {"KEY": "${secret:KEY}"}}
+
+    async def story(stage: Stage) -> list[Any]:
+        await stage.call("one.echo", text="plain", password="hunter2", more=["a s3cr3t-value"])
+        await stage.call("one.echo", text="x s3cr3t-value", auth={"apiKey": "k", "max_tokens": 5})
+        return [call.arguments for call in stage.log.calls]
+
+    assert play(tmp_path, {"one": server}, story) == [
+        {"text": "plain", "password": "***", "more": ["a ***"]},
+        {"text": "x ***", "auth": {"apiKey": "***", "max_tokens": 5}},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from importlib import import_module
+from importlib.metadata import entry_points
+from inspect import iscoroutinefunction, signature
+from typing import Any, TypeVar, get_type_hints
 
 import httpx2
 import pytest
@@ -37,6 +40,8 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "cells": [{**cell, "source": source, "execution_count": None}],
     }
     (root / "n.ipynb").write_text(json.dumps(notebook))
+    workflow = "name: w\ntasks: [{id: only, notebook: n.ipynb}]\n"
+    (root / "w.yaml").write_text(workflow)
     with running(root, home, f"--OpspawnExtension.mcp_servers={own!r}") as one:
         yield one
 
@@ -127,6 +132,79 @@ def test_a_notebook_is_run_looked_at_and_fetched(server: Server) -> None:
         assert wrong.is_error
 
     _ask(server, "2026-07-28", story)
+
+
+def test_workflows_schedules_and_audits_are_at_hand(server: Server) -> None:
+    """An agent outside plans as a person does."""
+
+    async def story(client: Client) -> None:
+        async def ask(verb: str, /, **given: Any) -> Any:
+            result = await client.call_tool(verb, given)
+            assert not result.is_error, result
+            return result.structured_content
+
+        made = await ask("create_schedule", name="daily", notebook="n.ipynb", cron="0 6 * * *")
+        assert made["next_due_at"]
+        assert (await ask("pause_schedule", schedule="daily"))["state"] == "paused"
+        assert (await ask("resume_schedule", schedule="daily"))["state"] == "active"
+        started = await ask("start_schedule", schedule="daily")
+        run = await ask("run_workflow", path="w.yaml")
+        audit = await ask("run_audit", notebook="n.ipynb", reason="for the test")
+        for task in (started, run, audit):
+            await asyncio.to_thread(server.jupyter.await_task, task["id"])
+        listed = (await ask("list_schedules"))["schedules"]
+        assert [one["name"] for one in listed] == ["daily"]
+        steps = (await ask("workflow_status", task=run["id"]))["steps"]
+        assert [(one["id"], one["state"]) for one in steps] == [("only", "success")]
+        assert run["id"] in {one["id"] for one in (await ask("list_workflows"))["workflows"]}
+        assert (await ask("task_result", task=audit["id"]))["outputs"]["headline"]
+        past = await ask("run_audit", task=started["id"])
+        await ask("cancel_task", task=past["id"])
+        fired = (await ask("schedule_history", schedule="daily"))["firings"]
+        assert started["id"] in {one["task_id"] for one in fired}
+        for name in ("create_schedule", "run_audit"):
+            assert (await client.call_tool(name, {"name": "x"})).is_error
+
+    _ask(server, "2026-07-28", story)
+
+
+def test_collectors_of_tools_find_our_verbs_and_call_them(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``jupyter_server_mcp`` does: an entry point gives names, each of which is a documented
+    coroutine function whose parameters all have types."""
+    monkeypatch.setenv("OPSPAWN_URL", server.jupyter.url)
+    monkeypatch.setenv("OPSPAWN_TOKEN", server.jupyter.token)
+    monkeypatch.chdir(server.jupyter.root)
+    (entry,) = entry_points(group="jupyter_server_mcp.tools", name="opspawn")
+    verbs = {}
+    for spec in entry.load()():
+        module, _, name = spec.rpartition(":")
+        verb = verbs[name] = getattr(import_module(module), name)
+        hints = get_type_hints(verb)
+        assert iscoroutinefunction(verb)
+        assert verb.__doc__
+        assert signature(verb).parameters.keys() < hints.keys()
+
+    async def story() -> None:
+        task = await verbs["opspawn_run_notebook"]("n.ipynb")
+        await asyncio.to_thread(server.jupyter.await_task, task["id"])
+        assert (await verbs["opspawn_task_status"](task["id"]))["state"] == "success"
+        assert await verbs["opspawn_task_result"](task["id"]) == {"answer": 42}
+        assert isinstance(await verbs["opspawn_task_log"](task["id"]), str)
+        tasks = (await verbs["opspawn_list_tasks"]("notebook"))["tasks"]
+        assert task["id"] in {one["id"] for one in tasks}
+        made = await verbs["opspawn_schedule_notebook"]("weekly", "n.ipynb", "0 6 * * 1")
+        assert made["name"] == "weekly"
+        listed = (await verbs["opspawn_list_schedules"]())["schedules"]
+        assert "weekly" in {one["schedule"]["plan"]["name"] for one in listed}
+        for begun in (
+            await verbs["opspawn_audit"]("n.ipynb"),
+            await verbs["opspawn_run_workflow"]("w.yaml"),
+        ):
+            await verbs["opspawn_cancel_task"](begun["id"])
+
+    asyncio.run(asyncio.wait_for(story(), 100))
 
 
 @pytest.mark.parametrize("era", ERAS)

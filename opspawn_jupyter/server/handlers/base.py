@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from functools import cached_property
+from functools import cache, cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,8 @@ _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 #: User names that Jupyter makes up for whoever holds the token.
 _MADE_UP_NAME = re.compile(r"[0-9a-f]{32}")
 _CHUNK_BYTES = 1 << 20
+#: What is read or written in less time than it takes to hand it to a thread.
+_SMALL_BYTES = 16 << 10
 
 
 class EnvelopeMixin(JupyterHandler):
@@ -96,7 +98,13 @@ class EnvelopeMixin(JupyterHandler):
 
 def caller_name(name: str) -> str:
     """The user's name, or that of the server's account for whoever holds the token."""
-    return psutil.Process().username() if _MADE_UP_NAME.fullmatch(name) else name
+    return _account() if _MADE_UP_NAME.fullmatch(name) else name
+
+
+@cache
+def _account() -> str:
+    # Looked up once: it is asked for with every request, and read from files each time.
+    return psutil.Process().username()
 
 
 class ApiHandler(EnvelopeMixin, APIHandler):
@@ -110,13 +118,20 @@ class ApiHandler(EnvelopeMixin, APIHandler):
 
     async def body(self, cls: type[T]) -> T:
         """The body as a record. Raises ``InvalidRequest``."""
+        if len(self.request.body) <= _SMALL_BYTES:
+            return schemas.read_body(cls, self.request.body)
         # In a thread, because a body may hold an entire notebook.
         return await asyncio.to_thread(schemas.read_body, cls, self.request.body)
 
-    async def answer(self, record: Any, status: int = HTTPStatus.OK) -> None:
-        """Send the record as JSON."""
-        # In a thread, because a page of tasks with all their cells takes tens of milliseconds.
-        text = await asyncio.to_thread(wire.to_json, record)
+    async def answer(
+        self, record: Any, status: int = HTTPStatus.OK, *, size_bytes: int | None = None
+    ) -> None:
+        """Send the record as JSON; ``size_bytes`` is about how much that will be."""
+        if size_bytes is not None and size_bytes <= _SMALL_BYTES:
+            text = wire.to_json(record)
+        else:
+            # A page of tasks with all their cells takes tens of milliseconds.
+            text = await asyncio.to_thread(wire.to_json, record)
         self.set_status(status)
         await self.finish(text)
 

@@ -22,6 +22,7 @@ from opspawn_jupyter.model.tool import (
     PromptRequest,
     ResourceRequest,
     ToolCallRequest,
+    ToolResult,
 )
 from opspawn_jupyter.server.handlers.base import ApiHandler
 from opspawn_jupyter.server.handlers.task_key import TaskKeyMixin
@@ -34,6 +35,15 @@ async def _tried(work: Coroutine[Any, Any, Any]) -> Any:
         return await work
     except OpspawnError as problem:
         return problem
+
+
+def _size_of(given: Any) -> int | None:
+    """About how large a tool's result is, where that is quickly told."""
+    if not isinstance(given, ToolResult) or given.structured is not None:
+        return None
+    if any(part.get("type") != "text" for part in given.content):
+        return None
+    return sum(len(str(part.get("text", ""))) for part in given.content)
 
 
 class ToolHandler(TaskKeyMixin, ApiHandler):
@@ -59,7 +69,7 @@ class ToolHandler(TaskKeyMixin, ApiHandler):
         given = self._work.result()
         if isinstance(given, OpspawnError):
             raise given
-        await self.answer(given)
+        await self.answer(given, size_bytes=_size_of(given))
 
     def on_connection_close(self) -> None:
         """Nobody waits for the answer any more."""
