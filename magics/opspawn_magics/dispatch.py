@@ -23,6 +23,7 @@ from opspawn_jupyter.client.commands import (
 from opspawn_jupyter.client.doctor import examine
 from opspawn_jupyter.client.grammar import is_submitting
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.note_commands import NOTE_ANSWERS
 from opspawn_jupyter.client.parser import Options, Surface
 from opspawn_jupyter.client.render import as_json, as_text
 from opspawn_jupyter.client.task_query import task_query
@@ -163,7 +164,7 @@ _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     ),
     QuestionList: lambda listed: QuestionListing(listed.questions),
     Pruned: _print_text,
-    **dict.fromkeys(TOOL_ANSWERS, _print_text),
+    **dict.fromkeys((*TOOL_ANSWERS, *NOTE_ANSWERS), _print_text),
     ToolResult: lambda result: result.value,
     Report: Checks,
 }

@@ -18,8 +18,10 @@ from opspawn_jupyter.model.agent_door import Child, ChildRequest
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.ports import Workbench
 
-#: So long an attempt stays beside a task before it gives its worker free, which that task may need.
-PATIENCE_SECONDS = 20.0
+#: So long an attempt stays beside a task that runs before it gives its worker free.
+_PATIENCE_SECONDS = 20.0
+#: The same for one that has not begun: it may need that very worker.
+_QUEUED_PATIENCE_SECONDS = 2.0
 _SHORTEST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 1.0
 #: What of a task's outputs is put into a cell; a larger one is looked at in its run directory.
@@ -44,12 +46,10 @@ class TaskDoor:
         bench: Workbench,
         delegation: Delegation,
         remaining: Callable[[], Mapping[str, float]],
-        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._bench = bench
         self._delegation = delegation
         self._remaining = remaining
-        self._patience_seconds = patience_seconds
 
     async def use(self, checked: Checked, recorded: Result | None) -> Result:
         """See ``Door``. Raises ``Waits`` where it takes long."""
@@ -70,10 +70,12 @@ class TaskDoor:
         return await self._told(checked, child)
 
     async def _ended(self, child: Child) -> Child:
-        deadline = asyncio.get_running_loop().time() + self._patience_seconds
+        begun = asyncio.get_running_loop().time()
         pause = _SHORTEST_PAUSE_SECONDS
         while not child.state.is_final:
-            if asyncio.get_running_loop().time() > deadline:
+            is_running = child.state is State.RUNNING
+            patience = _PATIENCE_SECONDS if is_running else _QUEUED_PATIENCE_SECONDS
+            if asyncio.get_running_loop().time() > begun + patience:
                 raise Waits(child.id, {"awaited": child.id})
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from opspawn_jupyter.client.agent import add_agent_options, add_tape_options
+import re
+from collections.abc import Sequence
+
+from opspawn_jupyter.client.agent import TAPE_COMMANDS, add_agent_options, add_tape_options
 from opspawn_jupyter.client.parser import Parser, Surface, add_task
 from opspawn_jupyter.client.run_options import add_submitted
+
+#: An id, or the end of one.
+_TASK = re.compile(r"[0-9a-fA-F-]{4,36}")
+
+
+def with_tape_command(words: Sequence[str]) -> Sequence[str]:
+    """``agent VERB TASK …`` means ``VERB TASK …``; ``agent verify TASK`` is ``reproduce``, because
+    ``verify`` alone is about evidence."""
+    verb = "reproduce" if words[1:2] == ["verify"] else "".join(words[1:2])
+    is_task = _TASK.fullmatch("".join(words[2:3])) is not None
+    return [verb, *words[2:]] if verb in TAPE_COMMANDS and is_task else words
 
 
 def agent(parser: Parser, surface: Surface) -> None:

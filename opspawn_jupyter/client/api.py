@@ -14,6 +14,7 @@ from urllib.parse import quote
 from opspawn_jupyter import errors
 from opspawn_jupyter.client import discovery
 from opspawn_jupyter.client.discovery import Server
+from opspawn_jupyter.client.note_api import NoteApi
 from opspawn_jupyter.client.paths import sent_path
 from opspawn_jupyter.client.task_paths import REFERENCE, listing_query, task_path
 from opspawn_jupyter.client.tool_api import ToolApi
@@ -48,7 +49,7 @@ class Artifact:
     size_bytes: int
 
 
-class Api(ToolApi):
+class Api(ToolApi, NoteApi):
     """Requests to one server. Belongs to the event loop in which it is first used.
 
     A server of this machine that comes back on another port after a restart is found again.

@@ -12,6 +12,7 @@ from opspawn_jupyter.client.agent import TAPE_COMMANDS, agent_submission_of, res
 from opspawn_jupyter.client.audit import audit_submission
 from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.note_commands import notes_answer
 from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.policy_options import policy_of
 from opspawn_jupyter.client.schedule_commands import ScheduleAnswer, schedule_answer
@@ -27,6 +28,7 @@ from opspawn_jupyter.client.workflow_commands import (
 )
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.ids import short
+from opspawn_jupyter.model.note import Note, NoteList
 from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
@@ -82,6 +84,8 @@ Answer = (
     | Report
     | Audits
     | PluginList
+    | NoteList
+    | Note
     | Question
     | QuestionList
     | ToolAnswer
@@ -245,6 +249,7 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "schedule": schedule_answer,
     "questions": _questions,
     "answer": _answer,
+    "notes": notes_answer,
     "sql": _sql,
     "notebook": _notebook,
     "params": _params,

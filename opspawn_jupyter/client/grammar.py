@@ -58,6 +58,10 @@ def parser_of(command: str, surface: Surface) -> Parser:
 
 
 def _parse(words: Sequence[str], surface: Surface) -> Options:
+    if words and words[0] == "agent":
+        from opspawn_jupyter.client.agent_options import with_tape_command  # as all options
+
+        words = with_tape_command(words)
     if not words or words[0] not in command_names(surface):
         return _overview(surface).parse_args(words)
     command, rest = words[0], words[1:]
@@ -124,6 +128,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "schedule": ("Have a notebook or workflow run when it is due.", "schedule_options:schedule"),
     "questions": ("List what waits for a person's answer.", "question_options:questions"),
     "answer": ("Answer a question.", "question_options:answer"),
+    "notes": ("List, search and change notes of agents.", "note_options:notes"),
     "sql": ("Ask the history of tasks, cells and events in SQL.", "task_options:sql"),
     "notebook": ("Save a task's executed notebook.", "task_options:notebook"),
     "params": ("Show the parameters that a notebook declares.", "run_options:params"),

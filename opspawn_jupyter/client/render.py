@@ -19,6 +19,7 @@ from opspawn_jupyter.client import (
 )
 from opspawn_jupyter.client.commands import Answer, Audits, Log, Outputs, Parameters, Saved
 from opspawn_jupyter.client.handle import TaskHandle
+from opspawn_jupyter.client.note_commands import NOTE_ANSWERS, note_text
 from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
 from opspawn_jupyter.client.workflow_commands import Copied, Drawn, Schema
 from opspawn_jupyter.model import wire
@@ -85,6 +86,7 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     QuestionList: lambda listed: question_text.question_list(listed.questions),
     Signature: signature_commands.signature_text,
     SignatureList: signature_commands.signature_list,
+    **dict.fromkeys(NOTE_ANSWERS, note_text),
     **dict.fromkeys(TOOL_ANSWERS, tool_text.as_text),
     ScheduleView: schedule_text.schedule_card,
     ScheduleList: lambda listed: schedule_text.schedule_list(listed.schedules),
@@ -110,6 +112,7 @@ _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     QuestionList: wire.encode,
     Signature: wire.encode,
     SignatureList: wire.encode,
+    **dict.fromkeys(NOTE_ANSWERS, wire.encode),
     **dict.fromkeys(TOOL_ANSWERS, wire.encode),
     ScheduleView: wire.encode,
     ScheduleList: wire.encode,

@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from opspawn_jupyter import connect
 from tests.integration.broker_stage import habit
 from tests.integration.conftest import Running, Server
 from tests.integration.openai_server import OpenAIServer, openai_server
@@ -27,6 +28,7 @@ SCRIPT = """
 - call: run_python
   with: {code: "sum(xs)"}
 - say: It is 6.
+- say: Twice that is 12.
 """
 AGENT = """
 model: scripted:script.yaml
@@ -57,9 +59,14 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     root = tmp_path_factory.mktemp("root")
     (root / "script.yaml").write_text(SCRIPT)
     (root / "agent.yaml").write_text(AGENT)
-    own = f"--OpspawnExtension.mcp_servers={ {'good': habit('none', timeout_seconds=20)}!r}"
+    servers = {
+        "good": habit("none", timeout_seconds=20, max_result_bytes=16 << 20),
+        "slow": habit("none", timeout_seconds=1),
+    }
+    own = f"--OpspawnExtension.mcp_servers={servers!r}"
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AGENT_TEST_KEY", KEY)
+        environment.setenv("OTEL_TRACES_EXPORTER", "file")
         with running(root, tmp_path_factory.mktemp("home"), own) as one:
             yield one
 
@@ -108,6 +115,16 @@ def test_the_key_is_nowhere_but_in_the_run(server: Server, provider: OpenAIServe
             found[path.name] = found.get(path.name, False) or KEY.encode() in path.read_bytes()
     assert found.keys() >= {"output.ipynb", "tape.jsonl", "run.log", "events.jsonl", "task.json"}
     assert [name for name, holds_it in found.items() if holds_it] == []
+    spans = _spans(server, task)
+    assert [name for name, _ in spans] == [
+        "chat fake", "execute_tool run_python", "chat fake", "invoke_agent opspawn",
+    ]  # fmt: skip
+    chat = spans[0][1]
+    assert chat["gen_ai.operation.name"] == "chat"
+    assert (chat["gen_ai.usage.input_tokens"], chat["gen_ai.conversation.id"]) == (
+        "100",
+        task["id"],
+    )
 
 
 def test_a_run_goes_on_with_a_larger_budget_and_another_way(server: Server) -> None:
@@ -130,6 +147,10 @@ def test_a_run_goes_on_with_a_larger_budget_and_another_way(server: Server) -> N
     branched = again(server, resumed, cell="call-2-1", code="xs = [10, 20]")
     assert cells(server, branched)["call-3-1"].outputs[0].data["text/plain"] == "30"
 
+    told = again(server, resumed, remark="And twice that?")
+    assert told["outputs"] == {"answer": "Twice that is 12."}
+    assert cells(server, told)["remark-4"].source == "> And twice that?"
+
 
 def test_every_door_gives_an_agent(server: Server) -> None:
     """The shell and Python do what REST does."""
@@ -138,8 +159,26 @@ def test_every_door_gives_an_agent(server: Server) -> None:
     assert done.returncode == 0, done.stderr
     task = json.loads(done.stdout)
     assert (task["kind"], task["outputs"]) == ("agent", {"answer": "It is 6."})
-    replayed = _opspawn(server, "replay", task["id"])
-    assert "Add them." in replayed.stdout
+    verified = _opspawn(server, "agent", "verify", task["id"], "--json")
+    assert json.loads(verified.stdout)["labels"] == {"reproduce-of": task["id"]}
+    given = _opspawn(server, "agent", "Add.", "--agent", "agent.yaml", "--max-tool-calls", "9")
+    assert given.returncode == 0, given.stderr
+    with connect(server.jupyter.url, server.jupyter.token) as client:
+        handle = client.agent("Add.", agent="agent.yaml", limits={"max_tool_calls": 9})
+        assert handle.result(40) == {"answer": "It is 6."}
+        client.remember("doors", "It is 6.")
+    assert "It is 6." in _opspawn(server, "notes", "doors", "six", "6").stdout
+
+
+def test_an_agent_runs_when_it_is_due(server: Server) -> None:
+    """What a schedule starts is the agent that a person would have submitted."""
+    spec = json.dumps({"goal": "Add.", "agent": "agent.yaml", "limits": {"max_tool_calls": 9}})
+    line = ["schedule", "add", "--kind", "agent", "--spec", spec, "--name", "sums"]
+    made = _opspawn(server, *line, "--cron", "0 6 * * *", "--tz", "UTC")
+    assert made.returncode == 0, made.stderr
+    status, task = server.json("POST", "schedules/sums/trigger")
+    assert (status, task["kind"]) == (201, "agent")
+    assert ended(server, task)["outputs"] == {"answer": "It is 6."}
 
 
 @pytest.mark.parametrize(
@@ -185,6 +224,24 @@ def test_a_tool_of_an_mcp_server_is_a_cell(server: Server) -> None:
     assert (status, calls["rows"]) == (200, [[1]])
 
 
+def test_a_tool_that_hangs_or_says_too_much_is_cut(server: Server) -> None:
+    """One tool server must not hold a run, nor fill the model's context."""
+    (server.root / "odd.yaml").write_text(
+        "- {call: slow__sleep, with: {text: '600'}}\n"
+        "- {call: good__large, with: {text: '5000000'}}\n"
+        "- {say: Done.}\n"
+    )
+    done = ended(server, submit(server, model="scripted:odd.yaml", tools=["slow", "good"]))
+    assert done["state"] == "success", done["error"]
+    shown = cells(server, done)
+    assert "raises-exception" in shown["call-1-1"].metadata.tags
+    tape = (server.root / done["run_directory"] / "tape.jsonl").read_text().splitlines()
+    calls = [unit["result"] for unit in map(json.loads, tape) if unit["kind"] == "call"]
+    assert "did not answer in time" in calls[0]["text"]
+    assert len(calls[1]["text"]) < 20_000
+    assert "characters left out here" in calls[1]["text"]
+
+
 def test_an_agent_is_a_step_of_a_workflow(server: Server) -> None:
     """Its files lie beside the workflow's; its goal holds values, and its answer is one."""
     place = server.root / "flows"
@@ -227,6 +284,26 @@ def test_an_answer_lets_a_waiting_run_go_on(server: Server) -> None:
         )
 
     assert ended(server, task)["state"] == "success"
+
+
+def _spans(server: Server, task: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Name and attributes of what the run has traced, in the order of their ends."""
+    path = server.root / task["run_directory"] / "traces.jsonl"
+    exports = [json.loads(line) for line in path.read_text().splitlines()]
+    spans = [
+        span
+        for export in exports
+        for resource in export["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for span in scope["spans"]
+    ]
+    return [
+        (
+            span["name"],
+            {one["key"]: next(iter(one["value"].values())) for one in span["attributes"]},
+        )
+        for span in spans
+    ]
 
 
 def _events(server: Server, task: dict[str, Any]) -> list[dict[str, Any]]:

@@ -146,6 +146,16 @@ def test_notes_outlive_a_run_and_are_found_by_their_words(server: Server) -> Non
     assert server.json("POST", "notes/recall", body=body)[1] == {"notes": []}
 
 
+def test_notes_are_found_by_their_meaning_where_they_have_vectors(server: Server) -> None:
+    """An embedder is the run's affair; the server ranks whatever it is given."""
+    for text, vector in (("A cat sat here.", [1, 0]), ("Dogs bark.", [0, 1]), ("No vector.", [])):
+        body = {"scope": "pets", "text": text, "vector": vector}
+        assert server.json("POST", "notes", body=body)[0] == 201
+    asked = {"scope": "pets", "query": "feline", "vector": [0.9, 0.1]}
+    found = server.json("POST", "notes/recall", body=asked)[1]["notes"]
+    assert [note["text"] for note in found] == ["A cat sat here."]
+
+
 def test_the_loops_door_is_for_its_loop(server: Server) -> None:
     """Neither a person nor a kernel submits tasks in an agent's name."""
     task = ended(server, submit(server, model="scripted:noting.yaml", notes="x"))

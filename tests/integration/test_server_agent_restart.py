@@ -1,0 +1,54 @@
+"""What agents wait for outlives a server, and one worker is enough for all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from tests.integration.conftest import Running
+from tests.integration.test_server_agent import cells, ended, submit
+
+PLANNED = """
+- {call: update_plan, with: {steps: [ask, answer], done: 0}}
+- {call: slow, with: {}}
+- {call: update_plan, with: {steps: [ask, answer], done: 2}}
+- {say: "It is done."}
+"""
+ONE_PLACE = "--OpspawnExtension.max_running_tasks=1"
+
+
+def test_a_plan_is_approved_by_another_server_and_its_task_gets_the_only_worker(
+    running: Running, tmp_path: Path
+) -> None:
+    """An answer may come after a restart; and an agent that waits for its task would wait for ever
+    if it kept the place that the task needs."""
+    root, home = tmp_path / "root", tmp_path / "home"
+    root.mkdir()
+    home.mkdir()
+    (root / "planned.yaml").write_text(PLANNED)
+    code = "from opspawn_jupyter import step\nstep.output('value', 7)"
+    cells_of_slow = [nbformat.v4.new_code_cell(code)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells_of_slow), root / "slow.ipynb")
+
+    with running(root, home, ONE_PLACE) as server:
+        given: dict[str, Any] = {"tools": ["slow.ipynb"], "plan_first": True}
+        task = submit(server, model="scripted:planned.yaml", **given)
+        waiting = ended(server, task, "waiting")
+        assert "plan" not in cells(server, task)
+
+    with running(root, home, ONE_PLACE) as server:
+        (asked,) = server.json("GET", "questions")[1]["questions"]
+        assert asked["id"] == waiting["question"]
+        assert asked["detail"]["arguments"]["steps"] == ["ask", "answer"]
+        path = f"questions/{asked['id']}/answer"
+        assert server.json("POST", path, body={"answer": "yes"})[0] == 200
+        done = ended(server, task)
+
+    assert (done["state"], done["outputs"]) == ("success", {"answer": "It is done."}), done["error"]
+    shown = cells(server, done)
+    assert "allowed by" in shown["approval-call-1-1"].source
+    assert shown["plan"].source == "### Plan\n\n- [x] ask\n- [x] answer"
+    assert shown["call-2-1"].outputs[0].data["text/plain"] == "{'value': 7}"
+    assert done["attempt"] == 3
