@@ -8,12 +8,12 @@ same function over the same events and come to the same task.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from opspawn_jupyter.errors import IllegalTransition
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.states import (
     FINAL,
@@ -57,7 +57,7 @@ def _pruned(task: Task, event: Draft) -> Task:
     _require(task, event, FINAL)
     if task.pruned_at is not None:
         raise IllegalTransition(event.type.value, hint=f"task {task.id} was pruned before")
-    return replace(task, pruned_at=event.at)
+    return changed(task, pruned_at=event.at)
 
 
 def _move(task: Task, event: Draft) -> Task:
@@ -71,7 +71,7 @@ def _move(task: Task, event: Draft) -> Task:
     goes_on = transition.target in (State.RETRYING, State.WAITING)
     if goes_on and task.cancel_requested:
         raise IllegalTransition(event.type.value, hint=f"task {task.id} is to be cancelled")
-    moved = replace(task, state=transition.target)
+    moved = changed(task, state=transition.target)
     return _finished(moved, event) if transition.target.is_final else moved
 
 
@@ -83,7 +83,7 @@ def _reported(task: Task, event: Draft) -> Task:
         is_next = event.attempt == task.attempt and event.number > task.report_number
     if not is_next:
         raise IllegalTransition(event.type.value, hint="this report was taken before")
-    return replace(task, report_number=event.number)
+    return changed(task, report_number=event.number)
 
 
 def _require(task: Task, event: Draft, sources: frozenset[State]) -> None:
@@ -97,41 +97,41 @@ def _require(task: Task, event: Draft, sources: frozenset[State]) -> None:
 
 def _finished(task: Task, event: Draft) -> Task:
     ended = _settled(task, task.state, event)
-    return replace(ended, finished_at=event.at, retry_at=None, question=None)
+    return changed(ended, finished_at=event.at, retry_at=None, question=None)
 
 
 def _settled(task: Task, outcome: State, event: Draft) -> Task:
     """An outcome also settles the cell that it caught at work."""
     verdict = INTERRUPTED_CELL[outcome]
     cells = tuple(
-        replace(cell, state=verdict) if cell.state is CellState.RUNNING else cell
+        changed(cell, state=verdict) if cell.state is CellState.RUNNING else cell
         for cell in task.cells
     )
     problem = event.data.get("error")
-    return replace(task, cells=cells, error=wire.decode(Problem, problem) if problem else None)
+    return changed(task, cells=cells, error=wire.decode(Problem, problem) if problem else None)
 
 
 def _retrying(task: Task, event: Draft) -> Task:
     retry_at = datetime.fromisoformat(event.data["retry_at"])
-    return replace(_settled(task, State(event.data["outcome"]), event), retry_at=retry_at)
+    return changed(_settled(task, State(event.data["outcome"]), event), retry_at=retry_at)
 
 
 def _queued(task: Task, _event: Draft) -> Task:
-    return replace(task, retry_at=None, question=None)
+    return changed(task, retry_at=None, question=None)
 
 
 def _waiting(task: Task, event: Draft) -> Task:
-    return replace(
+    return changed(
         task, question=event.data.get("question"), waits=task.waits + (event.attempt > 0)
     )
 
 
 def _reused(task: Task, event: Draft) -> Task:
-    return replace(task, reused_from=event.data["task_id"], outputs=event.data["outputs"])
+    return changed(task, reused_from=event.data["task_id"], outputs=event.data["outputs"])
 
 
 def _started(task: Task, event: Draft) -> Task:
-    return replace(
+    return changed(
         task,
         attempt=event.attempt,
         report_number=event.number,
@@ -148,15 +148,15 @@ def _started(task: Task, event: Draft) -> Task:
 
 
 def _cancel_requested(task: Task, _event: Draft) -> Task:
-    return replace(task, cancel_requested=True)
+    return changed(task, cancel_requested=True)
 
 
 def _cells_planned(task: Task, event: Draft) -> Task:
-    return replace(task, cells=tuple(wire.decode(Cell, cell) for cell in event.data["cells"]))
+    return changed(task, cells=tuple(wire.decode(Cell, cell) for cell in event.data["cells"]))
 
 
 def _cell_added(task: Task, event: Draft) -> Task:
-    return replace(task, cells=(*task.cells, wire.decode(Cell, event.data)))
+    return changed(task, cells=(*task.cells, wire.decode(Cell, event.data)))
 
 
 def _cell_started(task: Task, event: Draft) -> Task:
@@ -174,24 +174,24 @@ def _cell_finished(task: Task, event: Draft) -> Task:
 
 def _with_cell(task: Task, event: Draft, changes: Mapping[str, Any]) -> Task:
     index = event.data["index"]
-    cells = tuple(replace(cell, **changes) if cell.index == index else cell for cell in task.cells)
-    return replace(task, cells=cells)
+    cells = tuple(changed(cell, **changes) if cell.index == index else cell for cell in task.cells)
+    return changed(task, cells=cells)
 
 
 def _kernel_started(task: Task, event: Draft) -> Task:
-    return replace(task, tier=event.data.get("tier"), tier_reason=event.data.get("tier_reason"))
+    return changed(task, tier=event.data.get("tier"), tier_reason=event.data.get("tier_reason"))
 
 
 def _kernel_kept(task: Task, event: Draft) -> Task:
-    return replace(task, kept_kernel=wire.decode(KeptKernel, event.data))
+    return changed(task, kept_kernel=wire.decode(KeptKernel, event.data))
 
 
 def _step_output(task: Task, event: Draft) -> Task:
-    return replace(task, outputs={**task.outputs, event.data["name"]: event.data["value"]})
+    return changed(task, outputs={**task.outputs, event.data["name"]: event.data["value"]})
 
 
 def _step_progress(task: Task, event: Draft) -> Task:
-    return replace(task, progress=wire.decode(Progress, event.data))
+    return changed(task, progress=wire.decode(Progress, event.data))
 
 
 _CHANGES: Mapping[EventType, Callable[[Task, Draft], Task]] = {

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
 from opspawn_jupyter.model import event_hash, wire
+from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.event_hash import compact, is_linked
 
@@ -29,10 +29,10 @@ def link(draft: Draft, seq: int, previous: str) -> tuple[Event, bytes]:
     try:
         body = event_hash.body(event)
     except ValueError:  # NaN, or half of a surrogate pair: no database takes these
-        event = replace(event, data=_mended(event.data))
+        event = changed(event, data=_mended(event.data))
         body = event_hash.body(event)
     digest = event_hash.digest(previous, body)
-    return replace(event, hash=digest), body[:-1] + b',"hash":"%s"}' % digest.encode()
+    return changed(event, hash=digest), body[:-1] + b',"hash":"%s"}' % digest.encode()
 
 
 def first_break(events: Iterable[Event], previous: str = "") -> Event | None:

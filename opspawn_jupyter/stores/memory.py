@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
 from opspawn_jupyter.errors import KeyTaken
 from opspawn_jupyter.model.advance import advance
+from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.record import Record, recorded, require_next
 from opspawn_jupyter.model.states import EventType, Subject
@@ -150,7 +151,7 @@ class Memory:
             self._forget_records(applied)
 
     def _replay(self, event: Event, task: Task | None) -> None:
-        self._keep([replace(advance(task, event), seq=event.seq)])
+        self._keep([changed(advance(task, event), seq=event.seq)])
 
     def _keep(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
@@ -206,7 +207,7 @@ class Stage:
                 records[record.subject, record.id] = record
             else:
                 task = advance(tasks.get(event.task_id) or self._task(event.task_id), event)
-                tasks[event.task_id] = replace(task, seq=seq)
+                tasks[event.task_id] = changed(task, seq=seq)
             events.append(event)
             bodies.append(body)
             digest = event.hash

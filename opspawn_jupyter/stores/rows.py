@@ -82,6 +82,7 @@ def _row(task: Task, record: str) -> tuple[Any, ...]:
         task.parent_id,
         task.step,
         task.reused_from,
+        task.tier,
     )
 
 
