@@ -194,7 +194,8 @@ class Plugin(Protocol):
 
     It may carry ``Config``, a pydantic model that a step's configuration is checked against before
     anything runs, ``outputs``, the names of what it gives where they are always the same,
-    ``notebook``, the path of a notebook to run it through instead of the plain one, and
+    ``notebook``, the path of a notebook to run it through instead of the plain one,
+    ``can_share_process = True`` where its steps may run in the tier ``pool``, and
     ``tools(config)``, which names the MCP tools that the step calls. The server imports the plugin
     to check configurations: heavy imports belong into ``run``.
     """

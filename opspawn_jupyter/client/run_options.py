@@ -26,7 +26,7 @@ def run(parser: Parser, surface: Surface) -> None:
     add_tools_option(parser)
     parser.add_argument(
         "--tier",
-        choices=[tier.value for tier in Tier],
+        choices=[tier.value for tier in Tier if tier is not Tier.POOL],
         help="how its kernel starts: kernel (forked; the default), direct (without sockets: up "
         "soonest, cannot be opened or kept), cold (a new process)",
     )

@@ -7,6 +7,7 @@ cell's outputs and makes an event of it. In a notebook that is run by hand nothi
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any, cast
@@ -97,8 +98,20 @@ def _fraction(value: object) -> float:
     raise ValueError(message)
 
 
+_taker: Callable[[Mapping[str, Any]], None] | None = None
+
+
+def take_messages(taker: Callable[[Mapping[str, Any]], None] | None) -> None:
+    """Have ``taker`` given what steps say in this process, which is no kernel; None ends it."""
+    global _taker  # noqa: PLW0603  (there is one process, and one step at a time in it)
+    _taker = taker
+
+
 def _publish(message: dict[str, Any]) -> None:
     if not os.environ.get("OPSPAWN_TASK_ID"):
+        return
+    if _taker is not None:
+        _taker(message)
         return
     # Only a kernel has somewhere to publish to; scripts that a cell starts do not.
     from IPython.core.getipython import get_ipython

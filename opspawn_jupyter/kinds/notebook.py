@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,11 @@ class _Source:
 class NotebookKind:
     """Checks and pins notebooks of one server."""
 
-    def __init__(self, settings: Settings, kernel_specs: KernelSpecs) -> None:
+    def __init__(
+        self, settings: Settings, kernel_specs: KernelSpecs, *, may_share: bool = False
+    ) -> None:
+        #: Whether its notebooks may run in a process that they share.
+        self._may_share = may_share
         self._root = settings.root_directory
         self._max_bytes = settings.max_notebook_bytes
         self._kernel_specs = kernel_specs
@@ -79,6 +84,8 @@ class NotebookKind:
             check_names([*request.parameters, *request.parameters_text])
         if request.tier is Tier.DIRECT:
             self._check_direct(request, kernel)
+        if request.tier is Tier.POOL:
+            self._check_pool(kernel)
         checked = NotebookSpec(
             notebook=self._relative(source.path) if source.path else None,
             parameters=_bind(source.document, language, request),
@@ -125,6 +132,16 @@ class NotebookKind:
         obstacle = forking_obstacle(installed(self._kernel_specs)[kernel]["spec"].get("argv") or [])
         if obstacle is not None:
             hint = f"it cannot be run directly: {obstacle}; leave the tier out"
+            raise InvalidRequest(kernel, hint=hint)
+
+    def _check_pool(self, kernel: str) -> None:
+        """Raises ``InvalidRequest`` for what cannot share a process."""
+        if not self._may_share:
+            hint = "it is for steps of plugins that can share a process, such as python_function"
+            raise InvalidRequest(Tier.POOL.value, hint=hint)
+        argv = installed(self._kernel_specs)[kernel]["spec"].get("argv") or [""]
+        if argv[0] not in ("python", "python3", sys.executable):
+            hint = "steps in a pool run in the server's own Python; leave kernel or tier out"
             raise InvalidRequest(kernel, hint=hint)
 
     def _source(self, request: NotebookRequest) -> _Source:

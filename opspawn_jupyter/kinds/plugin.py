@@ -19,7 +19,7 @@ from opspawn_jupyter.errors import PluginBroken, UnknownKernel
 from opspawn_jupyter.kinds.kernel_specs import KernelSpecs
 from opspawn_jupyter.kinds.notebook import NotebookKind
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.notebook import NotebookRequest
+from opspawn_jupyter.model.notebook import NotebookRequest, Tier
 from opspawn_jupyter.model.policy import STRICT
 from opspawn_jupyter.parsing import parse
 from opspawn_jupyter.plugins import configuration, registry
@@ -39,6 +39,8 @@ class _Surroundings:
     config_text: Mapping[str, str] = field(default_factory=dict)
     kernel: str | None = None
     working_directory: str | None = None
+    #: How it is run; as for a notebook, and for some plugins ``pool``.
+    tier: Tier = Tier.KERNEL
 
 
 class PluginKind:
@@ -50,6 +52,7 @@ class PluginKind:
     def __init__(self, name: str, settings: Settings, kernel_specs: KernelSpecs) -> None:
         self._name = name
         self._notebooks = NotebookKind(settings, kernel_specs)
+        self._sharing = NotebookKind(settings, kernel_specs, may_share=True)
 
     def prepare(self, spec: Mapping[str, Any]) -> Prepared:
         """The checked spec and the notebook. ``spec`` is the plugin's configuration; beside it
@@ -63,9 +66,11 @@ class PluginKind:
             parameters={"config": config},
             kernel=around.kernel,
             working_directory=around.working_directory,
+            tier=around.tier,
             tools=tuple(tools(checked)) if tools else (),
         )
-        prepared = self._notebooks.prepare(wire.encode(request))
+        kind = self._sharing if getattr(plugin, "can_share_process", False) else self._notebooks
+        prepared = kind.prepare(wire.encode(request))
         if prepared.spec["language"] != "python":
             raise UnknownKernel(around.kernel, hint="a plugin is Python and needs such a kernel")
         return replace(prepared, name=self._name)

@@ -19,6 +19,9 @@ class Tier(StrEnum):
     DIRECT = "direct"
     #: A new process that imports everything.
     COLD = "cold"
+    #: None: plain Python in a process that it shares with other steps of its workflow. Only for
+    #: plugins that say so, such as ``python_function``.
+    POOL = "pool"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,11 @@ class NotebookSpec:
     keep_on_failure: bool = False
     tools: tuple[str, ...] = ()
     tier: Tier = Tier.KERNEL
+
+
+def is_pooled(spec: Mapping[str, Any]) -> bool:
+    """Whether a task with this spec shares its process."""
+    return spec.get("tier") == Tier.POOL
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,10 @@ TASK_TOKEN_VARIABLE = "OPSPAWN_TASK_TOKEN"  # noqa: S105 (a name)
 TASK_URL_VARIABLE = "OPSPAWN_TASK_URL"
 
 
+#: So many tasks that share a process (``model.notebook.Tier.POOL``) count as one other.
+POOLED_PER_SLOT = 64
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutputLimits:
     """What of the cells' outputs is kept; the rest is left out, and the notebook says so."""
@@ -60,6 +64,8 @@ class Assignment:
     run_directory: str
     #: Absolute path that the spec's relative paths start from.
     root_directory: str
+    #: The task whose parts it may share a process with; itself where it is part of none.
+    group: str = ""
     output_limits: OutputLimits = field(default_factory=OutputLimits)
     keeping: Keeping = field(default_factory=Keeping)
     #: What was asked for the task so far, with the answers: an attempt that needs one tells

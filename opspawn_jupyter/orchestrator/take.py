@@ -55,6 +55,7 @@ def _assignment(o: Orchestration, task: Task, asked: tuple[Question, ...]) -> As
         policy=task.policy,
         run_directory=str(root / Path(task.run_directory)),
         root_directory=str(root),
+        group=task.parent_id or task.id,
         output_limits=OutputLimits(
             cell_bytes=settings.max_cell_output_bytes,
             notebook_bytes=settings.max_notebook_output_bytes,

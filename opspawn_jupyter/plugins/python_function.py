@@ -20,6 +20,8 @@ class PythonFunction:
     """Call a function; what it returns is the step's result."""
 
     outputs = ("result",)
+    #: Its steps may run in the tier ``pool``.
+    can_share_process = True
 
     class Config(StrictConfig):
         """``function`` is ``module:name``. The module may lie in the step's working directory."""

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from opspawn_jupyter.model.work import POOLED_PER_SLOT
+
 
 class Lane(NamedTuple):
     """Tasks to which the same limits apply."""
@@ -14,6 +16,13 @@ class Lane(NamedTuple):
     kind: str
     #: The concurrency key; None for tasks without one.
     key: str | None
+    #: Its tasks share processes; ``POOLED_PER_SLOT`` of them take the place of one other.
+    is_pooled: bool = False
+
+    @property
+    def weight(self) -> int:
+        """What one of its tasks takes of the total, in parts of a place."""
+        return 1 if self.is_pooled else POOLED_PER_SLOT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +64,21 @@ class Places:
     @property
     def any_free(self) -> bool:
         """Whether anything at all may go."""
-        return self._limits.total is None or self._total < self._limits.total
+        return self._limits.total is None or self._total < self._limits.total * POOLED_PER_SLOT
 
     def is_free(self, lane: Lane) -> bool:
-        """Whether one more of the lane may go, as far as its kind and key are concerned."""
+        """Whether one more of the lane may go, as far as its kind, its key and its weight are
+        concerned."""
+        total = self._limits.total
+        if total is not None and self._total + lane.weight > total * POOLED_PER_SLOT:
+            return False
         limits = [self._limits.kinds.get(lane.kind), self._lowered.get(lane.kind)]
         if any(most is not None and self._kinds[lane.kind] >= most for most in limits):
             return False
         return lane.key is None or self._keys[lane.key] < self._limits.keys.get(lane.key, 1)
 
     def _count(self, lane: Lane, change: int) -> None:
-        self._total += change
+        self._total += change * lane.weight
         self._kinds[lane.kind] += change
         if lane.key is not None:
             self._keys[lane.key] += change

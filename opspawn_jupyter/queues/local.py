@@ -17,7 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from opspawn_jupyter.model.notebook import is_pooled
 from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.model.work import POOLED_PER_SLOT
 from opspawn_jupyter.queues.limits import Lane, Limits, Places
 
 
@@ -57,7 +59,7 @@ class LocalQueue:
         """Let the task wait, unless it is here already."""
         if task.id in self._waiting or task.id in self._placed:
             return
-        lane = Lane(task.kind, task.policy.concurrency_key)
+        lane = Lane(task.kind, task.policy.concurrency_key, is_pooled(task.spec))
         rank, attempt = -task.policy.priority, task.attempt + 1
         self._wait(_Ticket(rank, next(self._arrivals), task.id, attempt, lane))
         self.notify()
@@ -74,9 +76,13 @@ class LocalQueue:
             and held.get(task_id, 0) < placed.ticket.attempt
         ]
         taken = lost[: max(free_slots, 0)]
-        while len(taken) < free_slots and (ticket := self._first()):
+        room = (free_slots - len(taken)) * POOLED_PER_SLOT
+        while room > 0 and (ticket := self._first()):
+            if ticket.lane.weight > room:
+                break
             self._place(ticket, worker)
             taken.append(ticket.task_id)
+            room -= ticket.lane.weight
         return tuple(taken)
 
     async def started(self, task_id: str) -> None:

@@ -21,6 +21,7 @@ from opspawn_jupyter.buses.websocket import WebsocketBus
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.files import write_json
 from opspawn_jupyter.kinds.plugin import plugin_kinds
+from opspawn_jupyter.kinds.recent_specs import RecentSpecs
 from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.health import Health
@@ -249,8 +250,9 @@ def _hooks(settings: Settings, store: Store) -> HookBus:
 
 def _load_kinds(settings: Settings, kernel_specs: KernelSpecs) -> dict[str, Kind]:
     found = entry_points(group="opspawn_jupyter.kinds")
-    own = {entry.name: entry.load()(settings, kernel_specs) for entry in found}
-    kinds = {**plugin_kinds(settings, kernel_specs), **own}
+    specs = RecentSpecs(kernel_specs)
+    own = {entry.name: entry.load()(settings, specs) for entry in found}
+    kinds = {**plugin_kinds(settings, specs), **own}
     for kind in kinds.values():
         if isinstance(kind, MeetsKinds):
             kind.meet(kinds)

@@ -12,7 +12,15 @@ from pathlib import Path
 import psutil
 
 from opspawn_jupyter import faults, files
-from opspawn_jupyter.model.work import Assignment, Grace, ReportAnswer, TakeAnswer, TakeRequest
+from opspawn_jupyter.model.notebook import is_pooled
+from opspawn_jupyter.model.work import (
+    POOLED_PER_SLOT,
+    Assignment,
+    Grace,
+    ReportAnswer,
+    TakeAnswer,
+    TakeRequest,
+)
 from opspawn_jupyter.runners import sockets
 from opspawn_jupyter.version import __version__
 from opspawn_jupyter.worker.attempt import Attempt
@@ -21,6 +29,8 @@ from opspawn_jupyter.worker.kept import KeptKernels
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.link import Link
 from opspawn_jupyter.worker.outbox import Outbox
+from opspawn_jupyter.worker.pool import Pool
+from opspawn_jupyter.worker.pooled import PooledAttempt
 
 _REPORT_PAUSE_SECONDS = 0.06
 _REPORT_TIMEOUT_SECONDS = 60.0
@@ -56,7 +66,8 @@ class Worker:
             settings.state_directory / "kernels", self._launcher, settings.grace
         )
         self._link = Link(settings.state_directory, settings.worker_id)
-        self._attempts: dict[str, Attempt] = {}
+        self._pool = Pool(self._launcher)
+        self._attempts: dict[str, Attempt | PooledAttempt] = {}
         #: Next attempts of tasks whose last one is still being cleared away.
         self._next: dict[str, Assignment] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -84,6 +95,7 @@ class Worker:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
+            self._pool.close()
             await self._kept.close()
             self._link.close()
             self._launcher.close()
@@ -129,13 +141,18 @@ class Worker:
         coming = {task_id: assignment.attempt for task_id, assignment in self._next.items()}
         held = {**self._outbox.attempts, **running, **coming}
         self._told_to_cancel &= held.keys()
-        free = 0 if self._is_ending.is_set() else self._settings.slots - len(running)
+        free = 0 if self._is_ending.is_set() else self._settings.slots - self._taken_slots
         return TakeRequest(
             free_slots=max(0, free),
             held=held,
             cancelling=tuple(sorted(self._told_to_cancel)),
             wait_seconds=_WAIT_SECONDS,
         )
+
+    @property
+    def _taken_slots(self) -> int:
+        pooled = sum(isinstance(attempt, PooledAttempt) for attempt in self._attempts.values())
+        return len(self._attempts) - pooled + -(-pooled // POOLED_PER_SLOT)
 
     def _start(self, assignment: Assignment) -> None:
         if self._is_ending.is_set():
@@ -147,7 +164,21 @@ class Worker:
             return
         faults.reach("worker.before_start")
         self._told_to_cancel.discard(assignment.task_id)  # that was said of an earlier attempt
-        attempt = Attempt(
+        attempt = self._attempt(assignment)
+        self._attempts[assignment.task_id] = attempt
+        running = asyncio.ensure_future(self._run(attempt))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    def _attempt(self, assignment: Assignment) -> Attempt | PooledAttempt:
+        if is_pooled(assignment.spec):
+            return PooledAttempt(
+                assignment,
+                worker_id=self._settings.worker_id,
+                pool=self._pool,
+                outbox=self._outbox,
+            )
+        return Attempt(
             assignment,
             worker_id=self._settings.worker_id,
             grace=self._settings.grace,
@@ -155,12 +186,8 @@ class Worker:
             fork_servers=self._fork_servers,
             outbox=self._outbox,
         )
-        self._attempts[assignment.task_id] = attempt
-        running = asyncio.ensure_future(self._run(attempt))
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
 
-    async def _run(self, attempt: Attempt) -> None:
+    async def _run(self, attempt: Attempt | PooledAttempt) -> None:
         task_id = attempt.assignment.task_id
         _log.info("task started task_id=%s", task_id)
         try:

@@ -196,6 +196,27 @@ def test_no_more_run_than_all_workers_together_may(play: Play) -> None:
     play(scenario, total=2)
 
 
+def test_many_tasks_that_share_a_process_take_the_place_of_one(play: Play) -> None:
+    """A worker takes them by the dozen, and others still have their places."""
+
+    async def scenario(queue: Queue) -> None:
+        small = [
+            replace(task(f"s{n}", "python_function"), spec={"tier": "pool"}) for n in range(99)
+        ]
+        await put(queue, *small, task("a"), task("b"))
+
+        first = await queue.take("w", 2, {})
+
+        assert first == (*(f"s{n}" for n in range(99)),)
+        assert await queue.take("w", 9, dict.fromkeys(first, 1)) == ()
+        for one in first[:99]:
+            await queue.started(one)
+            await queue.remove(one)
+        assert await queue.take("w", 9, {}) == ("a", "b")
+
+    play(scenario, total=2)
+
+
 def test_tasks_of_one_key_run_one_after_the_other(play: Play) -> None:
     """And block nobody who stands behind them."""
 

@@ -206,3 +206,106 @@ def test_a_step_is_submitted_from_python(jupyter: JupyterProcess) -> None:
 
         assert task.result(90) == {"result": os.path.join("a", "b")}  # noqa: PTH118
         assert "shell" in [plugin.name for plugin in client.plugins()]
+
+
+_FUNCTIONS = """
+import os, sys, time
+
+count = 0
+
+def square(n):
+    global count
+    count += 1
+    print("squaring", n)
+    return n * n
+
+def where(context):
+    return {"pid": os.getpid(), "here": os.getcwd(), "before": context["s1"]}
+
+def refuse():
+    os.environ["LEFT_BEHIND"] = "1"
+    raise ValueError("no good")
+
+def variable():
+    return os.environ.get("LEFT_BEHIND")
+
+def die():
+    os._exit(3)
+
+def linger(note):
+    with open(note, "w") as file:
+        file.write("begun")
+    time.sleep(600)
+"""
+
+
+def pooled(function: str, *args: Any, **step: Any) -> dict[str, Any]:
+    """A step that shares its process."""
+    config = {"function": f"pooled_functions:{function}", "args": list(args), "tier": "pool"}
+    return {"plugin": "python_function", "config": config, **step}
+
+
+def run_graph(jupyter: JupyterProcess, *steps: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each step's task by step, once the workflow has ended."""
+    (jupyter.root / "pooled_functions.py").write_text(_FUNCTIONS)
+    workflow = done(jupyter, "workflow", {"graph": {"tasks": list(steps)}})
+    return children(jupyter, workflow["id"])
+
+
+def children(jupyter: JupyterProcess, workflow: str) -> dict[str, dict[str, Any]]:
+    page = jupyter.api("GET", f"tasks?parent={workflow}&limit=200")
+    return {task["step"]: task for task in page["tasks"]}
+
+
+def test_many_small_steps_share_a_process_and_each_leaves_its_record(
+    jupyter: JupyterProcess,
+) -> None:
+    """A kernel for each would take a hundred times what the functions take."""
+    squares = [pooled("square", n, id=f"s{n}") for n in range(30)]
+    after = pooled("where", id="after", depends_on=["s1", "bad"], trigger_rule="all_done")
+    clean = pooled("variable", id="clean", depends_on=["bad"], trigger_rule="all_done")
+    tasks = run_graph(jupyter, *squares, pooled("refuse", id="bad"), after, clean)
+
+    assert [tasks[f"s{n}"]["outputs"]["result"] for n in range(30)] == [n * n for n in range(30)]
+    assert {task["tier"] for task in tasks.values()} == {"pool"}
+    assert (tasks["bad"]["state"], tasks["bad"]["error"]["name"]) == ("failed", "ValueError")
+    assert tasks["bad"]["cells"][-2]["state"] == "failed"
+    given = tasks["after"]["outputs"]["result"]
+    assert (given["here"], given["before"]) == (str(jupyter.root), 1)
+    assert tasks["clean"]["outputs"]["result"] is None, "no step sees another one's variables"
+    run = jupyter.root / tasks["s3"]["run_directory"]
+    executed = nbformat.read(run / "output.ipynb", 4)
+    nbformat.validate(executed)
+    assert executed.cells[-1].outputs[0].data["text/plain"] == "9"
+    assert executed.cells[-2].outputs[0].text == "squaring 3\n"
+    assert executed.metadata.papermill.parameters.config.args == [3]
+    assert "squaring 3" in (run / "run.log").read_text()
+    assert (run / "environment.json").is_file()
+
+
+def test_a_step_that_ends_its_process_is_the_only_one_that_crashes(
+    jupyter: JupyterProcess,
+) -> None:
+    """The others that waited in it go on elsewhere."""
+    squares = [pooled("square", n, id=f"s{n}") for n in range(12)]
+    tasks = run_graph(jupyter, *squares[:6], pooled("die", id="dead"), *squares[6:])
+
+    assert tasks["dead"]["state"] == "crashed"
+    assert "exit code 3" in tasks["dead"]["error"]["message"]
+    assert {tasks[f"s{n}"]["state"] for n in range(12)} == {"success"}
+
+
+def test_a_limit_and_a_cancellation_end_what_shares_a_process(
+    jupyter: JupyterProcess, tmp_path: Path
+) -> None:
+    slow = pooled("linger", str(tmp_path / "note"), id="slow", timeout_seconds=0.5)
+    tasks = run_graph(jupyter, slow, *(pooled("square", n, id=f"s{n}") for n in range(8)))
+
+    assert (tasks["slow"]["state"], tasks["s7"]["state"]) == ("timed_out", "success")
+
+    spec = pooled("linger", str(tmp_path / "other"))["config"]
+    task = jupyter.api("POST", "tasks", {"kind": "python_function", "spec": spec})
+    while not (tmp_path / "other").exists():
+        assert not jupyter.api("GET", f"tasks/{task['id']}")["finished_at"]
+    jupyter.api("POST", f"tasks/{task['id']}/cancel")
+    assert jupyter.await_task(task["id"])["state"] == "cancelled"

@@ -14,7 +14,8 @@ from opspawn_jupyter.plugins import registry
 from opspawn_jupyter.settings import Settings
 
 SPECS = {
-    "python3": {"spec": {"language": "python"}},
+    "python3": {"spec": {"language": "python", "argv": ["python"]}},
+    "elsewhere": {"spec": {"language": "python", "argv": ["/opt/other/bin/python"]}},
     "bash": {"spec": {"language": "bash"}},
 }
 
@@ -87,3 +88,16 @@ def test_a_reference_to_an_output_can_be_checked_beforehand(kinds: dict[str, Plu
 def test_a_plugin_that_is_not_installed_is_named_with_those_that_are() -> None:
     with pytest.raises(UnknownKind, match=r"'shel'.*shell"):
         registry.load("shel")
+
+
+def test_only_what_can_share_a_process_runs_in_a_pool(kinds: dict[str, PluginKind]) -> None:
+    """A command, or a notebook with its own state, must not meet another one's."""
+    prepared = kinds["python_function"].prepare({"function": "os:getpid", "tier": "pool"})
+    assert prepared.spec["tier"] == "pool"
+
+    with pytest.raises(InvalidRequest, match="python_function"):
+        kinds["shell"].prepare({"command": "ls", "tier": "pool"})
+    with pytest.raises(InvalidRequest, match="server's own Python"):
+        kinds["python_function"].prepare(
+            {"function": "os:getpid", "tier": "pool", "kernel": "elsewhere"}
+        )

@@ -1,0 +1,115 @@
+"""Cells run in this very process, as plain Python: no kernel, no magics, no ``await`` outside of a
+function. For notebooks that are ours, made for one plugin."""
+
+from __future__ import annotations
+
+import ast
+import io
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
+
+from IPython.core.formatters import DisplayFormatter
+
+_formatter = DisplayFormatter()
+
+
+class PlainCells:
+    """The cells of one notebook, which share their names."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._names: dict[str, Any] = {"__name__": "__main__"}
+        self._most_bytes = most_bytes
+
+    def run(self, source: str, count: int) -> tuple[list[dict[str, Any]], BaseException | None]:
+        """The cell's outputs, as the notebook format has them, and what it raised."""
+        outputs: list[dict[str, Any]] = []
+        with _captured(outputs, self._most_bytes):
+            try:
+                value = self._value(source, f"<cell {count}>")
+            except (
+                Exception,
+                SystemExit,
+            ) as problem:  # whatever the code raises
+                return [*outputs, _error(problem)], problem
+        if value is not None:
+            outputs.append(_result(value, count))
+        return outputs, None
+
+    def _value(self, source: str, file_name: str) -> Any:
+        """What the last line comes to, where that is an expression."""
+        tree = ast.parse(source, file_name)
+        last = tree.body[-1] if tree.body else None
+        if not isinstance(last, ast.Expr):
+            exec(compile(tree, file_name, "exec"), self._names)  # noqa: S102 (it is what it is for)
+            return None
+        tree.body.pop()
+        exec(compile(tree, file_name, "exec"), self._names)  # noqa: S102 (as above)
+        return eval(compile(ast.Expression(last.value), file_name, "eval"), self._names)  # noqa: S307
+
+
+class _Stream(io.TextIOBase):
+    """A standard stream of the cell. Text of one after the other is one output."""
+
+    def __init__(self, name: str, outputs: list[dict[str, Any]], most: int) -> None:
+        self._name = name
+        self._outputs = outputs
+        self._left = most
+
+    def writable(self) -> bool:
+        """It is there to be written to."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Take the text; what is beyond the limit is left out, which is said once."""
+        kept = text if len(text) <= self._left else text[: self._left]
+        if kept != text and self._left >= 0:
+            kept, self._left = f"{kept}\n[more output was left out]\n", -1
+        elif self._left >= 0:
+            self._left -= len(text)
+        else:
+            return len(text)
+        last = self._outputs[-1] if self._outputs else None
+        if last is not None and last.get("name") == self._name:
+            last["text"] += kept
+        else:
+            self._outputs.append({"output_type": "stream", "name": self._name, "text": kept})
+        return len(text)
+
+
+@contextmanager
+def _captured(outputs: list[dict[str, Any]], most: int) -> Iterator[None]:
+    with (
+        redirect_stdout(_Stream("stdout", outputs, most)),
+        redirect_stderr(_Stream("stderr", outputs, most)),
+    ):
+        yield
+
+
+def _result(value: Any, count: int) -> dict[str, Any]:
+    data, metadata = _formatter.format(value)  # type: ignore[no-untyped-call]  # IPython has no types
+    return {
+        "output_type": "execute_result",
+        "data": data,
+        "metadata": metadata,
+        "execution_count": count,
+    }
+
+
+def _error(problem: BaseException) -> dict[str, Any]:
+    frames = problem.__traceback__
+    while frames is not None and frames.tb_frame.f_globals.get("__name__") == __name__:
+        frames = frames.tb_next
+    lines = traceback.format_exception(type(problem), problem, frames or problem.__traceback__)
+    return {
+        "output_type": "error",
+        "ename": type(problem).__name__,
+        "evalue": str(problem),
+        "traceback": [line for part in lines for line in part.rstrip("\n").split("\n")],
+    }
+
+
+def is_clean_exit(problem: BaseException) -> bool:
+    """As for a program, and as for a kernel: that is no failure."""
+    return isinstance(problem, SystemExit) and problem.code in (None, 0)

@@ -1,0 +1,210 @@
+"""Steps that share a process: many small Python functions of one workflow, one after another.
+
+A kernel of its own costs a step a hundred times what a small function takes. In the tier ``pool``
+the step's notebook runs as plain Python in a process that runs other steps of the same workflow,
+too. All that a step leaves is there as ever: the executed notebook, outputs, events, environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from papermill.translators import PythonTranslator
+
+from opspawn_jupyter import files
+from opspawn_jupyter.client import running
+from opspawn_jupyter.model import executed_notebook, wire
+from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.notebook import NotebookSpec, Tier
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import CellState, EventType
+from opspawn_jupyter.model.task import Problem
+from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
+from opspawn_jupyter.runners import environment, prepare, problems
+from opspawn_jupyter.runners.kernel import kernel_environment
+from opspawn_jupyter.runners.outputs import Outputs, Tell
+from opspawn_jupyter.runners.plain_cells import PlainCells, is_clean_exit
+
+_INJECTED = "injected-parameters"
+#: What this process was given, less what is not for users' code.
+_BASE = {
+    name: value
+    for name, value in kernel_environment(os.environ, task_id="", run_directory=Path()).items()
+    if name != TASK_VARIABLE
+}
+
+
+def perform(assignment: Assignment, tell: Tell) -> None:
+    """Run the step from its first event after the start to its outcome."""
+    run = RunDirectory(Path(assignment.run_directory))
+    spec = wire.decode(NotebookSpec, assignment.spec)
+    tell(EventType.KERNEL_STARTED, {"name": spec.kernel, "pid": os.getpid(), "tier": Tier.POOL})
+    try:
+        notebook = _notebook(run, spec)
+        _enter(assignment, spec, run)
+        _record_environment(run, spec)
+    except prepare.CANNOT_PREPARE as failure:
+        tell(EventType.FAILED, {"error": wire.encode(problems.unexpected(failure))})
+        return
+    step = _Step(notebook, assignment, tell)
+    running.take_messages(step.say)
+    try:
+        problem = step.run()
+    finally:
+        running.take_messages(None)
+    _write(run.output, notebook)
+    # One event for all cells: a step that takes a millisecond is looked at when it is over.
+    tell(EventType.CELLS_PLANNED, {"cells": step.cells()})
+    if problem is None:
+        tell(EventType.SUCCEEDED, {})
+    else:
+        tell(EventType.FAILED, {"error": wire.encode(problem)})
+
+
+class _Step:
+    def __init__(self, notebook: dict[str, Any], assignment: Assignment, tell: Tell) -> None:
+        self._notebook = notebook
+        self._cells = PlainCells(assignment.output_limits.cell_bytes)
+        self._outputs = Outputs(tell)
+        self._tell = tell
+        self._began = now()
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        """A message of the step API."""
+        if "progress" not in message:
+            self._outputs.step(message)
+        else:
+            self._tell(EventType.STEP_PROGRESS, dict(message["progress"]))
+
+    def run(self) -> Problem | None:
+        """Run the cells; why the step failed, where it did."""
+        count, has_ended = 0, False
+        problem: Problem | None = None
+        for index, cell in executed_notebook.code_cells(self._notebook):
+            if has_ended or not executed_notebook.runs(cell):
+                executed_notebook.set_state(cell, CellState.NOT_RUN, None)
+                continue
+            count += 1
+            raised = self._run(cell, index, count)
+            has_ended = raised is not None
+            if raised is not None and not is_clean_exit(raised):
+                problem = _problem(cell, index)
+        self._settle(problem)
+        return problem
+
+    def _run(self, cell: dict[str, Any], index: int, count: int) -> BaseException | None:
+        began, clock = now(), time.perf_counter()
+        outputs, raised = self._cells.run(cell["source"], count)
+        seconds = round(time.perf_counter() - clock, 6)
+        cell["outputs"], cell["execution_count"] = outputs, count
+        cell["metadata"]["papermill"] = {
+            "start_time": began.isoformat(),
+            "end_time": now().isoformat(),
+            "duration": seconds,
+        }
+        is_good = raised is None or is_clean_exit(raised)
+        state = CellState.SUCCESS if is_good else CellState.FAILED
+        executed_notebook.set_state(cell, state, seconds)
+        for output in outputs:
+            self._outputs.show(index, output)
+        return raised
+
+    def cells(self) -> list[dict[str, Any]]:
+        """What became of each code cell."""
+        return [
+            {
+                "index": index,
+                "id": cell.get("id"),
+                "title": executed_notebook.title(cell["source"]),
+                "execution_count": cell["execution_count"],
+                **cell["metadata"]["opspawn"],
+            }
+            for index, cell in executed_notebook.code_cells(self._notebook)
+        ]
+
+    def _settle(self, problem: Problem | None) -> None:
+        papermill = self._notebook["metadata"]["papermill"]
+        ended = now()
+        papermill["start_time"] = self._began.isoformat()
+        papermill["end_time"] = ended.isoformat()
+        papermill["duration"] = (ended - self._began).total_seconds()
+        papermill["exception"] = True if problem is not None else None
+
+
+def _problem(cell: Mapping[str, Any], index: int) -> Problem:
+    error = cell["outputs"][-1]
+    return Problem(
+        name=error["ename"],
+        message=error["evalue"],
+        traceback=tuple(error["traceback"]),
+        cell_index=index,
+    )
+
+
+#: Notebooks as ``prepare.notebook`` makes them, by source and kernel: it takes longer than a step.
+_prepared: dict[tuple[str, str], str] = {}
+#: Where ``environment.json`` of a kernel was written first; the others are the same file.
+_environments: dict[str, Path] = {}
+
+
+def _notebook(run: RunDirectory, spec: NotebookSpec) -> dict[str, Any]:
+    """What is run: as ``prepare.notebook`` makes it, with this step's parameters."""
+    name = (spec.source_sha256, spec.kernel)
+    if name not in _prepared:
+        _prepared[name] = json.dumps(prepare.notebook(run, spec))
+    notebook: dict[str, Any] = json.loads(_prepared[name])
+    parameters = dict(spec.parameters)
+    for cell in notebook["cells"]:
+        if _INJECTED in cell["metadata"].get("tags", ()):
+            cell["source"] = PythonTranslator.codify(parameters, "Parameters")
+    papermill = notebook["metadata"]["papermill"]
+    papermill["parameters"] = parameters
+    papermill["input_path"], papermill["output_path"] = str(run.input), str(run.output)
+    return notebook
+
+
+def _enter(assignment: Assignment, spec: NotebookSpec, run: RunDirectory) -> None:
+    """Be where the step's own process would be, with its variables and no other step's."""
+    os.chdir(Path(assignment.root_directory, spec.working_directory))
+    wanted = {
+        **_BASE,
+        **kernel_environment({}, task_id=assignment.task_id, run_directory=run.path.absolute()),
+        **assignment.environment,
+    }
+    for name in os.environ.keys() - wanted.keys():
+        del os.environ[name]
+    os.environ.update(wanted)
+
+
+def _record_environment(run: RunDirectory, spec: NotebookSpec) -> None:
+    first = _environments.get(spec.kernel)
+    try:
+        if first is not None:
+            files.link_or_copy(first, run.environment)
+            return
+    except FileNotFoundError:
+        pass  # its run directory was removed
+    _environments[spec.kernel] = run.environment
+    kernel = KernelSpecManager().get_kernel_spec(spec.kernel)
+    facts = {
+        "name": spec.kernel,
+        "display_name": kernel.display_name,
+        "language": kernel.language,
+        "language_version": platform.python_version(),
+        "implementation": "none",
+        "implementation_version": None,
+        "argv": list(kernel.argv),
+    }
+    files.write_json(run.environment, environment.describe(facts))
+
+
+def _write(path: Path, notebook: Mapping[str, Any]) -> None:
+    text = json.dumps(notebook, indent=1, ensure_ascii=False)
+    files.write_atomic(path, f"{text}\n".encode("utf-8", "backslashreplace"))

@@ -1,0 +1,191 @@
+"""The worker's processes of the tier ``pool``: those of one workflow are shared by its steps only.
+
+A step that is to be ended takes its process along; the others that waited in it go on in another
+one. A process that has nothing to do for a while ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+
+import psutil
+
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
+from opspawn_jupyter.model.work import Assignment, ReportedEvent
+from opspawn_jupyter.runners import processes
+from opspawn_jupyter.worker import channel, pool_process
+from opspawn_jupyter.worker.launcher import Launcher
+
+_PROCESSES = max(1, os.cpu_count() or 1)
+_IDLE_SECONDS = 5.0
+#: How often a step may be waiting in a process that dies before it is called lost itself.
+_MOST_DEATHS = 5
+_OUTCOMES = frozenset(OUTCOME_EVENTS.values())
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Ticket:
+    """One step on its way through a process."""
+
+    assignment: Assignment
+    hear: Callable[[ReportedEvent], None]
+    #: Set when it has an outcome, or when its process died with it under way.
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    has_begun: bool = False
+    deaths: int = 0
+    exit_code: int | None = None
+    member: Member | None = None
+
+
+class Pool:
+    """All of them."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
+        self._members: dict[str, list[Member]] = {}
+
+    def put(self, ticket: Ticket) -> None:
+        """Have the step run when its turn comes."""
+        members = self._members.setdefault(ticket.assignment.group, [])
+        free = min(members, key=lambda member: member.load, default=None)
+        if free is None or (free.load and len(members) < _PROCESSES):
+            free = Member(self, ticket.assignment.group)
+            members.append(free)
+        free.put(ticket)
+
+    def leave(self, member: Member) -> None:
+        """The process takes no more."""
+        members = self._members.get(member.group, [])
+        if member in members:
+            members.remove(member)
+        if not members:
+            self._members.pop(member.group, None)
+
+    async def start(self, line: socket.socket) -> BaseProcess:
+        """A new process at the other end of the line."""
+        return await self._launcher.start(pool_process.main, line)
+
+    async def exit_code(self, process: BaseProcess) -> int | None:
+        """How it ended, which it is about to."""
+        return await self._launcher.exit_code(process, _IDLE_SECONDS)
+
+    def close(self) -> None:
+        """End all of them."""
+        for members in list(self._members.values()):
+            for member in list(members):
+                member.kill()
+
+
+class Member:
+    """One process."""
+
+    def __init__(self, pool: Pool, group: str) -> None:
+        self.group = group
+        self._pool = pool
+        self._tickets: dict[str, Ticket] = {}
+        self._unsent: list[bytes] = []
+        self._writer: asyncio.StreamWriter | None = None
+        self._process: psutil.Process | None = None
+        self._idle: asyncio.TimerHandle | None = None
+        self._is_doomed = False
+        self._running = asyncio.ensure_future(self._run())
+
+    @property
+    def load(self) -> int:
+        """How many steps wait or run in it."""
+        return len(self._tickets)
+
+    def put(self, ticket: Ticket) -> None:
+        """One step more."""
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        ticket.member = self
+        self._tickets[ticket.assignment.task_id] = ticket
+        self._say(pool_process.sent(ticket.assignment))
+
+    def forget(self, ticket: Ticket) -> None:
+        """The step is not wanted any more; it has not begun."""
+        self._tickets.pop(ticket.assignment.task_id, None)
+        self._say(pool_process.sent_away(ticket.assignment.task_id))
+
+    def kill(self) -> None:
+        """End the process with all that its steps have started."""
+        self._is_doomed = True
+        self._pool.leave(self)
+        if self._process is not None and self._process.is_running():
+            processes.kill_session(self._process.pid, [self._process])
+
+    def _say(self, line: bytes) -> None:
+        if self._writer is None:
+            self._unsent.append(line)
+        elif not self._writer.is_closing():
+            self._writer.write(line)
+
+    async def _run(self) -> None:
+        exit_code: int | None = None
+        try:
+            exit_code = await self._live()
+        except Exception:  # whatever broke, the steps in it must go on or get their outcome
+            _log.exception("process of a pool lost group=%s", self.group)
+        finally:
+            self._pool.leave(self)
+            if self._idle is not None:
+                self._idle.cancel()
+            self._pass_on(exit_code)
+
+    async def _live(self) -> int | None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await self._pool.start(theirs)
+        with suppress(psutil.NoSuchProcess):
+            self._process = psutil.Process(process.pid)
+        reader, self._writer = await asyncio.open_connection(sock=ours, limit=channel.LINE_LIMIT)
+        if self._is_doomed:
+            self.kill()
+        self._writer.writelines(self._unsent)
+        try:
+            await self._listen(reader)
+        finally:
+            self._writer.close()
+            self.kill()
+        return await self._pool.exit_code(process)
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        with suppress(ConnectionError):
+            async for line in reader:
+                if line.endswith(b"\n"):
+                    self._hear(*pool_process.heard(line))
+
+    def _hear(self, task_id: str, event: ReportedEvent) -> None:
+        ticket = self._tickets.get(task_id)
+        if ticket is None:
+            if event.type is EventType.STARTED:  # it began as it was cancelled
+                self.kill()
+            return
+        ticket.has_begun = True
+        ticket.hear(event)
+        if event.type in _OUTCOMES:
+            del self._tickets[task_id]
+            ticket.ended.set()
+            if not self._tickets:
+                loop = asyncio.get_running_loop()
+                self._idle = loop.call_later(_IDLE_SECONDS, self.kill)
+
+    def _pass_on(self, exit_code: int | None) -> None:
+        """What was under way has ended with the process; the rest goes on in another one."""
+        for ticket in self._tickets.values():
+            ticket.deaths += 1
+            if ticket.has_begun or ticket.deaths >= _MOST_DEATHS:
+                ticket.exit_code = exit_code
+                ticket.ended.set()
+            else:
+                self._pool.put(ticket)
