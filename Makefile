@@ -99,8 +99,16 @@ hosts: $(VENV)/.dev
 	  mcp-server-sqlite 'mcp<2'
 	@touch $@
 
+# jupyter-scheduler with all that it needs: its own front end and models are tried against ours.
+.scheduler/.installed: $(VENV)/.base
+	@echo "Installing jupyter-scheduler ..."
+	@$(PYTHON) -m venv .scheduler
+	@.scheduler/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	  jupyter-scheduler==2.12.1
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mcp .hosts build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache
+	rm -rf $(VENV) .mcp .scheduler .hosts build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache
 	rm -rf .pytest_cache .import_linter_cache .hypothesis
 	rm -rf $(EXAMPLES)/.opspawn $(EXAMPLES)/opspawn_runs $(EXAMPLES)/.ipynb_checkpoints
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

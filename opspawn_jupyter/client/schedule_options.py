@@ -177,6 +177,8 @@ def add_import_options(parser: Parser, surface: Surface) -> None:  # noqa: ARG00
     parser.add_argument("--database", metavar="FILE", help=help_text)
     help_text = "its copies of notebooks; scheduler_staging_area there where left out"
     parser.add_argument("--staging", metavar="DIR", help=help_text)
+    help_text = "bring in the definitions only, not the jobs that have run"
+    parser.add_argument("--no-jobs", action="store_true", help=help_text)
     parser.add_argument("--dry-run", action="store_true", help="only tell what would be done")
 
 

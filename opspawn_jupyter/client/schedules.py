@@ -12,6 +12,7 @@ from opspawn_jupyter.client.api import Api
 from opspawn_jupyter.client.blocking import Blocking, blocking
 from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.past_job import PastJob, TakenIn
 from opspawn_jupyter.model.schedule import (
     DueAnswer,
     Edit,
@@ -115,6 +116,12 @@ class AsyncSchedules:
         answer = await self._api.ask("POST", "timings", body=wire.encode(timing))
         return wire.decode(Preview, answer)
 
+    async def take_in(self, past: PastJob) -> TakenIn:
+        """Another scheduler's past run as a task of the history, once."""
+        return wire.decode(
+            TakenIn, await self._api.ask("POST", "past-jobs", body=wire.encode(past))
+        )
+
     async def _view(self, method: str, path: str, **more: Any) -> ScheduleView:
         return wire.decode(ScheduleView, await self._api.ask(method, path, **more))
 
@@ -136,6 +143,7 @@ class Schedules(Blocking[AsyncSchedules]):
     history = blocking(AsyncSchedules.history)
     why = blocking(AsyncSchedules.why)
     preview = blocking(AsyncSchedules.preview)
+    take_in = blocking(AsyncSchedules.take_in)
 
 
 def _path(reference: str) -> str:

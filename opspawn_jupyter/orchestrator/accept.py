@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
 from opspawn_jupyter import faults
@@ -40,6 +40,8 @@ class Accepted:
     #: As in ``Task``.
     parent_id: str | None = None
     step: str | None = None
+    #: When it was submitted, where that was not now.
+    created_at: datetime | None = None
     #: What follows the submission, by the task's id, in place of the queue.
     opening: Callable[[str], tuple[Draft, ...]] | None = None
     #: Files of other runs that are to be in the run directory, too, by their path in it.
@@ -55,7 +57,7 @@ class Accepted:
 
 async def accept(o: Orchestration, accepted: Accepted) -> Task:
     """The task as it is stored: queued, or pending where its time has not come."""
-    task_id, created_at = new_id(), clock.now()
+    task_id, created_at = new_id(), accepted.created_at or clock.now()
     directory = o.settings.runs_directory / directory_name(accepted.name, task_id, created_at)
     data = submitted_data(o, accepted, directory)
     identity = {"id": task_id, "created_at": created_at.isoformat()}

@@ -277,6 +277,7 @@ def test_definitions_of_jupyter_scheduler_are_brought_in_and_its_files_stay_as_t
             f"CREATE TABLE job_definitions ({columns}, output_formats, tags, parameters, "
             "create_time)"
         )
+        connection.execute("CREATE TABLE jobs (job_id, create_time)")
         row = ("abc", "Moved: daily", "report.ipynb", "0 7 * * *", "Asia/Tokyo", 0)
         more = ('["html"]', None, '{"day": "moved"}', 1)
         lost = ("def", "Lost", "gone.ipynb", "0 7 * * *", "UTC", 1, None, None, None, 2)

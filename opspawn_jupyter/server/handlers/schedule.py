@@ -9,8 +9,10 @@ from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from tornado import web
 
 from opspawn_jupyter.errors import InvalidRequest
+from opspawn_jupyter.model.past_job import PastJob
 from opspawn_jupyter.model.schedule import Called, Edit, FiringList, Period, Plan, Timing
 from opspawn_jupyter.orchestrator import schedule as verbs
+from opspawn_jupyter.orchestrator.past_job import take_in
 from opspawn_jupyter.orchestrator.schedule_backfill import backfill
 from opspawn_jupyter.orchestrator.schedule_edit import edit
 from opspawn_jupyter.orchestrator.schedule_history import history, why
@@ -152,6 +154,17 @@ class ScheduleTokenHandler(ApiHandler):
     async def post(self, reference: str) -> None:
         """Make another one."""
         await self.answer(await renew_token(await self.orchestration(), reference))
+
+
+class PastJobsHandler(ApiHandler):
+    """Runs that another scheduler made."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Take one into the history."""
+        o, past = await self.orchestration(), await self.body(PastJob)
+        await self.answer(await take_in(o, past, self.caller), HTTPStatus.CREATED)
 
 
 class ScheduleWebhookHandler(ApiHandler):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from opspawn_jupyter.model.past_job import PastJob, TakenIn
 from opspawn_jupyter.model.schedule import (
     Called,
     DueAnswer,
@@ -20,6 +21,7 @@ from opspawn_jupyter.model.schedule import (
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.server import schemas
 from opspawn_jupyter.server.handlers.schedule import (
+    PastJobsHandler,
     ScheduleBackfillHandler,
     ScheduleHandler,
     ScheduleHistoryHandler,
@@ -47,6 +49,17 @@ ROUTES = (
         SchedulePreviewHandler,
         Area.SCHEDULES,
         post("What a timing means, in words and times", Timing, Preview),
+    ),
+    route(
+        "past-jobs",
+        PastJobsHandler,
+        Area.SCHEDULES,
+        post(
+            "Take another scheduler's past run into the history",
+            PastJob,
+            TakenIn,
+            status=HTTPStatus.CREATED,
+        ),
     ),
     route(
         "schedules/{reference}",
