@@ -73,5 +73,15 @@ class Settings:
     retention_by_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     #: What agents may use together, by whose budget it is: see ``orchestrator/allowance.py``.
     agent_limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    #: Where heads of the history are left: files, addresses of webhooks, ``git:DIRECTORY``.
+    anchors: tuple[str, ...] = ()
+    #: How often.
+    anchor_seconds: float = 3_600.0
+    #: Who is told of runs, as OpenLineage events: a file, or an http(s) address; nobody if empty.
+    openlineage: str = ""
+    #: Namespace of the jobs in these events.
+    openlineage_namespace: str = "opspawn"
+    #: Bearer token for the address.
+    openlineage_api_key: str = field(default="", repr=False)
     #: MCP servers by name, beside those in the configuration files, as ``mcpServers`` has them.
     mcp_servers: Mapping[str, Any] = field(default_factory=dict, repr=False)

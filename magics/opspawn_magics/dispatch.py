@@ -31,6 +31,7 @@ from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
 from opspawn_jupyter.client.workflow_commands import Copied, Drawn, Schema, look_at_workflow
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model.diagnosis import Report
+from opspawn_jupyter.model.lineage import Lineage
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
@@ -156,6 +157,7 @@ _SHOWN: Mapping[type[Any], Callable[[Any], Any]] = {
     Log: _print_log,
     PluginList: _print_text,
     Question: _print_text,
+    Lineage: _print_text,
     Signature: _print_text,
     SignatureList: _print_text,
     **dict.fromkeys(

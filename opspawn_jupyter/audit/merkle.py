@@ -45,6 +45,37 @@ class Tree:
         return [*self._path(index, middle, end), self._part(start, middle)]
 
 
+class GrowingTree:
+    """The root of a tree to which leaves are added, without keeping them."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        #: Roots of the whole subtrees that the leaves fill, the largest first.
+        self._whole: list[bytes] = []
+
+    def add(self, leaf: str) -> None:
+        """Add a leaf at the end."""
+        self._whole.append(_leaf(leaf))
+        self.size += 1
+        for _ in range(_trailing_zeros(self.size)):
+            right = self._whole.pop()
+            self._whole.append(_node(self._whole.pop(), right))
+
+    @property
+    def root(self) -> str:
+        """The root's hash, as ``Tree`` has it."""
+        if not self._whole:
+            return EMPTY
+        *rest, found = self._whole
+        for left in reversed(rest):
+            found = _node(left, found)
+        return found.hex()
+
+
+def _trailing_zeros(number: int) -> int:
+    return (number & -number).bit_length() - 1
+
+
 def root_from(leaf: str, index: int, size: int, path: Sequence[str]) -> str:
     """The root that the path leads to. Raises ``ValueError`` where it has not the length that a
     tree of this size asks for."""

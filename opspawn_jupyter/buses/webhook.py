@@ -37,29 +37,34 @@ class Webhook:
     async def send(self, hook: str, event: Event, task: Task) -> None:
         """As ``Sender.send``: any answer from 200 to 299 is a delivery."""
         content = wire.to_json(body(event, task)).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "User-Agent": f"opspawn/{__version__}",
-            "X-Opspawn-Event": event.type.value,
-        }
-        if self._secret:
-            headers["X-Opspawn-Signature"] = signature(self._secret, content)
-        request = HTTPRequest(
-            hook,
-            method="POST",
-            body=content,
-            headers=headers,
-            follow_redirects=False,
-            connect_timeout=_TIMEOUT_SECONDS,
-            request_timeout=_TIMEOUT_SECONDS,
-        )
-        try:
-            await AsyncHTTPClient().fetch(request)
-        except HTTPClientError as answer:
-            is_final = 300 <= answer.code < 500 and answer.code not in _PASSING
-            raise _undelivered(hook, f"status {answer.code}", is_final=is_final) from answer
-        except (OSError, ValueError, TimeoutError) as failure:
-            raise _undelivered(hook, type(failure).__name__) from failure
+        await post(hook, content, event.type.value, self._secret)
+
+
+async def post(hook: str, content: bytes, event: str, secret: str) -> None:
+    """Send JSON to the address, signed where there is a secret. Raises ``Undelivered``."""
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": f"opspawn/{__version__}",
+        "X-Opspawn-Event": event,
+    }
+    if secret:
+        headers["X-Opspawn-Signature"] = signature(secret, content)
+    request = HTTPRequest(
+        hook,
+        method="POST",
+        body=content,
+        headers=headers,
+        follow_redirects=False,
+        connect_timeout=_TIMEOUT_SECONDS,
+        request_timeout=_TIMEOUT_SECONDS,
+    )
+    try:
+        await AsyncHTTPClient().fetch(request)
+    except HTTPClientError as answer:
+        is_final = 300 <= answer.code < 500 and answer.code not in _PASSING
+        raise _undelivered(hook, f"status {answer.code}", is_final=is_final) from answer
+    except (OSError, ValueError, TimeoutError) as failure:
+        raise _undelivered(hook, type(failure).__name__) from failure
 
 
 def _undelivered(hook: str, reason: str, *, is_final: bool = False) -> Undelivered:

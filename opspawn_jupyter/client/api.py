@@ -24,6 +24,7 @@ from opspawn_jupyter.model.agent import ResumeRequest
 from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.health import Health
+from opspawn_jupyter.model.lineage import Lineage
 from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.plugin import PluginInfo, PluginList
 from opspawn_jupyter.model.question import Answer, Question, QuestionList
@@ -154,6 +155,10 @@ class Api(ToolApi, NoteApi):
     async def signatures(self, reference: str) -> SignatureList:
         """What people have signed under an audit, the oldest first."""
         return wire.decode(SignatureList, await self._get(f"{task_path(reference)}/signatures"))
+
+    async def lineage(self, reference: str) -> Lineage:
+        """What went into a task and its parts, and what came out."""
+        return wire.decode(Lineage, await self._get(f"{task_path(reference)}/lineage"))
 
     async def export(self, since: datetime, until: datetime | None = None) -> bytes:
         """The history from ``since`` on and before ``until``, sealed, as a zip file."""

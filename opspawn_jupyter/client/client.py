@@ -156,6 +156,7 @@ class Client(Blocking[AsyncClient]):
     bundle = blocking(AsyncClient.bundle)
     sign = blocking(AsyncClient.sign)
     signatures = blocking(AsyncClient.signatures)
+    lineage = blocking(AsyncClient.lineage)
     export = blocking(AsyncClient.export)
     artifacts = blocking(AsyncClient.artifacts)
     artifact = blocking(AsyncClient.artifact)

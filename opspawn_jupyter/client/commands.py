@@ -28,6 +28,7 @@ from opspawn_jupyter.client.workflow_commands import (
 )
 from opspawn_jupyter.model.diagnosis import Report
 from opspawn_jupyter.model.ids import short
+from opspawn_jupyter.model.lineage import Lineage
 from opspawn_jupyter.model.note import Note, NoteList
 from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.plugin import PluginList
@@ -92,6 +93,7 @@ Answer = (
     | WorkflowAnswer
     | ScheduleAnswer
     | SignatureAnswer
+    | Lineage
 )
 
 
@@ -150,6 +152,10 @@ def _bundle(client: Client, options: Options) -> Saved:
     path = Path(options.output or f"{task.name}_{short(task.id)}.zip").expanduser()
     path.write_bytes(client.bundle(task.id))
     return Saved(path.absolute())
+
+
+def _lineage(client: Client, options: Options) -> Lineage:
+    return client.lineage(options.task)
 
 
 def _export(client: Client, options: Options) -> Saved:
@@ -238,6 +244,7 @@ _COMMANDS: Mapping[str, Callable[[Client, Options], Answer]] = {
     "workflow": look_at_workflow,
     "bundle": _bundle,
     **SIGNATURE_COMMANDS,
+    "lineage": _lineage,
     "export": _export,
     "status": _status,
     "tasks": _tasks,

@@ -148,6 +148,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "audit_options:sign",
     ),
     "signatures": ("List what people have signed under an audit.", "task_options:one"),
+    "lineage": ("Show what went into a task and its steps, and what came out.", "task_options:one"),
     "export": (
         "Save the history of a period, sealed, for whoever has to look at it.",
         "audit_options:export",

@@ -8,6 +8,7 @@ from typing import Any
 
 from opspawn_jupyter.client import (
     audit_text,
+    lineage_text,
     plugin_text,
     question_text,
     schedule_text,
@@ -24,6 +25,7 @@ from opspawn_jupyter.client.tool_commands import TOOL_ANSWERS
 from opspawn_jupyter.client.workflow_commands import Copied, Drawn, Schema
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.diagnosis import Report
+from opspawn_jupyter.model.lineage import Lineage
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
@@ -84,6 +86,7 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     Copied: lambda given: str(given.path),
     Question: question_text.question_card,
     QuestionList: lambda listed: question_text.question_list(listed.questions),
+    Lineage: lineage_text.lineage_text,
     Signature: signature_commands.signature_text,
     SignatureList: signature_commands.signature_list,
     **dict.fromkeys(NOTE_ANSWERS, note_text),
@@ -110,6 +113,7 @@ _RECORDS: Mapping[type[Any], Callable[[Any], Any]] = {
     Copied: lambda given: {"path": str(given.path)},
     Question: wire.encode,
     QuestionList: wire.encode,
+    Lineage: wire.encode,
     Signature: wire.encode,
     SignatureList: wire.encode,
     **dict.fromkeys(NOTE_ANSWERS, wire.encode),

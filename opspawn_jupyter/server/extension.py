@@ -11,14 +11,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
-from traitlets import Bool, Dict, Float, Int, TraitError, TraitType, Unicode
+from traitlets import Bool, Dict, Float, Int, List, TraitError, TraitType, Unicode
 from traitlets.config import Config
 
+from opspawn_jupyter.buses.openlineage import require_target
 from opspawn_jupyter.errors import SettingInvalid
 from opspawn_jupyter.orchestrator.allowance import check_agent_limits
 from opspawn_jupyter.orchestrator.prune import settings_retention
 from opspawn_jupyter.server import openapi, routing
 from opspawn_jupyter.server.activity import show_activity
+from opspawn_jupyter.server.anchors import require_places
 from opspawn_jupyter.server.kept_kernels import Managers
 from opspawn_jupyter.server.routes import job
 from opspawn_jupyter.server.service import Running, Service
@@ -169,6 +171,26 @@ class OpspawnExtension(ExtensionApp):
         "'user' for those of one user ever; each with any of max_requests, max_tokens, max_cost, "
         "max_tool_calls and max_seconds.",
     ).tag(config=True)
+    anchors = List(
+        trait=Unicode(),
+        help="Where heads of the history are left with others, as ['heads.jsonl', "
+        "'https://…', 'git:DIRECTORY']: a line in a file, a webhook, a commit.",
+    ).tag(config=True)
+    anchor_seconds = Float(
+        Settings.anchor_seconds, min=1, help="How often a new head of the history is left."
+    ).tag(config=True)
+    openlineage = Unicode(
+        Settings.openlineage,
+        help="Who is told of runs, as OpenLineage events: a file, or an http(s) address.",
+    ).tag(config=True)
+    openlineage_namespace = Unicode(
+        Settings.openlineage_namespace, help="Namespace of the jobs in OpenLineage events."
+    ).tag(config=True)
+    openlineage_api_key = Unicode(
+        Settings.openlineage_api_key,
+        help="Bearer token for the address of openlineage. Better given in the environment.",
+    ).tag(config=True)
+
     mcp_servers = Dict(
         key_trait=Unicode(),
         help="MCP servers by name, as {'time': {'command': 'mcp-server-time'}}, beside those in "
@@ -268,9 +290,16 @@ class OpspawnExtension(ExtensionApp):
             retention_max_bytes=self.retention_max_bytes,
             retention_by_label=self.retention_by_label,
             agent_limits=self.agent_limits,
+            anchors=tuple(self.anchors),
+            anchor_seconds=self.anchor_seconds,
+            openlineage=self.openlineage,
+            openlineage_namespace=self.openlineage_namespace,
+            openlineage_api_key=self.openlineage_api_key,
             mcp_servers=self.mcp_servers,
         )
         check_agent_limits(settings)
+        require_places(settings.anchors, root)
+        require_target(settings.openlineage)
         settings_retention(settings)  # says what is wrong with it, now and not at the first round
         return settings
 

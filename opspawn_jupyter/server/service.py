@@ -18,6 +18,7 @@ from opspawn_jupyter.model.diagnosis import Diagnosis
 from opspawn_jupyter.model.health import Health
 from opspawn_jupyter.model.ids import new_id
 from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.server.anchors import Anchors
 from opspawn_jupyter.server.background import Background
 from opspawn_jupyter.server.html_export import HtmlExport
 from opspawn_jupyter.server.tools import Tools
@@ -47,6 +48,10 @@ class Running(Protocol):
     @property
     def tools(self) -> Tools:
         """The tool broker, and who may call it."""
+
+    @property
+    def anchors(self) -> Anchors:
+        """Heads of the history."""
 
     @property
     def problem(self) -> str | None:

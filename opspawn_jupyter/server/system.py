@@ -16,6 +16,7 @@ from opspawn_jupyter.broker.opening import open_keys
 from opspawn_jupyter.buses.fanout import FanoutBus
 from opspawn_jupyter.buses.hooks import HookBus
 from opspawn_jupyter.buses.notifications import Notifications
+from opspawn_jupyter.buses.openlineage import LineageBus
 from opspawn_jupyter.buses.webhook import Webhook
 from opspawn_jupyter.buses.websocket import WebsocketBus
 from opspawn_jupyter.errors import StoreUnavailable
@@ -31,6 +32,7 @@ from opspawn_jupyter.ports import Kind, MeetsKinds, Store
 from opspawn_jupyter.queues.limits import Limits
 from opspawn_jupyter.queues.local import LocalQueue
 from opspawn_jupyter.server.agents import Agents
+from opspawn_jupyter.server.anchors import Anchors
 from opspawn_jupyter.server.background import Background
 from opspawn_jupyter.server.diagnosis import diagnose
 from opspawn_jupyter.server.kept_kernels import KeptKernels, Managers, are_there_any
@@ -59,6 +61,8 @@ class System:
     workflows: Workflows
     agents: Agents
     schedules: Schedules
+    anchors: Anchors
+    lineage: LineageBus
     worker_token: str
     kernel_specs: KernelSpecs
     notice: str | None = None
@@ -100,11 +104,14 @@ class System:
         kept = KeptKernels(settings.root_directory, _kept_directory(settings), managers)
         hooks = await asyncio.to_thread(_hooks, settings, store)
         schedules = Schedules(hooks)
+        anchors, lineage = Anchors(store, settings), LineageBus(store, settings)
         tools = Tools(await asyncio.to_thread(open_keys, settings, url))
         orchestration = Orchestration(
             store=store,
             queue=LocalQueue(_limits(settings)),
-            bus=FanoutBus(bus, supervisor, hooks, kept, tools, workflows, agents, schedules),
+            bus=FanoutBus(
+                bus, supervisor, hooks, kept, tools, workflows, agents, schedules, lineage
+            ),
             kinds=await asyncio.to_thread(_load_kinds, settings, kernel_specs),
             settings=settings,
             keys=tools.keys,
@@ -119,12 +126,15 @@ class System:
             workflows=workflows,
             agents=agents,
             schedules=schedules,
+            anchors=anchors,
+            lineage=lineage,
             worker_token=secrets.token_urlsafe(32),
             kernel_specs=kernel_specs,
             notice=await _missing_history(settings, store),
         )
         await asyncio.to_thread(system._announce, url)
         await hooks.start()
+        await lineage.start()
         await supervisor.start(system.orchestration)
         await workflows.start(system.orchestration)
         await agents.start(system.orchestration)
@@ -132,6 +142,7 @@ class System:
             system.background.start(kept.run(), "kept kernels")
         schedules.start(system.orchestration)
         system.background.start(keep_waking(system.orchestration), "wake")
+        system.background.start(anchors.keep_anchoring(), "anchors")
         system.background.start(maintain(system.orchestration), "maintain")
         return system
 
@@ -166,6 +177,7 @@ class System:
         await self.supervisor.close(settings.terminate_grace_seconds, keeps_kernels=keeps_kernels)
         await asyncio.to_thread(_announcement(settings).unlink, missing_ok=True)
         await self.hooks.close()
+        await self.lineage.close()
         await self.orchestration.store.close()
 
     def _announce(self, url: str) -> None:

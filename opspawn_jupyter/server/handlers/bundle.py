@@ -73,6 +73,17 @@ class PeriodHandler(ApiHandler):
         await self.finish(sealed, set_content_type="application/zip")
 
 
+class TreeHeadHandler(ApiHandler):
+    """The history in one hash, for whoever wants to keep it."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Give it as it stands."""
+        system = await self.service.running()
+        await self.answer(await system.anchors.head())
+
+
 def _period_name(since: datetime) -> str:
     return f"history-from-{since:%Y-%m-%d}.zip"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opspawn_jupyter.audit.merkle import EMPTY, Tree, root_from
+from opspawn_jupyter.audit.merkle import EMPTY, GrowingTree, Tree, root_from
 
 
 def by_definition(leaves: list[str]) -> bytes:
@@ -44,3 +44,13 @@ def test_a_path_of_the_wrong_length_is_refused() -> None:
     """A longer path could otherwise be made to lead anywhere."""
     with pytest.raises(ValueError, match="0"):
         root_from("a", 0, 1, ["00" * 32])
+
+
+def test_a_tree_that_grows_has_the_same_roots() -> None:
+    growing = GrowingTree()
+    leaves = [f"{number:02d}" for number in range(70)]
+
+    for size, leaf in enumerate(leaves):
+        assert growing.root == Tree(leaves[:size]).root
+        growing.add(leaf)
+    assert (growing.size, growing.root) == (70, Tree(leaves).root)
