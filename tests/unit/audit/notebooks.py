@@ -62,3 +62,17 @@ def notebook() -> Notebook:
         code("1 + 1", display(text_plain="2")),
     ]
     return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def plot(*, shift: int = 0, margin: int = 0, points: int = 9) -> str:
+    """A white picture with dots and a frame as PNG in base64: drawn some pixels to the right, with
+    a margin, or with fewer dots."""
+    pixels = np.full((120, 160, 3), 255, dtype="uint8")
+    pixels[10:110, 20:21] = pixels[109:110, 20:140] = 0
+    for number in range(points):
+        x = 30 + 12 * number + shift
+        pixels[20 + 9 * number : 25 + 9 * number, x : x + 5] = (31, 119, 180)
+    pixels = np.pad(pixels, ((0, margin), (margin, 0), (0, 0)), constant_values=255)
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, "PNG")
+    return base64.b64encode(target.getvalue()).decode()

@@ -13,7 +13,16 @@ import pytest
 from opspawn_jupyter.audit.comparison import Executions, compare
 from opspawn_jupyter.audit.rules import Rules
 from opspawn_jupyter.model.audit import Sameness
-from tests.unit.audit.notebooks import TABLE, Notebook, code, display, notebook, picture, stream
+from tests.unit.audit.notebooks import (
+    TABLE,
+    Notebook,
+    code,
+    display,
+    notebook,
+    picture,
+    plot,
+    stream,
+)
 
 Change = Callable[[list[Any]], None]
 
@@ -183,6 +192,34 @@ def test_pictures_within_tolerance_are_the_same() -> None:
     right = {"cells": [code("x", display(image_png=shifted))]}
 
     assert verdicts(left, right) == [Sameness.TOLERANCE]
+
+
+@pytest.mark.parametrize(
+    ("fresh", "expected"),
+    [
+        ({"shift": 1}, Sameness.REPRESENTATION),
+        ({"margin": 3}, Sameness.REPRESENTATION),
+        ({"shift": 3}, Sameness.DIFFERENT),
+        ({"points": 8}, Sameness.DIFFERENT),
+        ({"points": 8, "margin": 3}, Sameness.NOT_COMPARED),
+    ],
+)
+def test_a_picture_may_be_drawn_a_pixel_off_and_nothing_may_be_lost(
+    fresh: dict[str, int], expected: Sameness
+) -> None:
+    """Other versions of a library set letters and lines a pixel away; a dot less is a result."""
+    left = {"cells": [code("x", display(image_png=plot()))]}
+    right = {"cells": [code("x", display(image_png=plot(**fresh)))]}
+
+    assert verdicts(left, right) == [expected]
+
+
+def test_a_few_pixels_changed_by_hand_are_seen() -> None:
+    """Over the whole picture, and over a block of it, two by two pixels hardly count."""
+    left = {"cells": [code("x", display(image_png=picture(spot=2)))]}
+    right = {"cells": [code("x", display(image_png=picture()))]}
+
+    assert verdicts(left, right) == [Sameness.DIFFERENT]
 
 
 def test_the_same_picture_in_another_size_counts_neither_for_nor_against() -> None:
