@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
@@ -24,6 +25,16 @@ from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.states import State
 
 _CANCEL_TIMEOUT_SECONDS = 20.0
+#: Commands with a module of their own, which is imported when they are used: most of these need
+#: what others do without, such as DuckDB or sqlite3.
+_OWN = {
+    "import": "jupyter_scheduler:perform",
+    "doctor": "upkeep:doctor",
+    "store": "upkeep:store",
+    "verify": "verify:verify",
+    "audit": "audit:audit",
+    "stale": "stale:stale",
+}
 
 
 def perform(options: Options) -> int:
@@ -31,22 +42,11 @@ def perform(options: Options) -> int:
 
     Raises ``OpspawnError``; a ``TaskError`` where a task was waited for and did not succeed.
     """
-    if options.command == "import":
-        from opspawn_jupyter.cli import jupyter_scheduler  # imports sqlite3
-
-        return jupyter_scheduler.perform(options)
-    if options.command in ("doctor", "store"):
-        from opspawn_jupyter.cli import upkeep  # imports DuckDB, which others do without
-
-        return {"doctor": upkeep.doctor, "store": upkeep.store}[options.command](options)
-    if options.command == "verify":
-        from opspawn_jupyter.cli.verify import verify  # imports DuckDB
-
-        return verify(options)
-    if options.command == "audit":
-        from opspawn_jupyter.cli.audit import audit  # reads reports for JUnit
-
-        return audit(options)
+    if options.command in _OWN:
+        module, _, name = _OWN[options.command].partition(":")
+        own = getattr(import_module(f"opspawn_jupyter.cli.{module}"), name)
+        exit_code: int = own(options)
+        return exit_code
     if options.command == "workflow" and options.action == "copy-example":
         _print(copied(options), as_record=options.json)
     elif is_submitting(options):

@@ -75,6 +75,15 @@ def sign(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike every
     parser.add_argument("--name", default="", help="your name as it is to be printed")
 
 
+def stale(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (only for shells)
+    """``stale``: which notebooks, and what they are held against."""
+    parser.usage = "%(prog)s NOTEBOOK [NOTEBOOK ...] [--against REVISION] [options]"
+    parser.add_argument("notebooks", metavar="NOTEBOOK", nargs="+")
+    parser.add_argument(
+        "--against", default="HEAD", metavar="REVISION", help="of git; HEAD where it is left out"
+    )
+
+
 def export(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)
     """``export``: which period, and where to."""
     parser.usage = "%(prog)s --since TIME [--until TIME] [-o FILE] [options]"

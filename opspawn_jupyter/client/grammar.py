@@ -148,6 +148,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "audit_options:sign",
     ),
     "signatures": ("List what people have signed under an audit.", "task_options:one"),
+    "stale": ("Name notebooks whose outputs are older than their code.", "audit_options:stale"),
     "lineage": ("Show what went into a task and its steps, and what came out.", "task_options:one"),
     "export": (
         "Save the history of a period, sealed, for whoever has to look at it.",
@@ -168,4 +169,4 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
 _CELL_COMMANDS = ("run", "step", "agent", "workflow", "sql")
 #: Commands that give a task, and wait for it where that is asked for.
 SUBMITTING = ("run", "step", "agent")
-_SHELL_COMMANDS = ("store", "verify", "import")
+_SHELL_COMMANDS = ("store", "verify", "import", "stale")
