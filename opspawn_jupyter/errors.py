@@ -139,7 +139,7 @@ class OutsideRoot(InvalidRequest):
 
 
 class ParameterUnknown(InvalidRequest):
-    """The notebook declares no such parameter."""
+    """There is no parameter of this name."""
 
     code = "parameter_unknown"
 
@@ -151,7 +151,7 @@ class ParameterInvalid(InvalidRequest):
 
 
 class ParameterMissing(InvalidRequest):
-    """The notebook declares a parameter without a default, so it needs a value."""
+    """A parameter that has no default needs a value."""
 
     code = "parameter_missing"
 

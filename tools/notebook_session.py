@@ -59,7 +59,13 @@ class NotebookSession:
             "username": "",
             "version": "5.3",
         }
-        content = {"code": source, "silent": False, "store_history": True, "allow_stdin": False}
+        content = {
+            "code": source,
+            "silent": False,
+            "store_history": True,
+            "allow_stdin": False,
+            "stop_on_error": False,  # else a cell soon after one that failed is not run
+        }
         message = {
             "header": header,
             "parent_header": {},

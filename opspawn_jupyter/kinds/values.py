@@ -174,7 +174,7 @@ def _plain(adapter: TypeAdapter[Any], value: Any) -> Any:
 def _misfit(parameter: Parameter, value: Any) -> ParameterInvalid:
     problem = ParameterInvalid(
         f"{parameter.name}={value}",
-        hint=f"the notebook declares {parameter.name}: {parameter.type}"
+        hint=f"what is declared is {parameter.name}: {parameter.type}"
         + (f" = {parameter.default}" if parameter.default else ""),
         detail={"parameter": parameter.name, "type": parameter.type},
     )

@@ -145,7 +145,7 @@ class WorkflowKind:
             bound = {**bound, **given}
         except InvalidRequest as problem:
             for name, said in problem.detail["fields"].items():
-                findings.add(("parameters", name), said)
+                findings.add(("parameters", name), f"{said[0].lower()}{said[1:]}".removesuffix("."))
         checks = StepChecks(self._kinds, self._relative(source.directory), bound, findings)
         for step, path in zip(built.workflow.steps, built.paths, strict=True):
             checks.check(step, path)

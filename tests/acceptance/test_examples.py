@@ -72,10 +72,22 @@ def test_the_report_is_made_once_and_then_only_what_changed(
     assert (broken["state"], steps["report"]["state"]) == ("failed", "failed")
     assert steps["report"]["error"]["name"] == "AttributeError"
 
-    report.write_text(sound)
-    mended, steps = _workflow(examples_server, "penguins_report.yaml")
-    assert mended["outputs"] == first["outputs"]
-    assert all(steps[name]["reused_from"] for name in ("ingest", "clean", "by_species"))
+    report.write_text(sound.replace("figure.tight_layout()", "figure.tight_layout(pad=2)"))
+    command = [sys.executable, "-m", "opspawn_jupyter.cli", "workflow", "repair", broken["id"]]
+    answer = subprocess.run(
+        command,
+        cwd=examples_server.root,
+        env=examples_server.environment,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    mended = examples_server.api("GET", "tasks?kind=workflow&limit=1")["tasks"][0]
+    steps = _steps(examples_server, mended["id"])
+    assert (mended["retry_of"], mended["outputs"]) == (broken["id"], first["outputs"])
+    assert {name for name, step in steps.items() if not step["reused_from"]} == {"report"}
 
 
 def test_the_greeting_passes_values_from_step_to_step(examples_server: JupyterProcess) -> None:
@@ -97,5 +109,9 @@ def _workflow(
     """A run that has ended, and its steps."""
     submission = {"kind": "workflow", "spec": {"path": path}}
     task = server.await_task(server.api("POST", "tasks", submission)["id"], 150)
-    parts = server.api("GET", f"tasks?parent={task['id']}&sort=created_at")["tasks"]
-    return task, {part["step"]: part for part in parts}
+    return task, _steps(server, task["id"])
+
+
+def _steps(server: JupyterProcess, workflow_id: str) -> dict[str, dict[str, Any]]:
+    parts = server.api("GET", f"tasks?parent={workflow_id}&sort=created_at")["tasks"]
+    return {part["step"]: part for part in parts}

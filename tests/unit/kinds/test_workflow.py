@@ -75,7 +75,7 @@ tasks:
     assert "3:6: step 'a' is there twice; see line 2" in said
     assert "3:13: step 'a': there is no plugin 'dance'; known are notebook, workflow" in said
     assert "there is no parameter 'nope'; the workflow declares none" in said
-    assert "6:12: step 'b': the notebook declares no such parameter: 'month'" in said
+    assert "6:12: step 'b': there is no parameter of this name: 'month'" in said
     assert "7:18: step 'b' depends on 'ghost', which is no step" in said
     assert "steps depend on each other in a circle: b → c → b" in said
     assert "8:13: step 'c': the path lies outside" in said
@@ -228,7 +228,7 @@ def test_parameters_are_checked_like_those_of_a_notebook(kind: WorkflowKind) -> 
     """A misspelt parameter would run with the default, and nobody would notice."""
     source = "parameters: {k: 1}\ntasks: [{id: a, notebook: load.ipynb}]"
 
-    assert "no such parameter: 'j'" in faults(kind, source, parameters={"j": 2})[0]
+    assert "no parameter of this name: 'j'" in faults(kind, source, parameters={"j": 2})[0]
     assert "k=x" in faults(kind, source, parameters_text={"k": "x"})[0]
     prepared = kind.prepare({"source": source, "parameters_text": {"k": "5"}})
     assert prepared.spec["parameters"] == {"k": 5}
