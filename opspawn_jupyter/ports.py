@@ -161,7 +161,7 @@ class Keys(Protocol):
         Called for each assignment. They open the door until the attempt ends.
         """
 
-    def agent_door(self, task: Task, attempt: int, *, shares_budget: bool) -> AgentDoor:
+    def agent_door(self, task: Task, attempt: int) -> AgentDoor:
         """Where the loop of an agent's attempt asks. Called for each assignment of an agent."""
 
 

@@ -46,10 +46,9 @@ class Keys:
             return {}
         return {TASK_TOKEN_VARIABLE: self._key(PREFIX, task, attempt), TASK_URL_VARIABLE: self._url}
 
-    def agent_door(self, task: Task, attempt: int, *, shares_budget: bool) -> AgentDoor:
+    def agent_door(self, task: Task, attempt: int) -> AgentDoor:
         """See ``ports.Keys``."""
-        token = self._key(AGENT_PREFIX, task, attempt)
-        return AgentDoor(url=self._url, token=token, shares_budget=shares_budget)
+        return AgentDoor(url=self._url, token=self._key(AGENT_PREFIX, task, attempt))
 
     def read(self, token: str) -> tuple[str, int] | None:
         """Task and attempt of a key that was made here; None for anything else."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from os import PathLike
 from typing import Any
 
 from opspawn_jupyter.client.paths import sent_path
-from opspawn_jupyter.client.policy_options import add_policy_options, policy_of
-from opspawn_jupyter.model.agent import CODE_TOOL, AgentMode, Permission, ResumeRequest
+from opspawn_jupyter.client.policy_options import add_policy_options, terms_of
+from opspawn_jupyter.client.submission import limited
+from opspawn_jupyter.model.agent import AGENT, CODE_TOOL, AgentMode, Permission, ResumeRequest
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.task import Submission
 
@@ -71,14 +71,11 @@ def agent_submission(
         "kernel": kernel,
         "working_directory": None if working_directory is None else sent_path(working_directory),
     }
-    policy = policy or Policy()
-    if timeout_seconds is not None:
-        policy = replace(policy, timeout_seconds=timeout_seconds)
     return Submission(
-        kind="agent",
+        kind=AGENT,
         spec={field: value for field, value in asked.items() if value is not None},
         name=name,
-        policy=policy,
+        policy=limited(policy, timeout_seconds),
         labels=labels or {},
         on_success=tuple(on_success),
         on_failure=tuple(on_failure),
@@ -188,12 +185,7 @@ def agent_submission_of(options: argparse.Namespace, goal: str, **changes: Any) 
         "model_options": _given(options, ["base_url", "api_key_env"]),
         "kernel": options.kernel,
         "working_directory": options.cwd,
-        "name": options.name,
-        "labels": options.labels,
-        "policy": policy_of(options),
-        "on_success": options.on_success,
-        "on_failure": options.on_failure,
-        "idempotency_key": options.key,
+        **terms_of(options),
     }
     return agent_submission(goal, **{**asked, **changes})
 

@@ -14,7 +14,7 @@ from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.note_commands import notes_answer
 from opspawn_jupyter.client.parser import Options
-from opspawn_jupyter.client.policy_options import policy_of
+from opspawn_jupyter.client.policy_options import terms_of
 from opspawn_jupyter.client.schedule_commands import ScheduleAnswer, schedule_answer
 from opspawn_jupyter.client.signature_commands import SIGNATURE_COMMANDS, SignatureAnswer
 from opspawn_jupyter.client.step_options import step_submission_of
@@ -112,12 +112,7 @@ def submission_of(options: Options, **changes: Any) -> Submission:
         "keep_on_failure": options.keep_on_failure,
         "tools": options.tools,
         "tier": options.tier,
-        "name": options.name,
-        "labels": options.labels,
-        "policy": policy_of(options),
-        "on_success": options.on_success,
-        "on_failure": options.on_failure,
-        "idempotency_key": options.key,
+        **terms_of(options),
     }
     return notebook_submission(**{**asked, **changes})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.policy import RETRYABLE, Policy
@@ -69,6 +70,18 @@ def policy_of(options: argparse.Namespace) -> Policy:
         not_before=options.not_before,
         concurrency_key=options.concurrency_key,
     )
+
+
+def terms_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What can be asked of every submission, by the names that those of ``submission`` give it."""
+    return {
+        "name": options.name,
+        "labels": options.labels,
+        "policy": policy_of(options),
+        "on_success": options.on_success,
+        "on_failure": options.on_failure,
+        "idempotency_key": options.key,
+    }
 
 
 def _names() -> str:

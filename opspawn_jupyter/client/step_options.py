@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter.client.policy_options import policy_of
+from opspawn_jupyter.client.policy_options import terms_of
 from opspawn_jupyter.client.submission import step_submission
 from opspawn_jupyter.model.task import Submission
 
@@ -31,12 +31,7 @@ def step_submission_of(options: argparse.Namespace, root_directory: str | None) 
         config_text=options.parameters,
         kernel=options.kernel,
         working_directory=options.cwd or (here if is_served else None),
-        name=options.name,
-        labels=options.labels,
-        policy=policy_of(options),
-        on_success=options.on_success,
-        on_failure=options.on_failure,
-        idempotency_key=options.key,
+        **terms_of(options),
     )
 
 

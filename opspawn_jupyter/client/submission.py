@@ -55,20 +55,28 @@ def notebook_submission(
         tools=tuple(tools),
         tier=Tier.KERNEL if tier is None else tier,  # type: ignore[arg-type]  # the server checks
     )
-    policy = policy or Policy()
-    if timeout_seconds is not None:
-        policy = replace(policy, timeout_seconds=timeout_seconds)
-    if cell_timeout_seconds is not None:
-        policy = replace(policy, cell_timeout_seconds=cell_timeout_seconds)
     return Submission(
         spec=wire.encode(request),
         name=name,
-        policy=policy,
+        policy=limited(policy, timeout_seconds, cell_timeout_seconds),
         labels=labels or {},
         on_success=tuple(on_success),
         on_failure=tuple(on_failure),
         idempotency_key=idempotency_key,
     )
+
+
+def limited(
+    policy: Policy | None,
+    timeout_seconds: float | None,
+    cell_timeout_seconds: float | None = None,
+) -> Policy:
+    """The policy, with the time limits that are given in place of its own."""
+    given = {"timeout_seconds": timeout_seconds, "cell_timeout_seconds": cell_timeout_seconds}
+    limits: dict[str, Any] = {
+        name: seconds for name, seconds in given.items() if seconds is not None
+    }
+    return replace(policy or Policy(), **limits)
 
 
 def step_submission(

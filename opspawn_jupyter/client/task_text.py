@@ -110,6 +110,8 @@ def _now_line(task: Task) -> str:
     if task.due_at is not None:
         return due_line(task)
     if task.state is State.WAITING:
+        if task.question is None:
+            return f"waits for its own tasks: opspawn tasks --parent {short(task.id)}"
         return "waits for an answer: opspawn questions"
     if task.state is not State.RUNNING:
         return "cancelling" if task.cancel_requested and not task.state.is_final else ""

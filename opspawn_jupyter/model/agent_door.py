@@ -24,6 +24,8 @@ class AgentDoor:
     url: str
     #: Ends with the attempt.
     token: str = field(repr=False)
+    #: Path of the file with keys of providers that the environment lacks; it need not be there.
+    secrets_file: str = ""
     #: Budgets are shared: ask before more is used.
     shares_budget: bool = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from opspawn_jupyter import faults
@@ -71,8 +72,12 @@ def _assignment(o: Orchestration, task: Task, asked: tuple[Question, ...]) -> As
 def _door(o: Orchestration, task: Task) -> AgentDoor | None:
     if o.keys is None or task.kind != AGENT:
         return None
-    is_shared = bool(o.settings.agent_limits)
-    return o.keys.agent_door(task, task.attempt + 1, shares_budget=is_shared)
+    door = o.keys.agent_door(task, task.attempt + 1)
+    return replace(
+        door,
+        secrets_file=str(o.settings.state_directory / "secrets.json"),
+        shares_budget=bool(o.settings.agent_limits),
+    )
 
 
 async def _to_cancel(o: Orchestration, request: TakeRequest) -> tuple[str, ...]:

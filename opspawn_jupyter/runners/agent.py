@@ -15,7 +15,7 @@ from opspawn_jupyter.agentkit.budget import Account
 from opspawn_jupyter.agentkit.tools import Checked, Result
 from opspawn_jupyter.agentkit.tracing import Trace, tracing
 from opspawn_jupyter.agentkit.waiting import Waits
-from opspawn_jupyter.errors import AgentStopped
+from opspawn_jupyter.errors import AgentStopped, SettingInvalid
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.agent import AgentMode, AgentSpec, Plan
 from opspawn_jupyter.model.conversation import Reply
@@ -29,10 +29,11 @@ from opspawn_jupyter.runners.agent_execution import AgentExecution, problem
 from opspawn_jupyter.runners.agent_notebook import PaperBench
 from opspawn_jupyter.runners.agent_parts import Surroundings, parts
 from opspawn_jupyter.runners.agent_report import Totals, answer_text, answer_values, totals_text
+from opspawn_jupyter.runners.agent_secrets import adopt
 from opspawn_jupyter.runners.brake import Brake
-from opspawn_jupyter.runners.engine import Limits, Outcome
+from opspawn_jupyter.runners.engine import Outcome
 from opspawn_jupyter.runners.kernel import Kernel, agent_environment
-from opspawn_jupyter.runners.notebook import complete, pull, tell_outcome
+from opspawn_jupyter.runners.notebook import complete, limits_of, pull, tell_outcome
 from opspawn_jupyter.runners.saving import SavingManager
 
 
@@ -49,8 +50,10 @@ class AgentRunner:
         files = RunDirectory(directory)
         spec = wire.decode(AgentSpec, assignment.spec)
         try:
+            if assignment.door is not None:
+                adopt(assignment.door.secrets_file)
             manager = SavingManager(prepare.notebook(files, spec.notebook), str(files.output))
-        except prepare.CANNOT_PREPARE as error:
+        except (*prepare.CANNOT_PREPARE, SettingInvalid) as error:
             failed = Outcome(state=State.FAILED, problem=problems.unexpected(error))
             tell_outcome(reporter, failed)
             return
@@ -72,7 +75,7 @@ class AgentRunner:
         tell_outcome(reporter, outcome)
 
     def _execution(self, assignment: Assignment, run: AgentRun, brake: Brake) -> AgentExecution:
-        files, notebook, policy = run.files, run.spec.notebook, assignment.policy
+        files, notebook = run.files, run.spec.notebook
         kernel = Kernel(
             notebook.kernel,
             grace=self._grace,
@@ -85,17 +88,11 @@ class AgentRunner:
             },
             is_alone=True,
         )
-        limits = Limits(
-            run_seconds=policy.timeout_seconds,
-            cell_seconds=policy.cell_timeout_seconds,
-            grace=self._grace,
-            outputs=assignment.output_limits,
-        )
         return AgentExecution(
             run.manager,
             kernel,
             tell=run.reporter.tell,
-            limits=limits,
+            limits=limits_of(assignment, self._grace),
             brake=brake,
             connected=partial(environment.record, kernel, files.environment),
             work=run.work,

@@ -53,7 +53,7 @@ class NotebookRunner:
             manager,
             kernel,
             tell=glue.keeping(reporter.tell, files),
-            limits=self._limits(assignment),
+            limits=limits_of(assignment, self._grace),
             brake=brake,
             connected=partial(environment.record, kernel, files.environment),
             keeps=keeper.is_wanted,
@@ -84,13 +84,15 @@ class NotebookRunner:
             prefix=() if spec.tier is Tier.COLD else None,
         )
 
-    def _limits(self, assignment: Assignment) -> Limits:
-        return Limits(
-            run_seconds=assignment.policy.timeout_seconds,
-            cell_seconds=assignment.policy.cell_timeout_seconds,
-            grace=self._grace,
-            outputs=assignment.output_limits,
-        )
+
+def limits_of(assignment: Assignment, grace: Grace) -> Limits:
+    """What holds for the run and for each of its cells."""
+    return Limits(
+        run_seconds=assignment.policy.timeout_seconds,
+        cell_seconds=assignment.policy.cell_timeout_seconds,
+        grace=grace,
+        outputs=assignment.output_limits,
+    )
 
 
 def complete(manager: SavingManager, outcome: Outcome) -> None:

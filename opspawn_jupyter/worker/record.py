@@ -114,7 +114,9 @@ _LINES: Mapping[EventType, Callable[[Mapping[str, Any], Task], str]] = {
     EventType.KERNEL_STARTED: _kernel_started,
     EventType.CELL_STARTED: _cell_started,
     EventType.CELL_FINISHED: _cell_finished,
-    EventType.WAITING: lambda _data, _task: "waits for an answer",
+    EventType.WAITING: lambda data, _task: (
+        "waits for an answer" if "question" in data else f"waits for task {data['awaited']}"
+    ),
     EventType.STEP_LOG: lambda data, _: str(data["text"]),
     EventType.STEP_OUTPUT: lambda data, _: f"output {data['name']}",
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import papermill
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
@@ -251,6 +252,20 @@ def test_every_act_is_a_cell_of_the_notebook(make: Make) -> None:
     assert len(agent.of(EventType.MODEL_REPLIED)) == 5
     told = [message for message in server.requests[3]["messages"] if message["role"] == "tool"]
     assert "NameError: name 'xz' is not defined" in told[-1]["content"]
+    _papermill_runs(agent)
+
+
+def _papermill_runs(agent: Agent) -> None:
+    """papermill as it is runs all cells again, to the same outputs, the mistake among them; it says
+    at the end that one raised, because it does not look at the tag."""
+    again = agent.root / "again.ipynb"
+    with pytest.raises(papermill.PapermillExecutionError, match="xz"):
+        papermill.execute_notebook(
+            agent.directory.output, again, kernel_name="python3", progress_bar=False
+        )
+    cells = {cell.id: cell for cell in nbformat.read(again, as_version=4).cells}
+    assert cells["call_4_0"].outputs[0].data["text/plain"] == "6"
+    assert cells["call_3_0"].outputs[0].ename == "NameError"
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def provider() -> Iterator[OpenAIServer]:
 
 @pytest.fixture(scope="module")
 def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose environment holds a key."""
+    """A server with a key of a provider among its secrets."""
     root = tmp_path_factory.mktemp("root")
     (root / "script.yaml").write_text(SCRIPT)
     (root / "agent.yaml").write_text(AGENT)
@@ -64,8 +64,11 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "slow": habit("none", timeout_seconds=1),
     }
     own = f"--OpspawnExtension.mcp_servers={servers!r}"
+    (root / ".opspawn").mkdir(mode=0o700)
+    secrets = root / ".opspawn" / "secrets.json"
+    secrets.touch(0o600)
+    secrets.write_text(json.dumps({"AGENT_TEST_KEY": KEY}))
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AGENT_TEST_KEY", KEY)
         environment.setenv("OTEL_TRACES_EXPORTER", "file")
         with running(root, tmp_path_factory.mktemp("home"), own) as one:
             yield one
@@ -113,6 +116,7 @@ def test_the_key_is_nowhere_but_in_the_run(server: Server, provider: OpenAIServe
     for path in server.root.rglob("*"):
         with suppress(IsADirectoryError, FileNotFoundError):  # some are being replaced meanwhile
             found[path.name] = found.get(path.name, False) or KEY.encode() in path.read_bytes()
+    assert found.pop("secrets.json")
     assert found.keys() >= {"output.ipynb", "tape.jsonl", "run.log", "events.jsonl", "task.json"}
     assert [name for name, holds_it in found.items() if holds_it] == []
     spans = _spans(server, task)
