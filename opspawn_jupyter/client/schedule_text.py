@@ -19,6 +19,7 @@ from opspawn_jupyter.model.schedule import (
 )
 
 SCHEDULE_HEADINGS = ("name", "state", "when", "next", "failures")
+_SOURCES = {None: "", Source.PINNED: ", pinned source", Source.LINKED: ", current file"}
 FIRING_HEADINGS = ("due (UTC)", "cause", "what became of it", "why")
 
 
@@ -84,7 +85,8 @@ def firing_row(firing: Firing) -> tuple[str, ...]:
         count = "many" if firing.count is None else str(firing.count)
         due = f"{due} … {firing.last_due_at:%Y-%m-%d %H:%M:%S} ({count})"
     if firing.task_id is not None:
-        return (due, firing.cause.value, f"task {short(firing.task_id)}", firing.message)
+        task = f"task {short(firing.task_id)}{_SOURCES[firing.source]}"
+        return (due, firing.cause.value, task, firing.message)
     reason = firing.reason.value if firing.reason else ""
     return (due, firing.cause.value, "no task", f"{reason} {firing.message}".strip())
 

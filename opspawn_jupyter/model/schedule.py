@@ -226,6 +226,8 @@ class Firing:
     cause: Cause = Cause.DUE
     #: The task; None where there is a reason why not.
     task_id: str | None = None
+    #: Which notebook the task takes.
+    source: Source | None = None
     reason: Reason | None = None
     #: The reason in words.
     message: str = ""

@@ -69,12 +69,20 @@ async def _account(o: Orchestration, schedule_id: str, now: datetime) -> bool:
     if current.schedule.state is not ScheduleState.ACTIVE:
         return False
     running = await unfinished(o, current.schedule)
+    decisions = decide(current.schedule, now, len(running))
+    if not decisions:  # another server was quicker; this one is there when that one is gone
+        _arm_again(o, current.schedule, now)
     try:
-        for decision in decide(current.schedule, now, len(running)):
+        for decision in decisions:
             current = await _carry_out(o, current, decision, running)
     except RecordChanged:
         return True
     return False
+
+
+def _arm_again(o: Orchestration, schedule: Schedule, now: datetime) -> None:
+    if schedule.next_due_at is not None and schedule.next_due_at > now:
+        arm(o, schedule)
 
 
 async def unfinished(o: Orchestration, schedule: Schedule) -> tuple[Task, ...]:
@@ -178,6 +186,7 @@ async def fire(o: Orchestration, current: Known, occasion: Occasion) -> tuple[Kn
             last_due_at=occasion.due_at,
             cause=occasion.cause,
             task_id=task_id,
+            source=schedule.plan.source,
             message=occasion.by and f"started by {occasion.by}",
             decided_at=clock.now(),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from opspawn_jupyter.errors import InvalidRequest
@@ -15,11 +16,15 @@ _LONGEST_ADDRESS = 2000
 def check_hooks(settings: Settings, submission: Submission) -> None:
     """Raises ``InvalidRequest`` for a hook that is neither an address nor a known notifier."""
     for field in ("on_success", "on_failure"):
-        hooks: tuple[str, ...] = getattr(submission, field)
-        if len(hooks) > _MOST_HOOKS:
-            raise InvalidRequest(len(hooks), hint=f"{field} takes at most {_MOST_HOOKS} hooks")
-        for hook in hooks:
-            _check_hook(settings, field, hook)
+        check_hooks_of(settings, field, getattr(submission, field))
+
+
+def check_hooks_of(settings: Settings, field: str, hooks: Sequence[str]) -> None:
+    """Likewise, for hooks that stand in this field of whatever it is."""
+    if len(hooks) > _MOST_HOOKS:
+        raise InvalidRequest(len(hooks), hint=f"{field} takes at most {_MOST_HOOKS} hooks")
+    for hook in hooks:
+        _check_hook(settings, field, hook)
 
 
 def _check_hook(settings: Settings, field: str, hook: str) -> None:

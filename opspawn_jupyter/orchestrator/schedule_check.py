@@ -12,7 +12,7 @@ from opspawn_jupyter.files import write_atomic
 from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.schedule import Schedule, Source
 from opspawn_jupyter.orchestrator.context import Orchestration
-from opspawn_jupyter.orchestrator.hooks import check_hooks
+from opspawn_jupyter.orchestrator.hooks import check_hooks, check_hooks_of
 from opspawn_jupyter.orchestrator.occasion import Occasion, submission_for
 from opspawn_jupyter.orchestrator.schedule_files import pinned_file
 from opspawn_jupyter.orchestrator.schedule_follows import checked_follows
@@ -26,8 +26,8 @@ async def checked(o: Orchestration, schedule: Schedule) -> Schedule:
         find_browser()
     plan = await checked_follows(o, schedule.plan)
     schedule = replace(schedule, plan=plan)
-    check_hooks(o.settings, replace(plan.submission, on_success=plan.on_recovery, on_failure=()))
-    check_hooks(o.settings, replace(plan.submission, on_success=plan.on_change, on_failure=()))
+    check_hooks_of(o.settings, "on_recovery", plan.on_recovery)
+    check_hooks_of(o.settings, "on_change", plan.on_change)
     check_hooks(o.settings, plan.submission)
     linked = replace(schedule, plan=replace(plan, source=Source.LINKED))
     due_at = schedule.next_due_at or clock.now()

@@ -8,7 +8,7 @@ from typing import Any
 from opspawn_jupyter.client.audit import AUDIT, audit_of_run
 from opspawn_jupyter.errors import InvalidRequest
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.schedule import Plan, ScheduleView
+from opspawn_jupyter.model.schedule import Cause, Plan, ScheduleView
 from opspawn_jupyter.model.tool import Principal
 from opspawn_jupyter.model.workflow import WORKFLOW
 from opspawn_jupyter.orchestrator import schedule as verbs
@@ -79,7 +79,7 @@ async def resume_schedule(o: Orchestration, _: Principal, given: Given) -> Any:
 
 async def start_schedule(o: Orchestration, principal: Principal, given: Given) -> Any:
     """Submit its task now."""
-    return brief(await verbs.start(o, given["schedule"], principal.user))
+    return brief(await verbs.start(o, given["schedule"], principal.user, cause=Cause.MCP))
 
 
 async def run_audit(o: Orchestration, principal: Principal, given: Given) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from opspawn_jupyter import errors
+from opspawn_jupyter.client.schedule_text import firing_row
 from opspawn_jupyter.model.schedule import (
     Cause,
     Edit,
@@ -28,7 +29,7 @@ from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.firing import account
 from opspawn_jupyter.orchestrator.schedule_backfill import backfill
 from opspawn_jupyter.orchestrator.schedule_edit import edit
-from opspawn_jupyter.orchestrator.schedule_history import why
+from opspawn_jupyter.orchestrator.schedule_history import history, why
 from opspawn_jupyter.orchestrator.schedule_loop import begin, fire_due, set_back
 from opspawn_jupyter.orchestrator.schedule_view import find_schedule, schedules
 from opspawn_jupyter.orchestrator.schedule_webhook import call, renew_token
@@ -56,6 +57,8 @@ def test_each_due_time_gets_one_task_that_says_what_it_stands_for(play: Play, ha
         assert found[0].labels["schedule"] == "hourly"
         assert found[0].labels["due"] == "2026-11-25T23:00:00+00:00"
         assert found[0].submitted_by == "ada"
+        firings = (await history(o, "hourly", 10, None)).firings
+        assert firing_row(firings[-1])[2].endswith(", current file")
 
     play(story)
 
