@@ -54,6 +54,8 @@ class Host:
     base_url: str = "/"
     arguments: Sequence[str] = (_EXPOSED,)
     is_hub: bool = False
+    #: What goes wrong in its pages without our extension as well.
+    faults: frozenset[str] = frozenset()
 
     @property
     def python(self) -> str:
@@ -80,6 +82,8 @@ HOSTS = (
         app="notebook",
         page="notebooks/{path}?",
         arguments=["--JupyterNotebookApp.expose_app_in_browser=True"],
+        # Its shortcuts look at a plugin before the plugin's settings are there (7.6.5).
+        faults=frozenset({"Cannot read properties of undefined (reading 'schema')"}),
     ),
     Host(
         name="JupyterLab under a base URL",
@@ -181,8 +185,9 @@ def _run_page(visit: Visit) -> None:
 
 
 def _errors(visit: Visit) -> None:
-    if visit.problems:
-        raise AssertionError("; ".join(sorted(set(visit.problems))))
+    ours = set(visit.problems) - visit.host.faults
+    if ours:
+        raise AssertionError("; ".join(sorted(ours)))
 
 
 CHECKS: dict[str, Callable[[Visit], None]] = {
@@ -292,8 +297,8 @@ _HEAD = """# Where the live views work
 `make hosts` installs each of these in an environment of its own, starts it, opens a notebook in
 Chromium and does what a person would: runs a notebook in the background, keeps the kernel busy,
 looks at the card, saves and reloads the page, starts another run by the form, cancels it in the
-side bar, and opens the page of the first run. An uncaught error in the page counts, whoever made
-it.
+side bar, and opens the page of the first run. An uncaught error in the page counts, unless the host
+makes the same one without our extension.
 """
 
 

@@ -99,7 +99,7 @@ def _configuration(python: str, root: Path, proxy: Path, url: str, password: str
     }
     kept = ["JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"]
     lines = [f"c.{name} = {value!r}" for name, value in options.items()]
-    return "\n".join([*lines, f"c.Spawner.env_keep += {json.dumps(kept)}", ""])
+    return "\n".join([*lines, f"c.Spawner.env_keep.extend({json.dumps(kept)})", ""])
 
 
 def _await_answer(process: subprocess.Popen[bytes], url: str, home: Path) -> None:

@@ -1,7 +1,17 @@
 """The rows of the table, by name."""
 
-from benchmarks.rows import agents, commands, growth, kernels, papermill, server, store, workflows
+from benchmarks.rows import (
+    agents,
+    commands,
+    growth,
+    kernels,
+    panels,
+    papermill,
+    server,
+    store,
+    workflows,
+)
 
-_MODULES = (server, kernels, papermill, store, commands, growth, workflows, agents)
+_MODULES = (server, kernels, papermill, store, commands, growth, workflows, agents, panels)
 
 ROWS = {row.name: row for module in _MODULES for row in module.ROWS}
