@@ -31,6 +31,8 @@ tasks:
   - {id: check, plugin: shell, config: {command: exit 3}, depends_on: [clean]}
   - {id: report, plugin: shell, config: {command: echo done}, depends_on: [train, check]}
 """
+#: What tells of ends of runs lies over a corner of what is pictured.
+_WITHOUT_NOTICES = ".Toastify { display: none }"
 _BUSY = "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
 _DARK = "jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })"
 _COLOURS = 200
@@ -40,8 +42,10 @@ def take(browser: Browser, server: JupyterProcess, images: Path) -> None:
     """Make them all."""
     _stage(server.root)
     _schedules(server)
+    _agent(server)
     with lab_page(browser, width=1180, height=900) as page:
         open_notebook(page, server, "panels.ipynb")
+        page.add_style_tag(content=_WITHOUT_NOTICES)
         for number in range(4):
             run_cell(page, number)
         page.locator(".jp-Notebook .jp-Cell").nth(4).locator(".cm-content").first.click()
@@ -56,6 +60,8 @@ def take(browser: Browser, server: JupyterProcess, images: Path) -> None:
         side = page.locator("#opspawn-tasks")
         side.locator(".opspawn-row").nth(1).wait_for()
         side.locator(".opspawn-schedule").nth(1).wait_for()
+        side.locator(".opspawn-question").first.wait_for()
+        _widen(page, side)
         _shoot(side, images / "panel-side-bar.png")
         page.evaluate(_DARK)
         page.locator('body[data-jp-theme-light="false"]').wait_for(state="attached")
@@ -64,11 +70,34 @@ def take(browser: Browser, server: JupyterProcess, images: Path) -> None:
     with lab_page(browser, width=1000, height=800) as page:
         open_notebook(page, server, "train.ipynb")
         page.evaluate("void jupyterapp.commands.execute('opspawn:schedule-notebook')")
+        page.add_style_tag(content=_WITHOUT_NOTICES)
         form = page.locator(".jp-Dialog-content")
         form.get_by_label("Time zone").fill("Europe/Berlin")
         form.get_by_text("Monday through Friday, Europe/Berlin").wait_for()
         _shoot(form, images / "panel-schedule.png")
     _run_pages(browser, server, images)
+
+
+def _widen(page: Page, side: Locator) -> None:
+    """Draw the edge of the side bar to the right, as a person does who has much to look at."""
+    edge = page.locator("#jp-main-split-panel > .lm-SplitPanel-handle").first.bounding_box()
+    box = side.bounding_box()
+    if edge is None or box is None:
+        raise RuntimeError("the side bar has no place")
+    page.mouse.move(edge["x"] + 1, edge["y"] + 300)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 420, edge["y"] + 300, steps=4)
+    page.mouse.up()
+
+
+def _agent(server: JupyterProcess) -> None:
+    """One that asks before it runs code, and so waits in the side bar."""
+    spec = {
+        "goal": "On which island are the penguins heaviest, and why?",
+        "model": "scripted:penguin_agent.yaml",
+        "approve_code": True,
+    }
+    server.api("POST", "tasks", {"kind": "agent", "name": "penguin_masses", "spec": spec})
 
 
 def _schedules(server: JupyterProcess) -> None:

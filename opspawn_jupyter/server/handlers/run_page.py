@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jupyter_server.auth.decorator import authorized
+from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from tornado import web
 
 from opspawn_jupyter.errors import NotFound
@@ -56,10 +56,13 @@ class RunPageHandler(EnvelopeMixin):
 
 
 class StaticHandler(EnvelopeMixin):
-    """Modules and styles of our pages, which hold nothing of the user's."""
+    """Modules and styles of our pages, which hold nothing of the user's.
 
-    @web.authenticated
-    @authorized
+    Open to all, as Jupyter's own are: JupyterHub lets no browser in that asks for a module, because
+    a script's address cannot carry the XSRF token.
+    """
+
+    @allow_unauthenticated
     async def get(self, name: str) -> None:
         """Give one."""
         file = _widgets() / name
