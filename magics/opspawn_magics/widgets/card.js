@@ -19,6 +19,8 @@ import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, kindWord, prob
 
 const LOG_EVERY_MILLISECONDS = 1000;
 const LOG_LINES = 400;
+/** The line that IPython draws above a traceback. */
+const RULE = /^(?:\x1b\[[0-9;]*m)*-{20,}(?:\x1b\[[0-9;]*m)*\n/;
 
 /** @param {string} title @param {() => void} opened @param {Node} content */
 function section(title, opened, content) {
@@ -172,7 +174,7 @@ export class Card {
     show(this.problem, Boolean(task.error));
     if (!task.error) return this.problem.replaceChildren();
     const cell = task.cells.find(({ index }) => index === task.error?.cell_index);
-    const traceback = task.error.traceback.join("\n"), source = node("pre", { class: "opspawn-source", tabindex: 0 }, cell?.title ?? "");
+    const traceback = task.error.traceback.join("\n").replace(RULE, ""), source = node("pre", { class: "opspawn-source", tabindex: 0 }, cell?.title ?? "");
     if (cell && this.#has_notebook(task)) void this.#readSource(cell, source);
     this.problem.replaceChildren(
       node("div", { class: "opspawn-what" }, problemLine(task)),

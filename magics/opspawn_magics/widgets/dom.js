@@ -86,6 +86,14 @@ export function moment(at) {
   return node("time", { datetime: at, title: at }, shown);
 }
 
+/** A moment to come: day and minute, and in whose time. @param {string} at  ISO 8601 */
+export function dueMoment(at) {
+  const shown = new Date(at).toLocaleString([], {
+    weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short",
+  });
+  return node("time", { datetime: at, title: at }, shown);
+}
+
 /** The last characters of an id, as people write it. @param {string} id */
 export const short = (id) => id.slice(-8);
 

@@ -9,6 +9,9 @@
 import { coloured, node, say } from "./dom.js";
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:";
+/** A table as JupyterLab shows it, without the frames that browsers draw. */
+const STYLE = `<style>table{border:0;border-collapse:collapse;font-size:12px}th,td{border:0;padding:3px 10px;text-align:right}
+thead th{border-bottom:1px solid #8888}tbody tr:nth-child(even){background:#8881}</style>`;
 const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const MOST_OUTPUTS = 200;
 const MOST_CHARACTERS = 200_000;
@@ -45,7 +48,7 @@ function frame(html) {
   const made = node("iframe", { class: "opspawn-frame", sandbox: "allow-same-origin", title: "output" });
   followThemes();
   made.addEventListener("load", () => fit(made));
-  made.srcdoc = `<!doctype html><meta http-equiv="Content-Security-Policy" content="${POLICY}">${html}`;
+  made.srcdoc = `<!doctype html><meta http-equiv="Content-Security-Policy" content="${POLICY}">${STYLE}${html}`;
   return made;
 }
 

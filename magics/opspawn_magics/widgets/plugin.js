@@ -180,7 +180,7 @@ class Extension {
         if (task && isFinal(task) && feed.tasks.delete(task.id)) this.#tellEnd(task);
         const states = [...feed.tasks.values()].map(({ state }) => state);
         const running = states.filter((state) => state === "running").length, others = states.length - running;
-        say(count, `Tasks: ${running} running${others ? `, ${others} waiting` : ""}`);
+        say(count, `Tasks: ${[running && `${running} running`, others && `${others} waiting`].filter(Boolean).join(", ")}`);
         count.hidden = !states.length;
       },
     }).start();

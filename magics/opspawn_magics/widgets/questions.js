@@ -10,6 +10,12 @@ import { node, say } from "./dom.js";
 /** @param {string} word */
 const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
+/** What is asked about, one value a line: the arguments of a call stand by their names.
+ * @param {Record<string, any>} detail @returns {[string, unknown][]} */
+const flat = (detail) => Object.entries(detail).flatMap(([name, value]) => (
+  name === "arguments" && value && typeof value === "object" ? Object.entries(value) : [[name, value]]
+));
+
 /** Open questions, of one task or of all. Nothing is shown where there are none. */
 export class Questions {
   list = node("div");
@@ -55,7 +61,7 @@ export class Questions {
   /** @param {Question} question */
   #add(question) {
     this.shown.add(question.id);
-    const facts = Object.entries(question.detail).map(([name, value]) => node(
+    const facts = flat(question.detail).map(([name, value]) => node(
       "div", {}, node("dt", {}, name), node("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
     ));
     this.list.prepend(node(

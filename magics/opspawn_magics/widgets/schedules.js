@@ -1,6 +1,6 @@
 /** When what runs: the schedules of the server, with all that can be done to them. */
 
-import { moment, node, pill, say, setPill, show } from "./dom.js";
+import { dueMoment, node, pill, say, setPill, show } from "./dom.js";
 import { RunForm } from "./form.js";
 
 /**
@@ -92,7 +92,7 @@ class Row {
     setPill(this.pill, schedule.state);
     say(this.name, name);
     say(this.words, words);
-    this.next.replaceChildren(...(next ? ["next ", moment(next)] : [schedule.state_reason && `${schedule.state}: ${schedule.state_reason}`]));
+    this.next.replaceChildren(...(next ? ["next ", dueMoment(next)] : [schedule.state_reason && `${schedule.state}: ${schedule.state_reason}`]));
     for (const verb of /** @type {(keyof typeof WORDS)[]} */ (Object.keys(WORDS))) this.#name_verb(verb);
     show(this.verbs.pause, schedule.state === "active");
     show(this.verbs.resume, schedule.state === "paused");

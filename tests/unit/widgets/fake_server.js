@@ -7,7 +7,7 @@ window.fake = {
   parameters: [],
   comparison: null,
   counts: [],
-  files: {},
+  graphs: {},
   sent: [],
   sockets: [],
   refusal: null,
@@ -32,7 +32,7 @@ function answer(path, query, method) {
     const from = Number(query.get("cursor") ?? 0), next = from + limit;
     return { tasks: found.slice(from, next), next_cursor: next < found.length ? String(next) : null };
   }
-  if (path.includes("/api/contents/")) return { content: fake.files[decodeURIComponent(path.split("/api/contents/")[1])] };
+  if (/^workflows\/[^/]+$/.test(path)) return fake.graphs[path.split("/")[1]];
   if (path === "schedules" && method === "GET") return { schedules: fake.schedules };
   if (path.includes("/compare/")) return fake.comparison;
   if (path === "sql") return { rows: fake.counts };

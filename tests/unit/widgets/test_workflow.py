@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -19,10 +18,7 @@ STEPS = {"ingest": [], "clean": ["ingest"], "train": ["ingest", "clean"], "repor
 def workflow(stage: Stage, **changes: Any) -> dict[str, Any]:
     task = failed_record(kind="workflow", name="nightly", cells=[], **changes)
     steps = [{"id": id, "kind": "shell", "depends_on": on} for id, on in STEPS.items()]
-    path = f"{task['run_directory']}/graph.json"
-    stage.page.evaluate(
-        "([path, text]) => { fake.files[path] = text; }", [path, json.dumps({"steps": steps})]
-    )
+    stage.page.evaluate("([id, steps]) => { fake.graphs[id] = { steps }; }", [task["id"], steps])
     return task
 
 
@@ -138,3 +134,9 @@ def test_earlier_runs_stand_beside_each_other_and_are_compared(stage: Stage, is_
     asked = [one["path"] for one in stage.sent("GET")]
     assert f"workflows/run-before/compare/{task['id']}" in asked
     assert violations(stage.page) == []
+
+    # It stays true while it is looked at, and the keyboard stays where it was.
+    stage.hold(part(task, "clean", "running"))
+    stage.tell("task.started", part_id("clean"), 9)
+    expect(states.nth(1)).to_have_accessible_name("clean: running")
+    expect(grid.get_by_role("button", name="Compare with")).to_be_focused()
