@@ -35,6 +35,7 @@ tasks:
 _WITHOUT_NOTICES = ".Toastify { display: none }"
 _BUSY = "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
 _DARK = "jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })"
+_LIGHT = "jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Light' })"
 _COLOURS = 200
 
 
@@ -53,7 +54,10 @@ def take(browser: Browser, server: JupyterProcess, images: Path) -> None:
         page.wait_for_function(_BUSY)
         cards = page.locator(".jp-OutputArea .opspawn-card")
         cards.first.get_by_text("epoch 6", exact=False).first.wait_for()
+        page.set_viewport_size({"width": 1180, "height": 1500})
+        cards.nth(1).scroll_into_view_if_needed()
         _shoot(cards.nth(1), images / "panel-failed.png")
+        page.set_viewport_size({"width": 1180, "height": 900})
         page.locator(".jp-Notebook .jp-Cell").first.scroll_into_view_if_needed()
         _shoot(page, images / "panel-light.png")
         page.evaluate("void jupyterapp.commands.execute('opspawn:open')")
@@ -67,6 +71,8 @@ def take(browser: Browser, server: JupyterProcess, images: Path) -> None:
         page.locator('body[data-jp-theme-light="false"]').wait_for(state="attached")
         page.locator("#jupyterlab-splash").wait_for(state="detached")
         _shoot(page, images / "panel-dark.png")
+        page.evaluate(_LIGHT)
+        page.locator('body[data-jp-theme-light="true"]').wait_for(state="attached")
     with lab_page(browser, width=1000, height=800) as page:
         open_notebook(page, server, "train.ipynb")
         page.evaluate("void jupyterapp.commands.execute('opspawn:schedule-notebook')")
@@ -95,7 +101,7 @@ def _agent(server: JupyterProcess) -> None:
     spec = {
         "goal": "On which island are the penguins heaviest, and why?",
         "model": "scripted:penguin_agent.yaml",
-        "approve_code": True,
+        "permissions": {"run_python": "ask"},
     }
     server.api("POST", "tasks", {"kind": "agent", "name": "penguin_masses", "spec": spec})
 

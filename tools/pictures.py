@@ -78,6 +78,7 @@ def _executed_notebook(page: Page, server: JupyterProcess) -> None:
 def _terminal(page: Page, server: JupyterProcess, *words: str) -> None:
     """What an opspawn command shows in a terminal."""
     shown = _in_a_terminal(server, [sys.executable, "-m", "opspawn_jupyter.cli", *words])
+    shown = shown.replace(sys.prefix, ".venv")  # where it lies is nobody's business
     console = Console(record=True, width=_COLUMNS, file=StringIO())
     console.print(Text.assemble(("$ ", "bold"), f"opspawn {' '.join(words)}"))
     console.print(Text.from_ansi(shown))
