@@ -6,16 +6,21 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
-from benchmarks import notebooks, peers
+import duckdb
+import psutil
+
+from benchmarks import notebooks, peers, servers
 from benchmarks.measure import Goal, Row, Size, Way
 from benchmarks.rows.papermill import own_settings
+from benchmarks.rows.server import await_running
 from benchmarks.rows.store import drafts
 from opspawn_jupyter.model.task import TaskQuery
+from opspawn_jupyter.stores.database import FILE_NAME
 from opspawn_jupyter.stores.duckdb import DuckDBStore
 
 _FEW, _MANY = "few", "many"
@@ -31,7 +36,7 @@ def _cells(size: Size) -> Iterator[Mapping[str, Way]]:
 @contextmanager
 def _outputs(size: Size) -> Iterator[Mapping[str, Way]]:
     """Megabytes, half of one a cell."""
-    few, many = 2, size.of(100, 6)
+    few, many = 2, size.of(200, 6)
     cell = notebooks.OUTPUTS[1]
     with _per_unit({_FEW: ([cell] * 2 * few, few), _MANY: ([cell] * 2 * many, many)}) as ways:
         yield ways
@@ -59,15 +64,15 @@ def _divided(way: Way, units: int) -> Way:
 @contextmanager
 def _history(size: Size) -> Iterator[Mapping[str, Way]]:
     """Seconds until a page of the newest 50 tasks is there."""
-    counts = {_FEW: 1_000, _MANY: size.of(100_000, 2_000)}
+    counts = {_FEW: 1_000, "100,000": size.of(100_000, 2_000), _MANY: size.of(1_000_000, 4_000)}
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
         ways: dict[str, Way] = {}
         for name, count in counts.items():
-            place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            store = runner.run(DuckDBStore.open(place / "store"))
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory()), "store")
+            _fill(runner, place, count)
+            store = runner.run(DuckDBStore.open(place))
             stack.callback(_close, runner, store)
-            runner.run(_fill(store, count))
             ways[name] = _page(runner, store)
         yield ways
 
@@ -76,11 +81,76 @@ def _close(runner: asyncio.Runner, store: DuckDBStore) -> None:
     runner.run(store.close())
 
 
-async def _fill(store: DuckDBStore, count: int) -> None:
-    for _ in range(count // 250):
-        await asyncio.gather(*(store.append(drafts()) for _ in range(250)))
-    while store.status().waiting_events:  # noqa: ASYNC110  nothing tells that
-        await asyncio.sleep(0.2)
+#: A task of the history again and again, a second apart.
+_COPIES = """
+INSERT INTO finished_tasks
+SELECT * EXCLUDE (n) REPLACE (
+    lpad(hex(n), 36, '0') AS id,
+    created_at + INTERVAL (n) SECOND AS created_at,
+    finished_at + INTERVAL (n) SECOND AS finished_at
+)
+FROM (FROM finished_tasks LIMIT 1), range($count) AS numbers (n)
+"""
+
+
+def _fill(runner: asyncio.Runner, place: Path, count: int) -> None:
+    """One task through the store, and copies of it straight into the file: a million lives would
+    take an hour."""
+
+    async def live() -> None:
+        store = await DuckDBStore.open(place)
+        await store.append(drafts())
+        await store.close()
+
+    runner.run(live())
+    with duckdb.connect(place / FILE_NAME) as connection:
+        connection.execute(_COPIES, {"count": count - 1})
+
+
+@contextmanager
+def _running(size: Size) -> Iterator[Mapping[str, Way]]:
+    """Seconds for each task, from the submission of all until all run."""
+    with _at_once(size, lambda _own, seconds, _count: seconds) as ways:
+        yield ways
+
+
+@contextmanager
+def _running_memory(size: Size) -> Iterator[Mapping[str, Way]]:
+    """Megabytes of all processes but the server's, each shared page counted in parts."""
+    with _at_once(size, lambda own, _seconds, _count: _megabytes(own)) as ways:
+        yield ways
+
+
+@contextmanager
+def _at_once(
+    size: Size, figure: Callable[[servers.Ours, float, int], float]
+) -> Iterator[Mapping[str, Way]]:
+    few, many = 4, size.of(200, 6)
+    with servers.ours(f"--OpspawnExtension.max_running_tasks={many}") as own:
+        notebooks.write(own.root, "wait", ("import time", "time.sleep(3600)"))
+        notebooks.write(own.root, "three", notebooks.THREE)
+        own.submit_and_wait(["three.ipynb"])
+
+        def measured(count: int) -> float:
+            began = time.perf_counter()
+            tasks = [own.run(own.submit("wait.ipynb", {})) for _ in range(count)]
+            await_running(own, [task.id for task in tasks])
+            found = figure(own, time.perf_counter() - began, count) / count
+            for task in tasks:
+                own.run(own.client.cancel(task.id))
+            for task in tasks:
+                own.run(own.client.wait(task.id, 300))
+            return found
+
+        yield {_FEW: lambda: measured(few), _MANY: lambda: measured(many)}
+
+
+def _megabytes(own: servers.Ours) -> float:
+    total = 0
+    for process in psutil.Process(own.process.process.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            total += process.memory_full_info().pss
+    return total / 1e6
 
 
 def _page(runner: asyncio.Runner, store: DuckDBStore) -> Way:
@@ -99,6 +169,15 @@ def _row(name: str, what: str, ways: object, rounds: int) -> Row:
 
 ROWS = (
     _row("growth-cells", "a cell of a notebook of 10, and of 2,000", _cells, 3),
-    _row("growth-outputs", "a megabyte of 2 MB of outputs, and of 100 MB", _outputs, 3),
-    _row("growth-history", "a page of a history of 1,000 tasks, and of 100,000", _history, 9),
+    _row("growth-outputs", "a megabyte of 2 MB of outputs, and of 200 MB", _outputs, 3),
+    _row("growth-history", "a page of a history of 1,000 tasks, and of a million", _history, 9),
+    _row("growth-running", "a task of 4 that come to run at once, and of 200", _running, 1),
+    Row(
+        name="growth-memory",
+        what="memory of a task of 4 that run at once, and of 200",
+        unit="MB",
+        ways=_running_memory,
+        goals=(Goal(ours=_MANY, other=_FEW, at_most=1.5),),
+        rounds=1,
+    ),
 )

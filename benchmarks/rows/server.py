@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -83,7 +83,7 @@ def _status(size: Size) -> Iterator[Mapping[str, Way]]:
     with servers.ours() as idle, servers.ours(limit) as busy:
         notebooks.write(busy.root, "loop", (_LOOP,))
         tasks = [busy.run(busy.submit("loop.ipynb", {})) for _ in range(running)]
-        _await_running(busy, tasks[-1].id)
+        await_running(busy, [task.id for task in tasks])
         yield {
             "busy": partial(_status_seconds, busy),
             "idle": partial(_status_seconds, idle),
@@ -92,12 +92,14 @@ def _status(size: Size) -> Iterator[Mapping[str, Way]]:
             busy.run(busy.client.cancel(task.id))
 
 
-def _await_running(one: servers.Ours, task_id: str) -> None:
+def await_running(one: servers.Ours, task_ids: Sequence[str]) -> None:
+    """Return once cells of all of them run."""
     deadline = time.monotonic() + 600
-    while one.run(one.client.task(task_id)).cells == ():
-        if time.monotonic() > deadline:
-            raise TimeoutError(task_id)
-        time.sleep(0.5)
+    for task_id in task_ids:
+        while one.run(one.client.task(task_id)).cells == ():
+            if time.monotonic() > deadline:
+                raise TimeoutError(task_id)
+            time.sleep(0.05)
 
 
 def _status_seconds(one: servers.Ours) -> float:

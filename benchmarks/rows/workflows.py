@@ -31,6 +31,8 @@ _PREFECT_VARIABLES = {
     "PREFECT_LOGGING_LEVEL": "ERROR",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    # Twenty seconds are not enough for its server on a machine that has other work.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
 }
 _FUNCTION = {"function": "operator:add", "args": [1, 2]}
 
