@@ -107,8 +107,16 @@ hosts: $(VENV)/.dev
 	  jupyter-scheduler==2.12.1
 	@touch $@
 
+.evidence/.installed: $(VENV)/.base
+	@echo "Installing what others validate evidence with ..."
+	@$(PYTHON) -m venv .evidence
+	@.evidence/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	  bagit==1.9.0 roc-validator==0.13.0 runcrate==0.6.2 openlineage-python==1.54.0 \
+	  'cyclonedx-python-lib[json-validation]==11.12.0'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mcp .scheduler .hosts build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache
+	rm -rf $(VENV) .mcp .evidence .scheduler .hosts build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache
 	rm -rf .pytest_cache .import_linter_cache .hypothesis
 	rm -rf $(EXAMPLES)/.opspawn $(EXAMPLES)/opspawn_runs $(EXAMPLES)/.ipynb_checkpoints
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

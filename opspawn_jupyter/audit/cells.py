@@ -166,18 +166,18 @@ def _of_kind(kind: str, left: Any, right: Any, rules: Rules) -> Compared:
 
 
 def _html(left: str, right: str, rules: Rules) -> Compared:
-    compared = tables.compare(left, right, rules)
-    if compared.sameness is Sameness.IDENTICAL:
-        return compared
-    if outputs.is_script(left) and outputs.is_script(right):
-        note = "the HTML draws itself by a script, whose picture is not compared"
-        return _script(compared, note)
-    return compared
+    if left != right and outputs.is_script(left) and outputs.is_script(right):
+        return _drawn_by_script(left, right, rules)
+    return tables.compare(left, right, rules)
 
 
-def _script(compared: Compared, note: str) -> Compared:
+def _drawn_by_script(left: str, right: str, rules: Rules) -> Compared:
+    """Charts whose picture nobody sees here: other words or tables around them are a difference,
+    another text of the script is none that could be judged."""
+    compared = tables.compare_visible(left, right, rules)
     if compared.sameness is Sameness.DIFFERENT:
         return compared
+    note = "the HTML draws itself by a script, whose picture is not compared"
     return Compared(sameness=Sameness.NOT_COMPARED, notes=(note, *compared.notes))
 
 

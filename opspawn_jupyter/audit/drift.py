@@ -22,8 +22,10 @@ _CANONICAL = (
     (re.compile(r" +([\]),}])"), r"\1"),
 )
 _AXES_OF_OLD = re.compile(r"<matplotlib\.[\w.]*Axes\w*(?: object)? at 0x[0-9a-fA-F]+>")
-_AXES_OF_NOW = re.compile(r"<Axes(?:3DSubplot)?: [^<>\n]*>")
+_AXES_OF_NOW = re.compile(r"<Axes(?:3D)?(?:Subplot)?: ?([^<>\n]*)>")
 _INDEX_OF_OLD = re.compile(r"\b(?:Int|UInt|Float)64Index\(")
+#: pandas says the frequency of periods only once, since version 2.
+_PERIODS = re.compile(r"(\bdtype='period\[([\w-]+)\]'[^()]*?), freq='\2'")
 _INDEX_SIZE = re.compile(r"\bdtype='u?int(?:32|64)'")
 #: Frequencies that pandas 2.2 renamed, by the new name.
 _FREQUENCIES = {
@@ -41,7 +43,13 @@ def canonical(left: str, right: str) -> tuple[str, str]:
     if bool(_INDEX_OF_OLD.search(left)) != bool(_INDEX_OF_OLD.search(right)):
         # pandas 2 keeps whole numbers of dates in half the size.
         left, right = (_INDEX_SIZE.sub("dtype='int'", one) for one in (left, right))
+    # matplotlib 3.6 writes the same with blanks.
+    left, right = (_AXES_OF_NOW.sub(_without_blanks, one) for one in (left, right))
     return _spelled(left), _spelled(right)
+
+
+def _without_blanks(axes: re.Match[str]) -> str:
+    return f"<Axes:{axes[1].replace(' ', '')}>"
 
 
 def _without_axes(text: str) -> str:
@@ -49,6 +57,7 @@ def _without_axes(text: str) -> str:
 
 
 def _spelled(text: str) -> str:
+    text = _PERIODS.sub(r"\1", text)
     text = _FREQUENCY.sub(_renamed, text)
     for pattern, replacement in _CANONICAL:
         text = pattern.sub(replacement, text)

@@ -26,7 +26,8 @@ def scrub(name: str, pattern: str, flags: int = 0) -> Scrub:
 
 _SECONDS = r"(?:ns|[µμu]s|ms|s|secs?|seconds?|min|minutes?)"
 
-#: In order: what is specific goes first.
+#: In order: what is specific goes first. None may begin at every place of a line and look to its
+#: end: a chart's data is a line of megabytes.
 BUILT_IN: tuple[Scrub, ...] = (
     scrub("address", r"\b0x[0-9a-fA-F]{6,16}\b"),
     scrub(
@@ -34,7 +35,7 @@ BUILT_IN: tuple[Scrub, ...] = (
         r"\b[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}\b",
         re.IGNORECASE,
     ),
-    scrub("cell file", r"(?:/\S*?/|\b[A-Z]:\\\S*?\\)ipykernel_\d+[/\\]\d+\.py(?::\d+)?"),
+    scrub("cell file", r"(?<![^\s\"'(<>=,])[^\s\"'(<>=,]*ipykernel_\d+[/\\]\d+\.py(?::\d+)?"),
     scrub(
         "input number",
         r"<ipython-input-\d+-[0-9a-f]+>|(?:Cell |Input )?In ?\[ ?\d+\](?:, line \d+)?",
@@ -42,7 +43,8 @@ BUILT_IN: tuple[Scrub, ...] = (
     scrub("wall time", r"(?:CPU times|Wall time|Compiler *(?:time)?|Parser *):[^\n]*"),
     scrub(
         "wall time",
-        r"(?:The slowest run took[^\n]*\n?)?(?:This could mean[^\n]*\n?)?[^\n]*\bper loop\b[^\n]*",
+        r"^(?:The slowest run took[^\n]*\n?)?(?:This could mean[^\n]*\n?)?[^\n]*\bper loop\b[^\n]*",
+        re.MULTILINE,
     ),
     scrub(
         "timing",

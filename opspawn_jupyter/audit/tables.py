@@ -32,6 +32,15 @@ def compare(stored: str, fresh: str, rules: Rules) -> Compared:
     left, right = _read(stored), _read(fresh)
     if not (left.tables or left.words or right.tables or right.words):
         return _unseen(stored, fresh, rules)
+    return _visible(left, right, rules)
+
+
+def compare_visible(stored: str, fresh: str, rules: Rules) -> Compared:
+    """Only tables and words, whatever else there is."""
+    return _visible(_read(stored), _read(fresh), rules)
+
+
+def _visible(left: _Page, right: _Page, rules: Rules) -> Compared:
     found = _tables(left, right, rules)
     words = text.compare("\n".join(left.words), "\n".join(right.words), rules)
     sameness = worst([found.sameness, words.sameness, Sameness.NORMALISED])

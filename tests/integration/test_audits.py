@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,14 @@ import pytest
 
 from opspawn_jupyter.audit.surroundings import can_enclose
 from opspawn_jupyter.audit.verify import verify
+from opspawn_jupyter.model import clock, wire
+from opspawn_jupyter.model.lineage import Lineage, Parent, ended, started
 from opspawn_jupyter.model.states import FINAL
 from opspawn_jupyter.model.work import TASK_VARIABLE
 
+ROOT = Path(__file__).parents[2]
+#: Python of the environment with other people's validators.
+VALIDATORS = Path(os.environ.get("OPSPAWN_VALIDATORS", ROOT / ".evidence")) / "bin" / "python"
 RANDOM = "import os, time; print(os.urandom(4).hex())"
 
 WRITE_BY_PATH = "try:\n    open({!r}, 'w')\nexcept OSError:\n    print('refused')"
@@ -230,6 +238,45 @@ def test_the_sealed_evidence_can_be_verified_without_the_server(
     )
     assert wrong.returncode == 1
     assert "✗ " in wrong.stdout
+
+
+@pytest.mark.skipif(not VALIDATORS.is_file(), reason="needs the validators that .ci/run installs")
+@pytest.mark.timeout(900)
+def test_tools_of_others_read_bundle_and_lineage(server, good, tmp_path: Path) -> None:
+    """BagIt, RO-Crate with three profiles, runcrate, CycloneDX and OpenLineage: each by its own
+    validator, in an environment of its own, without a network."""
+    with zipfile.ZipFile(io.BytesIO(server.ask("GET", f"tasks/{good['id']}/bundle")[2])) as archive:
+        archive.extractall(tmp_path / "bundle")
+    given = server.json("GET", f"tasks/{good['id']}/lineage")[1]
+    run = wire.decode(Lineage, given).runs[0]
+    parent = Parent(task_id=good["id"], job="daily")
+    at = clock.now()
+    said = [started(run, at, "opspawn", parent), ended(run, at, "opspawn", None, "no rows")]
+    events = tmp_path / "events.jsonl"
+    events.write_text("".join(f"{json.dumps(one)}\n" for one in said))
+
+    command = [str(VALIDATORS), str(Path(__file__).with_name("validators.py"))]
+    words = [*command, str(tmp_path / "bundle"), str(events)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(": valid") == 6
+
+
+def test_lineage_names_what_an_audit_read(server, good) -> None:
+    (run,) = server.json("GET", f"tasks/{good['id']}/lineage")[1]["runs"]
+
+    assert [Path(one["path"]).name for one in run["inputs"]] == ["sum.ipynb", "numbers.json"]
+    assert all(one["sha256"] for one in run["inputs"])
+    assert "report.html" in {Path(one["path"]).name for one in run["outputs"]}
+
+
+def test_the_head_of_the_history_can_be_had_while_the_server_runs(server, good) -> None:
+    status, head = server.json("GET", "history/head")
+
+    assert status == 200
+    assert head["tree_size"] > 0
+    assert len(head["root_sha256"]) == 64
 
 
 def test_only_audits_are_sealed(server) -> None:
