@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+import agent_pictures
 import panel_pictures
 from browser import headless_browser, lab_page, open_notebook, run_cell
 from jupyter_process import JupyterProcess, jupyter_server
@@ -43,6 +44,7 @@ def main() -> None:
                 _executed_notebook(page, server)
                 _terminal(page, server, "doctor")
                 panel_pictures.take(browser, server, IMAGES)
+                agent_pictures.take(browser, server, IMAGES)
 
 
 @contextmanager

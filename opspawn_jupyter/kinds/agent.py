@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from opspawn_jupyter.errors import InvalidRequest, NotFound, OutsideRoot
@@ -63,6 +64,7 @@ PROVIDERS = frozenset(
 _GROUPS = {"planner": "opspawn_jupyter.planners", "memory": "opspawn_jupyter.memories"}
 _LONGEST_FILE_BYTES = 4 << 20
 _LONGEST_NAME = 40
+_LONGEST_HEADING = 80
 _OWN_TOOLS = (CODE_TOOL, PLAN_TOOL, ANSWER_TOOL, REMEMBER_TOOL, RECALL_TOOL)
 
 
@@ -232,13 +234,18 @@ def _notebook(request: AgentRequest, imports: str) -> Mapping[str, Any]:
     """What the run begins with: the goal for people, the goal for code, and the tools."""
     cells = [
         {"cell_type": "markdown", "id": "goal", "metadata": {"tags": ["goal"]},
-         "source": f"# {title(request.goal)}\n\n**Goal:** {request.goal}"},
+         "source": f"# {_heading(request.goal)}\n\n**Goal:** {request.goal}"},
         _code("parameters", f"goal = {request.goal!r}", ["parameters"]),
     ]  # fmt: skip
     if imports:
         cells.append(_code("tools", imports, ["tools"]))
     metadata = {"language_info": {"name": "python"}}
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
+
+
+def _heading(goal: str) -> str:
+    first = next(line for line in goal.splitlines() if line.strip())
+    return shorten(first, _LONGEST_HEADING, placeholder=" …")
 
 
 def _code(cell_id: str, source: str, tags: Sequence[str]) -> dict[str, Any]:
