@@ -1,4 +1,4 @@
-"""Tab completion after ``%opspawn``: commands, options, notebooks."""
+"""Tab completion after ``%opspawn``: commands, options, notebooks, tools."""
 
 from __future__ import annotations
 
@@ -21,7 +21,27 @@ def complete(shell: Any, event: Any) -> list[str]:  # noqa: ARG001 (as IPython c
     if event.symbol.startswith("-"):
         options = option_names(command, surface)
         return [name for name in options if name.startswith(event.symbol)]
+    if command in ("tool", "tools"):
+        return _tools(event.symbol)
     return _notebooks(event.symbol) if command in ("run", "params") else []
+
+
+def _tools(beginning: str) -> list[str]:
+    """Tools of the server that is named, or servers. Asks the Jupyter server; none where it does
+    not answer, because a Tab is no place for an error."""
+    from opspawn_jupyter.client.client import connect
+    from opspawn_jupyter.errors import OpspawnError
+
+    server, dot, _ = beginning.partition(".")
+    try:
+        with connect() as jupyter:
+            if dot:
+                names = [tool.full_name for tool in jupyter.tools(server).tools]
+            else:
+                names = [f"{one.name}." for one in jupyter.tool_servers().servers]
+    except OpspawnError:
+        return []
+    return [name for name in names if name.startswith(beginning)]
 
 
 def _notebooks(beginning: str) -> list[str]:

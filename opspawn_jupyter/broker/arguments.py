@@ -38,6 +38,23 @@ def _value(name: str, text: str, schema: Any) -> Any:
         return text
 
 
+def without_nothing(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments without those that are null where no null may be, and need not be there: as
+    Python's callers leave them out."""
+    required = tool.input_schema.get("required", ())
+    properties = tool.input_schema.get("properties", {})
+
+    def is_nothing(name: str) -> bool:
+        kind = properties.get(name, {}).get("type")
+        return name not in required and isinstance(kind, str) and kind != "null"
+
+    return {
+        name: value
+        for name, value in arguments.items()
+        if value is not None or not is_nothing(name)
+    }
+
+
 def check(tool: Tool, arguments: Mapping[str, Any]) -> None:
     """Raises ``ToolArgumentsInvalid`` with what is wrong first, ``ToolServerFault`` where the
     tool's own schema is none."""

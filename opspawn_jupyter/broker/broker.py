@@ -232,6 +232,7 @@ class ToolBroker:
     ) -> ToolResult:
         tool = await self._tool(principal, config, request.tool)
         arguments = {**request.arguments, **checked.typed(tool, request.arguments_text)}
+        arguments = checked.without_nothing(tool, arguments)
         checked.check(tool, arguments)
         self._rate.take(principal, config.name, config.rules.calls_per_minute)
         if tool.permission is Permission.ASK:

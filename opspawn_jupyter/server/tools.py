@@ -20,6 +20,7 @@ from opspawn_jupyter.orchestrator.tool_call import is_known, may_call, put, reco
 from opspawn_jupyter.server.background import Background
 from opspawn_jupyter.server.mcp_sessions import McpSessions
 from opspawn_jupyter.server.mcp_verbs import Verbs
+from opspawn_jupyter.server.metrics import count_call
 
 _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 
@@ -70,10 +71,8 @@ class Tools:
     async def close(self) -> None:
         """End every tool server."""
         await self._background.close()
-        if self._sessions is not None:
-            await self._sessions.close()
-        if self._broker is not None:
-            await self._broker.close()
+        ends = [one.close() for one in (self._sessions, self._broker) if one is not None]
+        await asyncio.gather(*ends)  # side by side: whoever ends the server waits for it
 
 
 class CallRecords:
@@ -84,6 +83,7 @@ class CallRecords:
 
     async def record(self, call: ToolCall) -> None:
         """Keep it."""
+        count_call(call)
         await record_call(self._o, call)
 
     async def is_known(self, call_id: str) -> bool:

@@ -1,7 +1,9 @@
-"""The official conformance suite against ``/opspawn/mcp``, in both eras of the protocol.
+"""The official conformance suite against ``/opspawn/mcp``, and against our side towards other
+servers, in both eras of the protocol.
 
-What the suite may not find is listed in ``expected.yml``, each with its reason; it fails where one
-of these passes, too. Its report is printed.
+Nothing is expected to fail: ``expected.yml`` is empty. The suite's scenarios of OAuth for clients
+are left out, because servers that we connect to are given what the configuration says, and no
+OAuth; in MCP authorization is optional.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -81,3 +84,49 @@ def test_the_official_suite_finds_nothing_unexpected(
     passed = re.search(r"Total: (\d+) passed", said)
     assert passed
     assert int(passed[1]) > 60
+
+
+#: What the suite asks of clients, less OAuth and what is no part of the protocol's own versions.
+CLIENT_SCENARIOS = (
+    ("initialize", "2025-11-25"),
+    ("tools_call", "2025-11-25"),
+    ("elicitation-sep1034-client-defaults", "2025-11-25"),
+    ("sse-retry", "2025-11-25"),
+    ("json-schema-2020-12-preservation", "2025-11-25"),
+    ("tools_call", "2026-07-28"),
+    ("request-metadata", "2026-07-28"),
+    ("sep-2322-client-request-state", "2026-07-28"),
+    ("http-standard-headers", "2026-07-28"),
+    ("http-custom-headers", "2026-07-28"),
+    ("http-invalid-tool-headers", "2026-07-28"),
+    ("json-schema-ref-no-deref", "2026-07-28"),
+    ("json-schema-2020-12-preservation", "2026-07-28"),
+)
+
+
+def _as_client(scenario: str, version: str, place: Path) -> str:
+    """The suite's word on our side in one scenario; nothing where it is content."""
+    run = subprocess.run(
+        [
+            *(str(MODULES / ".bin" / "node"), str(SUITE), "client"),
+            "--timeout=280000",
+            f"--command={sys.executable} {HERE / 'client.py'}",
+            *("--scenario", scenario, f"--spec-version={version}", f"--output-dir={place}"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    print(f"{version} {scenario}:", *re.findall(r"Passed: .*", run.stdout + run.stderr))
+    return "" if run.returncode == 0 else f"{scenario}, {version}: {run.stdout}{run.stderr}"
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("jupyter_home")
+def test_the_official_suite_finds_nothing_in_our_side_as_a_client(tmp_path: Path) -> None:
+    """Few at once: each starts a Python, and the suite's own time limits are short."""
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        found = pool.map(lambda one: _as_client(*one, tmp_path / one[0]), CLIENT_SCENARIOS)
+    problems = [problem for problem in found if problem]
+    assert not problems, problems

@@ -16,13 +16,23 @@ from mcp.shared.subscriptions import ResourceUpdated, ToolsListChanged
 
 from tests.integration.broker_stage import habit
 from tests.integration.conftest import Running, Server
+from tests.integration.tool_servers.over_http import Upstream, over_http
 
 ERAS = ("legacy", "2026-07-28")
 
 
 @pytest.fixture(scope="module")
-def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def upstream() -> Iterator[Upstream]:
+    with over_http() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def server(
+    running: Running, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     own = {
+        "remote": {"url": upstream.url},
         "asking": habit("ask"),
         "silenced": habit("ask", to_caller=[], questions=False),
         "sampling": habit("sample"),
@@ -155,5 +165,25 @@ def test_a_client_of_the_older_era_hears_what_changed(server: Server) -> None:
                 while not heard.empty():
                     found.add(type(heard.get_nowait()))
             assert found == {types.ToolListChangedNotification, types.ResourceUpdatedNotification}
+
+    asyncio.run(asyncio.wait_for(story(), 100))
+
+
+def test_no_header_of_the_caller_reaches_a_server(server: Server, upstream: Upstream) -> None:
+    """Least of all Jupyter's token."""
+
+    async def story() -> None:
+        token = server.jupyter.token
+        headers = {"Authorization": f"Bearer {token}", "X-Mine": "mine", "Cookie": "mine=mine"}
+        url = f"{server.jupyter.url}opspawn/mcp"
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=60) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            assert _text(await client.call_tool("remote__echo", {})) == "answered"
+        seen = repr(upstream.headers)
+        assert upstream.headers
+        assert token not in seen
+        assert "mine" not in seen
 
     asyncio.run(asyncio.wait_for(story(), 100))

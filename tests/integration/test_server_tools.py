@@ -6,14 +6,18 @@ import base64
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from jupyter_process import await_none, stop
 from opspawn_jupyter.model.ids import new_id
+from opspawn_magics.completion import complete
 from tests.integration.broker_stage import habit, write_config
 from tests.integration.conftest import Running, Server
 
@@ -81,6 +85,19 @@ def test_a_call_gives_the_result_and_the_history_has_it(server: Server) -> None:
     query = "SELECT server, tool, outcome FROM tool_calls WHERE tool = 'echo'"
     status, table = server.json("POST", "sql", body={"query": query})
     assert ["good", "echo", "success"] in table["rows"]
+
+
+def test_calls_are_counted_and_stand_among_the_events_of_their_run(server: Server) -> None:
+    """For Prometheus, and for the page of a run. Names that callers make up are not counted."""
+    task = _run(server, "from opspawn_jupyter import mcp\nmcp.good.echo('counted')")
+    told = server.json("GET", f"tasks/{task['id']}/events")[1]["events"]
+    assert "tool_call.ended" in {event["type"] for event in told}
+    _call(server, "made-up.name", {})
+    url = f"{server.jupyter.url}metrics?token={server.jupyter.token}"
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        figures = answer.read().decode()
+    assert 'opspawn_tool_calls_total{outcome="success",server="good",tool="echo"}' in figures
+    assert "made-up" not in figures
 
 
 @pytest.mark.parametrize(
@@ -244,6 +261,20 @@ def test_an_answer_is_for_one_call(server: Server) -> None:
     assert server.json("POST", "mcp/call", body={**body, "id": "mine"})[0] == 422
 
 
+def test_tab_completes_servers_and_tools(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSPAWN_URL", server.jupyter.url)
+    monkeypatch.setenv("OPSPAWN_TOKEN", server.jupyter.token)
+
+    def tab(line: str) -> list[str]:
+        return complete(None, SimpleNamespace(line=line, symbol=line.rpartition(" ")[2]))
+
+    assert tab("%opspawn tool go") == ["good."]
+    assert "good.echo" in tab("%opspawn tools good.e")
+    assert tab("%opspawn tool nothing.") == []
+    monkeypatch.setenv("OPSPAWN_TOKEN", "wrong")
+    assert tab("%opspawn tool go") == []
+
+
 def test_a_step_of_kind_mcp_tool_calls_its_tool(server: Server) -> None:
     spec = {"server": "good", "tool": "echo", "arguments": {"text": "from a step"}}
     status, task = server.json("POST", "tasks", body={"kind": "mcp_tool", "spec": spec})
@@ -291,3 +322,26 @@ def test_a_tool_is_a_step_of_a_workflow(server: Server) -> None:
 def test_a_server_that_will_not_end_is_no_harm(server: Server) -> None:
     """It is called here; the fixture looks for what is left when the Jupyter server has ended."""
     assert _call(server, "stubborn.echo", {"text": "x"})[0] == 200
+
+
+def test_an_answer_counts_also_after_a_restart(running: Running, tmp_path: Path) -> None:
+    """The question is a row, so it outlives the server that asked it, and so does its answer."""
+    own = {"careful": habit("none", ask=["echo"])}
+    setting = f"--OpspawnExtension.mcp_servers={own!r}"
+    body = {"server": "careful", "tool": "echo", "arguments": {"text": "x"}, "id": new_id()}
+    root, home = tmp_path / "root", tmp_path / "home"
+    root.mkdir()
+    with ThreadPoolExecutor() as threads:
+        with running(root, home, setting) as first:
+            call = threads.submit(first.json, "POST", "mcp/call", body=body)
+            first.wait(
+                "the question",
+                lambda: first.json("GET", "questions")[1]["questions"],
+                lambda questions: questions,
+            )
+        lost = call.exception() or call.result()[0]
+        assert lost != 200
+    with running(root, home, setting) as second:
+        _answer_next(second, "yes")
+        status, result = second.json("POST", "mcp/call", body=body)
+    assert (status, result["content"][0]["text"]) == (200, "x")
