@@ -25,6 +25,8 @@ class Settings:
     runs_directory: Path
     #: How many tasks the local worker runs at once.
     max_running_tasks: int = max(4, os.cpu_count() or 1)
+    #: How many runner processes wait for a task, from soon after the server's start on.
+    spare_runners: int = 2
     #: How long a cancelled or timed-out kernel gets to obey an interrupt.
     interrupt_grace_seconds: float = 5.0
     #: How long a process gets between being asked to end and being killed.

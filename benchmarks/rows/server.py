@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import notebooks, servers
+from benchmarks.account import accounts
 from benchmarks.measure import Goal, Row, Size, Way
 
 _PRELOAD = {"OPSPAWN_KERNELS_PRELOAD": "pandas"}
@@ -52,6 +53,12 @@ def _compared(
             other = stack.enter_context(servers.scheduler())
             notebooks.write(other.root, name, sources)
             ways[_SCHEDULER] = partial(other.submit_and_wait, [f"{name}.ipynb"])
+        yield ways
+
+
+@contextmanager
+def _account(_size: Size) -> Iterator[Mapping[str, Way]]:
+    with accounts() as ways:
         yield ways
 
 
@@ -124,6 +131,12 @@ ROWS = (
             Goal(ours=_KERNEL, other=_SCRIPT, at_most=0.8),
             Goal(ours=_DIRECT, other=_SCRIPT, at_most=0.25),
         ),
+    ),
+    Row(
+        name="account",
+        what="where the time of a 3-cell notebook goes, from place to place (see timeline.py)",
+        unit="ms",
+        ways=_account,
     ),
     Row(
         name="pandas",

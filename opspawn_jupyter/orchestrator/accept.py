@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from opspawn_jupyter import faults
+from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.files import link_or_copy, write_atomic
 from opspawn_jupyter.model import clock, wire
@@ -57,6 +57,7 @@ class Accepted:
 
 async def accept(o: Orchestration, accepted: Accepted) -> Task:
     """The task as it is stored: queued, or pending where its time has not come."""
+    timeline.reach("server.checked")
     task_id, created_at = new_id(), accepted.created_at or clock.now()
     directory = o.settings.runs_directory / directory_name(accepted.name, task_id, created_at)
     data = submitted_data(o, accepted, directory)
@@ -70,11 +71,13 @@ async def accept(o: Orchestration, accepted: Accepted) -> Task:
         drafts.append(Draft(task_id=task_id, type=EventType.QUEUED, at=created_at))
     drafts += accepted.beside(task_id)
     try:
+        timeline.reach("server.pinned")
         faults.reach("server.before_submit")
         await o.record(*drafts)
     except Exception:  # not a cancellation of the caller: the store may have the task all the same
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         raise
+    timeline.reach("server.stored")
     faults.reach("server.after_submit")
     task = await find(o, task_id)
     await await_turn(o, task)

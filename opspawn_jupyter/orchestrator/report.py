@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from opspawn_jupyter import faults
+from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.errors import IllegalTransition, RecordChanged
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Draft, Event
@@ -69,6 +69,7 @@ async def take_in(o: Orchestration, task: Task, report: Report) -> None:
             return
         await take_in(o, current, report)
         return
+    timeline.reach("server.told")
     o.tell(_in_order(report, fresh, stored, await o.store.last_seq()))
     await _follow_up(o, task, stored)
 

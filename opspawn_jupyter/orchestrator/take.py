@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from opspawn_jupyter import faults
+from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.model.agent import AGENT
 from opspawn_jupyter.model.agent_door import AgentDoor
 from opspawn_jupyter.model.question import Question
@@ -40,6 +40,7 @@ async def _look(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnsw
         else:
             await o.queue.remove(task_id)  # it was cancelled while it waited
     if assignments:
+        timeline.reach("server.assigned")
         faults.reach("server.before_assign")
     return TakeAnswer(assignments=tuple(assignments), cancel=await _to_cancel(o, request))
 

@@ -13,7 +13,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from papermill.log import logger
 
-from opspawn_jupyter import faults
+from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.model import executed_notebook
 from opspawn_jupyter.model.states import INTERRUPTED_CELL, CellState, EventType, State
 from opspawn_jupyter.model.task import Problem
@@ -53,8 +53,10 @@ class Outcome:
 class Execution:
     """One run of one notebook.
 
-    ``connected`` is awaited once the kernel answers, before the first cell. Where ``keeps`` says
-    so, the kernel of a failed run is not closed: that is the caller's then.
+    ``meanwhile`` is called while the kernel gets ready, ``connected`` awaited while the first cell
+    runs, ``settled`` called with the outcome while the kernel ends: nothing waits for them that
+    can do without. Where ``keeps`` says so, the kernel of a failed run is not closed: that is the
+    caller's then.
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class Execution:
         tell: Tell,
         limits: Limits,
         brake: Brake,
+        meanwhile: Callable[[], None] = lambda: None,
         connected: Callable[[], Awaitable[None]] | None = None,
+        settled: Callable[[Outcome], None] = lambda _: None,
         client_options: Mapping[str, Any] | None = None,
         keeps: bool = False,
     ) -> None:
@@ -74,7 +78,10 @@ class Execution:
         self._tell = tell
         self._limits = limits
         self._brake = brake
+        self._meanwhile = meanwhile
         self._connected = connected
+        self._settled = settled
+        self._recording: asyncio.Future[None] | None = None
         self._client_options = dict(client_options or {})
         self._keeps = keeps
         self._outputs = Outputs(tell)
@@ -107,15 +114,29 @@ class Execution:
             saving.cancel()
             work.cancel()
             await asyncio.wait({work})
+            if self._recording is not None:
+                self._recording.cancel()
             await self._let_go()
         return self._outcome
 
     async def _let_go(self) -> None:
+        self._begin()  # where no kernel got that far
         is_kept = self._keeps and self._outcome.state is State.FAILED
         if is_kept and await self._kernel.exit_code() is None:
             self._kernel.hang_up()
-        else:
-            await self._kernel.close()
+            self._settled(self._outcome)
+            return
+        closing = asyncio.ensure_future(self._kernel.close())
+        await asyncio.sleep(0)  # so that the kernel has been asked to end
+        try:
+            self._settled(self._outcome)
+        finally:
+            await closing
+            timeline.reach("runner.kernel_ended")
+
+    def _begin(self) -> None:
+        meanwhile, self._meanwhile = self._meanwhile, lambda: None
+        meanwhile()
 
     async def _work_or_brake(self, work: asyncio.Future[None]) -> None:
         stop = asyncio.ensure_future(self._brake.wait())
@@ -141,6 +162,8 @@ class Execution:
         try:
             await self._start_kernel()
             await self._run_cells()
+            if self._recording is not None:
+                await self._recording
         except asyncio.CancelledError:
             if not self._brake.pulled:
                 raise
@@ -154,14 +177,21 @@ class Execution:
         kernel = self._kernel
         faults.reach("runner.before_kernel")
         await kernel.launch()
+        timeline.reach("runner.launched")
         faults.reach("runner.after_kernel")
-        started = {"name": kernel.name, "pid": kernel.pid, **kernel.tier}
-        self._tell(EventType.KERNEL_STARTED, started)
-        self._tell(EventType.CELLS_PLANNED, executed_notebook.plan(self._manager.nb))
-        await kernel.connect()
+        connecting = asyncio.ensure_future(kernel.connect())
+        await asyncio.sleep(0)  # so that the kernel has been asked
+        try:
+            self._begin()
+            started = {"name": kernel.name, "pid": kernel.pid, **kernel.tier}
+            self._tell(EventType.KERNEL_STARTED, started)
+            self._tell(EventType.CELLS_PLANNED, executed_notebook.plan(self._manager.nb))
+        finally:
+            await connecting
+        timeline.reach("runner.connected")
         self._manager.nb.metadata["language_info"] = kernel.info.get("language_info", {})
         if self._connected is not None:
-            await self._connected()
+            self._recording = asyncio.ensure_future(self._connected())
 
     async def _run_cells(self) -> None:
         client = self._cell_client()
@@ -176,6 +206,7 @@ class Execution:
         else:
             await self._go_on(client)
         client.set_widgets_metadata()
+        timeline.reach("runner.cells_done")
 
     def _cell_client(self) -> CellClient:
         client = CellClient(

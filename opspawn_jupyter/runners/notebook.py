@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter import faults
+from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookSpec, Tier
 from opspawn_jupyter.model.run_directory import RunDirectory
@@ -47,6 +47,7 @@ class NotebookRunner:
             problem = problems.unexpected(error)
             tell_outcome(reporter, Outcome(state=State.FAILED, problem=problem))
             return
+        timeline.reach("runner.prepared")
         kernel = self._kernel(assignment, spec, files)
         keeper = Keeper(kernel, brake, keeping_seconds(assignment, spec))
         execution = Execution(
@@ -55,12 +56,12 @@ class NotebookRunner:
             tell=glue.keeping(reporter.tell, files),
             limits=limits_of(assignment, self._grace),
             brake=brake,
+            meanwhile=manager.notebook_start,
             connected=partial(environment.record, kernel, files.environment),
+            settled=partial(complete, manager),
             keeps=keeper.is_wanted,
         )
-        manager.notebook_start()
         outcome = execution.run()
-        complete(manager, outcome)
         is_kept = keeper.is_wanted and outcome.state is State.FAILED
         if is_kept:
             reporter.tell(EventType.KERNEL_KEPT, keeper.facts())
@@ -102,6 +103,7 @@ def complete(manager: SavingManager, outcome: Outcome) -> None:
     if outcome.state is State.FAILED:
         markers.add(manager.nb, outcome.problem)
     manager.notebook_complete()
+    timeline.reach("runner.saved_last")
 
 
 def pull(brake: Brake) -> Callable[[State], None]:

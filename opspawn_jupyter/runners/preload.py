@@ -62,10 +62,21 @@ def _rehearse() -> None:
     # Not at the top, as above.
     from opspawn_jupyter.runners import rehearsal
 
+    _try(rehearsal.rehearse)
+
+
+def _try(rehearse: Callable[[], object]) -> None:
     try:
-        rehearsal.rehearse()
+        rehearse()
     except Exception:  # a notebook of this environment may fail in any way; runs are only slower
         _log.exception("rehearsal failed")
+
+
+def exercise() -> None:
+    """In a fork: touch the memory that a run needs, before there is a run that waits for it."""
+    from opspawn_jupyter.runners import rehearsal
+
+    _try(rehearsal.perform)
 
 
 _import_heavy_modules()

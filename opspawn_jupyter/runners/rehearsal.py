@@ -8,7 +8,10 @@ the metadata of every installed package.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,18 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
 from opspawn_jupyter.kernels.task import TaskKernelManager
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.notebook import NotebookSpec
 from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.work import Grace, ReportedEvent
 from opspawn_jupyter.runners import prepare
+from opspawn_jupyter.runners.brake import Brake
+from opspawn_jupyter.runners.echo import EchoDirectKernel, EchoKernel
+from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
+from opspawn_jupyter.runners.environment import record
+from opspawn_jupyter.runners.kernel import Kernel, kernel_environment
 from opspawn_jupyter.runners.saving import SavingManager
 
 _KERNEL = "python3"
@@ -38,8 +50,7 @@ def rehearse() -> None:
     with tempfile.TemporaryDirectory() as place:
         files = RunDirectory(Path(place))
         for minor in (_OLD_MINOR, _NEW_MINOR):
-            files.input.write_text(json.dumps(_notebook(minor)))
-            manager = SavingManager(prepare.notebook(files, _SPEC), str(files.output))
+            manager = _prepared(files, minor)
             manager.notebook_start()
             manager.notebook_complete()
             nbformat.validate(manager.nb)
@@ -48,6 +59,43 @@ def rehearse() -> None:
     except NoSuchKernel:
         return
     TaskKernelManager(kernel_name=_KERNEL)
+
+
+def perform() -> list[Outcome]:
+    """Run that notebook in both tiers, with kernels that only pretend. Leaves nothing."""
+    with tempfile.TemporaryDirectory() as place:
+        files = RunDirectory(Path(place))
+        return [_performed(kind, files) for kind in (EchoKernel, EchoDirectKernel)]
+
+
+def _performed(kind: type[Kernel], files: RunDirectory) -> Outcome:
+    manager = _prepared(files, _NEW_MINOR)
+    variables = kernel_environment(os.environ, task_id="", run_directory=files.path)
+    kernel = kind(_KERNEL, grace=Grace(), cwd=str(files.path), env=variables, is_alone=True)
+    return Execution(
+        manager,
+        kernel,
+        tell=_tell,
+        limits=Limits(),
+        brake=Brake(),
+        meanwhile=manager.notebook_start,
+        connected=partial(record, kernel, files.environment),
+        settled=partial(_complete, manager),
+    ).run()
+
+
+def _prepared(files: RunDirectory, minor: int) -> SavingManager:
+    files.input.write_text(json.dumps(_notebook(minor)))
+    return SavingManager(prepare.notebook(files, _SPEC), str(files.output))
+
+
+def _complete(manager: SavingManager, _outcome: Outcome) -> None:
+    manager.notebook_complete()
+
+
+def _tell(type: EventType, data: Mapping[str, Any]) -> None:
+    """To nobody."""
+    json.dumps(wire.encode(ReportedEvent(type=type, at=now(), data=data)))
 
 
 def _notebook(minor: int) -> dict[str, Any]:

@@ -53,6 +53,12 @@ class OpspawnExtension(ExtensionApp):
         min=1,
         help="How many tasks run at once; by default one for each processor, and at least 4.",
     ).tag(config=True)
+    spare_runners = Int(
+        Settings.spare_runners,
+        min=0,
+        help="How many runner processes wait for a task, from soon after the server's start on; "
+        "with 0 the first task starts the worker, and each task waits for its runner.",
+    ).tag(config=True)
     interrupt_grace_seconds = Float(
         Settings.interrupt_grace_seconds,
         min=0,
@@ -266,6 +272,7 @@ class OpspawnExtension(ExtensionApp):
             state_directory=(root / Path(self.state_directory).expanduser()).resolve(),
             runs_directory=runs_directory,
             max_running_tasks=self.max_running_tasks,
+            spare_runners=self.spare_runners,
             interrupt_grace_seconds=self.interrupt_grace_seconds,
             terminate_grace_seconds=self.terminate_grace_seconds,
             kernel_start_timeout_seconds=self.kernel_start_timeout_seconds,

@@ -1,8 +1,9 @@
 """Keeps a local worker at hand while there are tasks for one.
 
-The first queued task starts the worker; one that dies is mourned (its tasks are settled) and
-replaced if tasks wait, more slowly each time it dies young. A worker that is at work when the
-server stops is left to its work: the next server adopts it.
+The worker is started once the server has come to rest, so that no task waits for it, or by a task
+that comes sooner, or by the first where nothing is to be kept ready. One that dies is mourned (its
+tasks are settled) and replaced, more slowly each time it dies young. A worker that is at work when
+the server stops is left to its work: the next server adopts it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: A worker that lived so long did not die of its start.
 _YOUNG_SECONDS = 10.0
+#: How long after the start of the server a worker is started that no task has asked for so far.
+_REST_SECONDS = 2.0
 _LONGEST_BACKOFF_SECONDS = 30.0
 #: From so many early deaths on it is said to be a problem.
 _ALARMING_DEATHS = 3
@@ -51,6 +54,8 @@ class Supervisor:
         self._wake = asyncio.Event()
         self._early_deaths = 0
         self._not_before = 0.0
+        #: From when on a worker is to be there even if nothing is queued; None: never.
+        self._ready_from: float | None = None
         self._background = Background()
 
     def tell(self, events: Sequence[Event]) -> None:
@@ -78,6 +83,8 @@ class Supervisor:
             logger.info("worker adopted worker=%s pid=%s", worker.worker_id, worker.pid)
         await self._end_families(o, recorded)
         await recover(o, self._workers.keys())
+        if o.settings.spare_runners:
+            self._ready_from = time.monotonic() + _REST_SECONDS
         self._background.start(self._supervise(o), "supervise")
 
     async def close(self, grace_seconds: float, *, keeps_kernels: bool = False) -> None:
@@ -122,7 +129,10 @@ class Supervisor:
 
     @property
     def _is_wanted(self) -> bool:
-        return not self._workers and State.QUEUED in self._tasks.values()
+        is_asked_for = State.QUEUED in self._tasks.values()
+        if self._ready_from is not None:
+            is_asked_for = is_asked_for or time.monotonic() >= self._ready_from
+        return not self._workers and is_asked_for
 
     async def _supervise(self, o: Orchestration) -> None:
         while True:
@@ -134,7 +144,8 @@ class Supervisor:
 
     async def _pause(self) -> None:
         """Until a task is queued or it is time to look again."""
-        timeout_seconds = POLL_SECONDS if self._workers or self._is_wanted else None
+        has_to_look = self._workers or self._is_wanted or self._ready_from is not None
+        timeout_seconds = POLL_SECONDS if has_to_look else None
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), timeout_seconds)
 

@@ -152,6 +152,7 @@ def _command(settings: Settings, worker_id: str) -> list[str]:
         "--state-directory": settings.state_directory,
         "--worker-id": worker_id,
         "--slots": settings.max_running_tasks,
+        "--spare-runners": settings.spare_runners,
         "--interrupt-grace": settings.interrupt_grace_seconds,
         "--terminate-grace": settings.terminate_grace_seconds,
         "--kernel-start-timeout": settings.kernel_start_timeout_seconds,

@@ -38,6 +38,7 @@ def _settings() -> WorkerSettings:
     add("--state-directory", type=Path, required=True, help="where server.json lies")
     add("--worker-id", required=True, help="name of this worker, unique among those of a server")
     add("--slots", type=int, default=4, help="how many tasks to run at once")
+    add("--spare-runners", type=int, default=0, help="how many processes wait for a task")
     add("--interrupt-grace", type=float, default=grace.interrupt_seconds, metavar="SECONDS")
     add("--terminate-grace", type=float, default=grace.terminate_seconds, metavar="SECONDS")
     add("--kernel-start-timeout", type=float, default=grace.kernel_start_seconds, metavar="SECONDS")
@@ -48,6 +49,7 @@ def _settings() -> WorkerSettings:
         state_directory=given.state_directory.absolute(),
         worker_id=given.worker_id,
         slots=given.slots,
+        spare_runners=given.spare_runners,
         grace=Grace(
             interrupt_seconds=given.interrupt_grace,
             terminate_seconds=given.terminate_grace,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
 
-from opspawn_jupyter import faults
+from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.kernels.recipe import Recipe
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
@@ -21,12 +20,13 @@ from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.model.work import Assignment, Grace, ReportedEvent
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.runners.brake import Stop
-from opspawn_jupyter.worker import aftermath, channel, child
+from opspawn_jupyter.worker import aftermath, channel
 from opspawn_jupyter.worker.fork_servers import ForkServers
 from opspawn_jupyter.worker.history import History
 from opspawn_jupyter.worker.kept import Kept
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.outbox import Outbox
+from opspawn_jupyter.worker.spares import SpareRunners
 
 #: What a runner gets beyond its graces before the worker takes over.
 _MARGIN_SECONDS = 5.0
@@ -39,16 +39,16 @@ class Attempt:
 
     def __init__(
         self, assignment: Assignment, *, worker_id: str, grace: Grace, launcher: Launcher,
-        fork_servers: ForkServers, outbox: Outbox,
+        spares: SpareRunners, fork_servers: ForkServers, outbox: Outbox,
     ) -> None:  # fmt: skip
         self.assignment = assignment
         self.is_cancelling = False
         self._worker_id = worker_id
         self._grace = grace
         self._launcher = launcher
+        self._spares = spares
         self._fork_servers = fork_servers
         self._history = History(assignment, outbox)
-        self._line: socket.socket | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._runner: psutil.Process | None = None
         self._kernel: psutil.Process | None = None
@@ -107,15 +107,16 @@ class Attempt:
         self._force(Stop(State.CRASHED, message))
 
     async def _run_process(self) -> int | None:
-        ours, theirs = socket.socketpair()
-        self._line = ours  # a cancel that comes now is the first that the runner hears
-        with theirs:
-            process = await self._launcher.start(child.main, self.assignment, theirs, self._grace)
-        self._process = process
+        runner = await self._spares.take()
+        self._process, self._runner = runner.process, runner.handle
+        reader, self._writer = await asyncio.open_connection(
+            sock=runner.line, limit=channel.LINE_LIMIT
+        )
+        self._writer.write(channel.assignment_message(self.assignment))
+        if self.is_cancelling:  # it was cancelled before there was somebody to tell
+            self._send_cancel()
+        timeline.reach("worker.handed")
         faults.reach("worker.after_start")
-        with suppress(psutil.NoSuchProcess):
-            self._runner = psutil.Process(process.pid)
-        reader, self._writer = await asyncio.open_connection(sock=ours, limit=channel.LINE_LIMIT)
         if self._forced is not None:
             self._kill()
         self._limit()
@@ -126,7 +127,7 @@ class Attempt:
                 self._writer.close()
         if self._has_left_a_kernel:
             return None
-        return await self._exit_code(process)
+        return await self._exit_code(runner.process)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):  # the runner died with a message to it unread
@@ -196,11 +197,7 @@ class Attempt:
             processes.kill_session(self._runner.pid, [self._runner])
 
     def _send_cancel(self) -> None:
-        if self._writer is None:
-            if self._line is not None:
-                with suppress(OSError):  # the runner has died already
-                    self._line.send(channel.cancel_message())
-        elif not self._writer.is_closing():
+        if self._writer is not None and not self._writer.is_closing():
             self._writer.write(channel.cancel_message())
 
     def _tell(self, kind: EventType, data: dict[str, object]) -> None:

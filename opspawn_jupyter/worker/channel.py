@@ -7,6 +7,7 @@ end of the stream.
 from __future__ import annotations
 
 import json
+import select
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from opspawn_jupyter.kernels.recipe import Recipe
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.states import EventType, State
-from opspawn_jupyter.model.work import ReportedEvent
+from opspawn_jupyter.model.work import Assignment, ReportedEvent
 
 #: Longest line: an output bundle of 256 kB, a step value, a plan of many cells.
 LINE_LIMIT = 64 << 20
@@ -28,6 +29,11 @@ _NEED = "needs_fork_server"
 def cancel_message() -> bytes:
     """What the worker sends to have the task cancelled."""
     return _CANCEL
+
+
+def assignment_message(assignment: Assignment) -> bytes:
+    """The first that a runner hears: what it is to do."""
+    return json.dumps(wire.encode(assignment)).encode() + b"\n"
 
 
 def parse(line: bytes) -> ReportedEvent | Recipe:
@@ -43,11 +49,22 @@ class ChannelReporter:
 
     def __init__(self, line: socket.socket, *, orphaned: Callable[[], None]) -> None:
         self._line = line
+        self._heard = line.makefile("rb")
         self._orphaned = orphaned
         self._lock = threading.Lock()
         self._is_open = True
         self._callback: Callable[[State], None] | None = None
         self._stops: list[State] = []
+
+    @property
+    def is_spoken_to(self) -> bool:
+        """The worker has said something, or hung up."""
+        return bool(select.select([self._line], [], [], 0)[0])
+
+    def assignment(self) -> Assignment | None:
+        """Wait for what there is to do; None where the worker has hung up."""
+        line = self._heard.readline()
+        return wire.decode(Assignment, json.loads(line)) if line.endswith(b"\n") else None
 
     def listen(self) -> None:
         """Begin to hear the worker."""
@@ -82,7 +99,7 @@ class ChannelReporter:
             self._is_open = False
 
     def _listen(self) -> None:
-        with self._line.makefile("rb") as lines:
+        with self._heard as lines:
             try:
                 for line in lines:
                     if line == _CANCEL:

@@ -9,11 +9,12 @@ import threading
 from functools import partial
 from pathlib import Path
 
+from opspawn_jupyter import timeline
 from opspawn_jupyter.kernels import servers
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.model.work import Assignment, Grace
+from opspawn_jupyter.model.work import Grace
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker.channel import ChannelReporter
 
@@ -21,18 +22,24 @@ from opspawn_jupyter.worker.channel import ChannelReporter
 _ORPHAN_SECONDS = 5.0
 
 
-def main(assignment: Assignment, line: socket.socket, grace: Grace) -> None:
-    """Carry out one attempt and end."""
+def main(line: socket.socket, grace: Grace) -> None:
+    """Get ready, wait for an attempt, carry it out, and end."""
     # Not at the top: the worker imports this module too, and has no use for papermill.
     from opspawn_jupyter.runners import preload, problems
 
-    directory = RunDirectory(Path(assignment.run_directory))
     os.setsid()
-    _redirect_streams(directory.log)
     processes.adopt_orphans()
     reporter = ChannelReporter(line, orphaned=partial(_end_soon, grace))
-    reporter.listen()
     servers.delegate(reporter.need)
+    if not reporter.is_spoken_to:
+        preload.exercise()
+    assignment = reporter.assignment()
+    if assignment is None:
+        return
+    reporter.listen()
+    directory = RunDirectory(Path(assignment.run_directory))
+    _redirect_streams(directory.log)
+    timeline.reach("runner.begun")
     try:
         runner = preload.runner(assignment.kind, grace)
         runner.run(assignment, directory.path, reporter)

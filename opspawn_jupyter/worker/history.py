@@ -6,18 +6,19 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from opspawn_jupyter import faults
+from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.errors import IllegalTransition
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.run_directory import RunDirectory
-from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.worker.outbox import Outbox
 from opspawn_jupyter.worker.record import Record
 
+OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +46,8 @@ class History:
         elif self.task.state is not State.RUNNING:
             return
         self._write(event)
+        if event.type in OUTCOMES:
+            timeline.reach("worker.heard")
         self._outbox.add(self.task.id, self._attempt, event)
 
     def close(self) -> None:

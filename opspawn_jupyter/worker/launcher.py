@@ -11,7 +11,8 @@ from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-_PRELOAD = ["opspawn_jupyter.runners.preload"]
+#: The last is what each process begins with: multiprocessing runs it anew in every one of them.
+_PRELOAD = ["opspawn_jupyter.runners.preload", "opspawn_jupyter.worker.__main__"]
 
 
 class Launcher:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from opspawn_jupyter import faults, files
+from opspawn_jupyter import faults, files, timeline
 from opspawn_jupyter.model.notebook import is_pooled
 from opspawn_jupyter.model.work import (
     POOLED_PER_SLOT,
@@ -31,6 +31,7 @@ from opspawn_jupyter.worker.link import Link
 from opspawn_jupyter.worker.outbox import Outbox
 from opspawn_jupyter.worker.pool import Pool
 from opspawn_jupyter.worker.pooled import PooledAttempt
+from opspawn_jupyter.worker.spares import SpareRunners
 
 _REPORT_PAUSE_SECONDS = 0.06
 _REPORT_TIMEOUT_SECONDS = 60.0
@@ -50,6 +51,8 @@ class WorkerSettings:
     #: How many tasks it runs at once.
     slots: int
     grace: Grace = field(default_factory=Grace)
+    #: How many runner processes wait for a task.
+    spare_runners: int = 0
     #: How long it waits for a server once it has nothing to do.
     lonely_seconds: float = 60.0
 
@@ -62,6 +65,7 @@ class Worker:
         self._outbox = Outbox()
         self._fork_servers = ForkServers()
         self._launcher = Launcher()
+        self._spares = SpareRunners(self._launcher, settings.grace, settings.spare_runners)
         self._kept = KeptKernels(
             settings.state_directory / "kernels", self._launcher, settings.grace
         )
@@ -87,6 +91,7 @@ class Worker:
         try:
             self._fork_servers.warm_up()
             await self._launcher.warm_up()
+            self._spares.start()
             await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
             for loop in loops:
                 if loop.done():
@@ -96,6 +101,7 @@ class Worker:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             self._pool.close()
+            await self._spares.close()
             await self._kept.close()
             self._link.close()
             self._launcher.close()
@@ -162,6 +168,7 @@ class Worker:
             if earlier.assignment.attempt < assignment.attempt:
                 self._next[assignment.task_id] = assignment
             return
+        timeline.reach("worker.taken")
         faults.reach("worker.before_start")
         self._told_to_cancel.discard(assignment.task_id)  # that was said of an earlier attempt
         attempt = self._attempt(assignment)
@@ -183,6 +190,7 @@ class Worker:
             worker_id=self._settings.worker_id,
             grace=self._settings.grace,
             launcher=self._launcher,
+            spares=self._spares,
             fork_servers=self._fork_servers,
             outbox=self._outbox,
         )
@@ -213,6 +221,7 @@ class Worker:
     async def _report(self) -> None:
         while True:
             await self._outbox.filled()
+            await self._outbox.gather(_REPORT_PAUSE_SECONDS)
             request = self._outbox.collect()
             try:
                 answer = await self._link.call(
@@ -224,7 +233,6 @@ class Worker:
             faults.reach("worker.before_delivered")
             self._outbox.delivered()
             self._drop(answer.unknown)
-            await self._outbox.gather(_REPORT_PAUSE_SECONDS)
 
     def _drop(self, task_ids: Iterable[str]) -> None:
         """The server's memory lacks these tasks: nobody waits for them."""

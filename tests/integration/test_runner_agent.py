@@ -36,6 +36,7 @@ from opspawn_jupyter.worker.attempt import Attempt
 from opspawn_jupyter.worker.fork_servers import ForkServers
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.outbox import Outbox
+from opspawn_jupyter.worker.spares import SpareRunners
 from tests.integration.openai_server import openai_server
 
 QUICK = Grace(interrupt_seconds=2.0, terminate_seconds=2.0)
@@ -164,7 +165,13 @@ class Agent:
 async def _carry_out(given: Assignment, fork_servers: ForkServers) -> list[ReportedEvent]:
     launcher, told = Launcher(), _Told()
     attempt = Attempt(
-        given, worker_id="w", grace=QUICK, launcher=launcher, fork_servers=fork_servers, outbox=told
+        given,
+        worker_id="w",
+        grace=QUICK,
+        launcher=launcher,
+        spares=SpareRunners(launcher, QUICK, 0),
+        fork_servers=fork_servers,
+        outbox=told,
     )
     async with asyncio.timeout(170):
         await attempt.run()

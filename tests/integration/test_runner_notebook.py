@@ -25,6 +25,7 @@ from opspawn_jupyter.worker.attempt import Attempt
 from opspawn_jupyter.worker.fork_servers import ForkServers
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.outbox import Outbox
+from opspawn_jupyter.worker.spares import SpareRunners
 
 DEADLINE_SECONDS = 60.0
 QUICK = Grace(interrupt_seconds=1.0, terminate_seconds=2.0)
@@ -207,7 +208,8 @@ async def carry_out(
     launcher = Launcher()
     listener = Listener()
     attempt = Attempt(
-        given, worker_id="w", grace=grace, launcher=launcher, fork_servers=fork_servers,
+        given, worker_id="w", grace=grace, launcher=launcher,
+        spares=SpareRunners(launcher, grace, 0), fork_servers=fork_servers,
         outbox=listener,
     )  # fmt: skip
     started = time.monotonic()

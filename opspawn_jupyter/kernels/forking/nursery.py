@@ -26,8 +26,9 @@ _SHORT_REST_SECONDS = 0.05
 #: After so many spares in a row that did not come up, no more are tried.
 _MAX_FAILURES = 3
 
-#: Brings up, in the fork, what is to wait; the second argument is where it can be reached.
-BringUp = Callable[[Options, str], kernel.ForkedKernelApp]
+#: Brings up, in the fork, what is to wait; the second argument is where it can be reached, the
+#: third whether there is time to touch the memory that a client's first cell will need.
+BringUp = Callable[[Options, str, bool], kernel.ForkedKernelApp]
 #: Forks; the child runs the function given, and never returns from it.
 Fork = Callable[[Callable[[], NoReturn]], int]
 
@@ -70,6 +71,7 @@ class Nursery:
         self._spares: dict[int, Spare] = {}
         self._failures = 0
         self._not_before = 0.0
+        self._taken_at = 0.0
 
     @property
     def addresses(self) -> dict[int, str]:
@@ -92,7 +94,8 @@ class Nursery:
     def top_up(self, wanted: int) -> None:
         """Make spares, at once as many as clients wait for, the rest after a moment."""
         while self.seconds_to_work(wanted) == 0.0:
-            self._make()
+            is_quiet = time.monotonic() >= self._taken_at + _REST_SECONDS
+            self._make(has_time=is_quiet and wanted <= len(self._spares))
 
     def take(self) -> Spare | None:
         """One that is up; it is then the caller's."""
@@ -100,7 +103,8 @@ class Nursery:
             if spare.connection is not None:
                 self._remove(spare)
                 rest = _REST_SECONDS if self._spares else _SHORT_REST_SECONDS
-                self._not_before = time.monotonic() + rest
+                self._taken_at = time.monotonic()
+                self._not_before = self._taken_at + rest
                 return spare
         return None
 
@@ -122,10 +126,10 @@ class Nursery:
         spare.line.close()
         self._on_change()  # who waited for it must not wait for ever
 
-    def _make(self) -> None:
+    def _make(self, *, has_time: bool) -> None:
         here, there = wire.pair()
         prefix = f"{self._prefix}.{next(self._numbers)}"
-        pid = self._fork(lambda: self._live(here, there, prefix))
+        pid = self._fork(lambda: self._live(here, there, prefix, has_time))
         there.close()
         spare = Spare(pid=pid, line=here, prefix=prefix)
         self._spares[pid] = spare
@@ -140,10 +144,12 @@ class Nursery:
         spare.connection = message
         self._on_change()
 
-    def _live(self, server: socket.socket, line: socket.socket, prefix: str) -> NoReturn:
+    def _live(
+        self, server: socket.socket, line: socket.socket, prefix: str, has_time: bool
+    ) -> NoReturn:
         """In the fork: come up, wait for a client, serve it."""
         server.close()
-        app = self._bring_up(self._options, prefix)
+        app = self._bring_up(self._options, prefix, has_time)
         gc.freeze()
         wire.send(line, dict(app.connection()))
         order, files = wire.receive(line)

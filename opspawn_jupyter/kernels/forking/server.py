@@ -344,14 +344,15 @@ class ForkServer:
         kernel.run(kernel.start(order["arguments"], lambda: os.close(writer)))
 
 
-def _bring_up_kernel(options: Options, prefix: str) -> kernel.ForkedKernelApp:
+def _bring_up_kernel(options: Options, prefix: str, has_time: bool) -> kernel.ForkedKernelApp:
     app = kernel.bring_up(options.spare_arguments, options.transport, prefix)
-    exercise(app)
+    if has_time:
+        exercise(app)
     return app
 
 
-def _bring_up_direct(options: Options, _prefix: str) -> kernel.ForkedKernelApp:
-    return direct.bring_up(options.spare_arguments)
+def _bring_up_direct(options: Options, _prefix: str, has_time: bool) -> kernel.ForkedKernelApp:
+    return direct.bring_up(options.spare_arguments, has_time=has_time)
 
 
 def _close(file: Any) -> None:

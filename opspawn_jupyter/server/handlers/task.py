@@ -9,6 +9,7 @@ from http import HTTPStatus
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from opspawn_jupyter import timeline
 from opspawn_jupyter.errors import (
     ArtifactNotFound,
     FilesPruned,
@@ -44,8 +45,12 @@ class TasksHandler(ApiHandler):
     async def post(self) -> None:
         """Accept a task."""
         o = await self.orchestration()
-        task, is_new = await submit(o, await self.body(Submission), self.caller)
-        await self.answer(task, HTTPStatus.CREATED if is_new else HTTPStatus.OK)
+        submission = await self.body(Submission)
+        timeline.reach("server.asked")
+        task, is_new = await submit(o, submission, self.caller)
+        status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
+        # A new task has no cells yet, and little that was not in the submission.
+        await self.answer(task, status, size_bytes=len(self.request.body) if is_new else None)
 
     @web.authenticated
     @authorized

@@ -73,4 +73,5 @@ class ReportHandler(WorkerHandler):
     async def post(self, worker_id: str) -> None:
         """Take it in."""
         o = await self.orchestration()
-        await self.answer(await report(o, worker_id, await self.body(ReportRequest)))
+        answer = await report(o, worker_id, await self.body(ReportRequest))
+        await self.answer(answer, size_bytes=sum(map(len, answer.unknown)))

@@ -1,0 +1,176 @@
+"""Kernels that only pretend, inside this process: what a runner warms itself up on.
+
+They take the place of the process at the other end, and of nothing else: launch arguments,
+channels, messages and files are those of a real run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import zmq
+import zmq.asyncio
+from jupyter_client.session import Session
+
+from opspawn_jupyter.kernels import defaults, recipe, servers
+from opspawn_jupyter.kernels.command import KernelCommand, parse
+from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL, Frames, pack
+from opspawn_jupyter.model.work import TASK_VARIABLE
+from opspawn_jupyter.runners import sockets
+from opspawn_jupyter.runners.direct import DirectKernel
+from opspawn_jupyter.runners.kernel import Kernel
+
+#: Sends the frames of a message on a channel.
+Send = Callable[[bytes, Sequence[Any]], None]
+
+_INFO = {"language_info": {"name": "python", "version": ""}, "status": "ok"}
+_RESULT = {"execution_count": 1, "data": {"text/plain": "1"}, "metadata": {}}
+_CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+#: What a request is answered with, beside busy and idle: by its type, on iopub and then on shell.
+_ANSWERS: dict[str, tuple[list[tuple[str, dict[str, Any]]], tuple[str, dict[str, Any]]]] = {
+    "kernel_info_request": ([], ("kernel_info_reply", _INFO)),
+    "execute_request": (
+        [
+            ("execute_input", {"code": "1", "execution_count": 1}),
+            ("stream", {"name": "stdout", "text": "1\n"}),
+            ("execute_result", _RESULT),
+        ],
+        ("execute_reply", {"status": "ok", "execution_count": 1, "payload": []}),
+    ),
+}
+
+
+class Echo:
+    """Answers each request as if it had been carried out."""
+
+    def __init__(self, session: Session, send: Send) -> None:
+        self._session = session
+        self._send = send
+
+    def answer(self, frames: Sequence[Any]) -> None:
+        """Take a request's frames, and send what a kernel would."""
+        identities, parts = self._session.feed_identities(list(frames))
+        request = self._session.deserialize(parts)
+        if request["msg_type"] not in _ANSWERS:
+            return
+        shown, reply = _ANSWERS[request["msg_type"]]
+        for kind, content in [_status("busy"), *shown]:
+            self._tell(IOPUB, kind, content, request, [])
+        self._tell(SHELL, *reply, request, identities)
+        self._tell(IOPUB, *_status("idle"), request, [])
+
+    def _tell(
+        self, channel: bytes, kind: str, content: Any, request: Any, identities: list[bytes]
+    ) -> None:
+        message = self._session.msg(kind, content, parent=request)
+        self._send(channel, self._session.serialize(message, ident=identities or None))
+
+
+class EchoKernel(Kernel):
+    """In the tier ``kernel``."""
+
+    _context: zmq.asyncio.Context | None = None
+    _answering: asyncio.Task[None] | None = None
+
+    async def launch(self) -> None:
+        """Bind the sockets that a kernel binds."""
+        manager, place = self.manager, sockets.private_directory()
+        self._directory = place
+        manager.connection_file, manager.transport = str(place / "kernel.json"), "ipc"
+        command, options = await manager._async_pre_start_kernel(  # noqa: SLF001  has no public name
+            extra_arguments=list(defaults.SPARE_ARGUMENTS), cwd=self._cwd, env=self._env
+        )
+        _look_for_server(parse(command), options["env"])
+        self._context = zmq.asyncio.Context()
+        address: Any = {f"{name}_port": port for port, name in enumerate(_CHANNELS, 1)}
+        address |= {"transport": "ipc", "ip": str(place / "k"), "key": manager.session.key}
+        manager.load_connection_info(address)
+        manager.write_connection_file()
+        shell, iopub = (self._bind(kind, port) for kind, port in ((zmq.ROUTER, 1), (zmq.XPUB, 2)))
+        self._answering = asyncio.ensure_future(self._serve(shell, iopub))
+
+    def _bind(self, kind: int, port: int) -> Any:
+        assert self._context is not None  # noqa: S101  made just before
+        line = self._context.socket(kind)
+        line.bind(f"ipc://{self.manager.ip}-{port}")
+        return line
+
+    async def _serve(self, shell: Any, iopub: Any) -> None:
+        def send(channel: bytes, frames: Sequence[Any]) -> None:
+            (shell if channel == SHELL else iopub).send_multipart(frames)
+
+        await iopub.recv()  # the client's subscription, without which nothing arrives
+        echo = Echo(self.manager.session.clone(), send)
+        while True:
+            echo.answer(await shell.recv_multipart())
+
+    async def exit_code(self) -> int | None:
+        """It lives until it is stopped."""
+        return None if self._answering is not None else 0
+
+    async def stop(self, *, politely: bool = True) -> None:  # noqa: ARG002  as in the base class
+        """Close the sockets."""
+        if self._answering is not None:
+            self._answering.cancel()
+            self._answering = None
+        if self._context is not None:
+            self._context.destroy(linger=0)
+        self.is_ready = False
+
+
+class EchoDirectKernel(DirectKernel):
+    """In the tier ``direct``."""
+
+    _far_end: socket.socket | None = None
+    _answering: asyncio.Task[None] | None = None
+
+    async def launch(self) -> None:
+        """Make the line."""
+        wanted = self._wanted()
+        _look_for_server(wanted.command, wanted.environment)
+        self._line, self._far_end = socket.socketpair()
+        self._answering = asyncio.ensure_future(self._serve(self._far_end))
+
+    async def _serve(self, line: socket.socket) -> None:
+        line.setblocking(False)
+        loop, frames = asyncio.get_running_loop(), Frames()
+
+        def send(channel: bytes, parts: Sequence[Any]) -> None:
+            line.send(b"".join(pack(channel, parts)))
+
+        echo = Echo(Session(key=b""), send)
+        while data := await loop.sock_recv(line, 1 << 16):
+            for _, parts in frames.feed(data):
+                echo.answer(parts)
+
+    async def exit_code(self) -> int | None:
+        """It lives until it is stopped."""
+        return None if self._answering is not None else 0
+
+    async def stop(self, *, politely: bool = True) -> None:  # noqa: ARG002  as in the base class
+        """Close the line."""
+        if self._answering is not None:
+            self._answering.cancel()
+            self._answering = None
+        if self._far_end is not None:
+            self._far_end.close()
+        self.is_ready = False
+
+
+def _look_for_server(command: KernelCommand | None, environment: Mapping[str, str]) -> None:
+    """Work out where the kernel would come from, as a launch does, and whether that is up."""
+    place = servers.directory()
+    if command is None or place is None:
+        return
+    options = defaults.options(place, mark=TASK_VARIABLE)
+    found = recipe.for_launch(command, environment, options)
+    line = servers.connect(found) if found is not None else None
+    if line is not None:
+        line.close()
+
+
+def _status(state: str) -> tuple[str, dict[str, Any]]:
+    return "status", {"execution_state": state}
