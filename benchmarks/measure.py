@@ -38,6 +38,8 @@ class Goal:
     other: str
     at_least: float | None = None
     at_most: float | None = None
+    #: Compare the worst values instead of the medians.
+    of_worst: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,21 +90,22 @@ def measure(row: Row, size: Size) -> Measured:
         for _ in range(size.of(row.rounds, 2)):
             for name, way in ways.items():
                 values[name].append(way())
-    medians = {name: statistics.median(found) for name, found in values.items()}
     return Measured(
         row=row.name,
         what=row.what,
         unit=row.unit,
         values=values,
-        goals=[_judged(goal, row, medians) for goal in row.goals if goal.other in medians],
+        goals=[_judged(goal, row, values) for goal in row.goals if goal.other in values],
         load_before=load,
         load_after=os.getloadavg(),
         seconds=time.monotonic() - began,
     )
 
 
-def _judged(goal: Goal, row: Row, medians: Mapping[str, float]) -> dict[str, Any]:
-    ours, other = medians[goal.ours], medians[goal.other]
+def _judged(goal: Goal, row: Row, values: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    worst = min if row.more_is_better else max
+    figure = worst if goal.of_worst else statistics.median
+    ours, other = figure(values[goal.ours]), figure(values[goal.other])
     if goal.at_most is not None:
         ratio = ours / other
         return {**asdict(goal), "ratio": ratio, "is_reached": ratio <= goal.at_most}

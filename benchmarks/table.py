@@ -30,7 +30,8 @@ def _goal(goal: Mapping[str, Any]) -> str:
         wanted = f"goal at most {goal['at_most']:g}x"
     else:
         wanted = f"goal at least {goal['at_least']:g}x"
-    return f"{goal['ours']} : {goal['other']} = {goal['ratio']:.2f}x  ({wanted}: {reached})"
+    worst = "worst of " if goal["of_worst"] else ""
+    return f"{worst}{goal['ours']} : {goal['other']} = {goal['ratio']:.2f}x  ({wanted}: {reached})"
 
 
 def _figure(value: float) -> str:

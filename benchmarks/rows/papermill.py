@@ -91,7 +91,10 @@ ROWS = (
         what="execute_notebook of 3 cells",
         unit="s",
         ways=_three,
-        goals=(Goal(ours=_OURS, other=_STOCK, at_least=8),),
+        goals=(
+            Goal(ours=_OURS, other=_STOCK, at_least=8),
+            Goal(ours=_OURS, other=_STOCK, at_least=20, of_worst=True),
+        ),
         rounds=15,
     ),
     Row(
