@@ -50,7 +50,10 @@ class Conversations:
             return await work(host)
         self._give_up_old()
         about = (principal, ctx.method, getattr(params, "name", None) or str(params.uri))
-        talk = self._resumed(params, about) or self._begun(host, work, about)
+        talk = self._resumed(params, about)
+        if talk is None:
+            talk = self._begun(host, work, about)
+            talk.given.update(params.input_responses or {})
         talk.host = host
         return await self._heard(talk)
 
@@ -97,6 +100,8 @@ class _Talk:
         self.host = host
         self.about = about
         self.asked_at = time.monotonic()
+        #: What the client answered before it was asked.
+        self.given: dict[str, Any] = {}
         self._asked: dict[str, tuple[Inquiry, asyncio.Future[Mapping[str, Any]]]] = {}
         self._is_asked = asyncio.Event()
         ours = replace(host, ask=self._ask, log=self._log, progress=self._tell(host))
@@ -132,6 +137,8 @@ class _Talk:
         self.work.cancel()
 
     async def _ask(self, inquiry: Inquiry) -> Mapping[str, Any]:
+        if inquiry.key in self.given:
+            return dumped(self.given.pop(inquiry.key))
         answer: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         key = inquiry.key if inquiry.key not in self._asked else f"{inquiry.key}-{len(self._asked)}"
         self._asked[key] = (inquiry, answer)
