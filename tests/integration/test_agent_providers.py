@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,11 +96,11 @@ def options(url: str, **more: Any) -> ModelOptions:
     return ModelOptions(base_url=url, api_key_env="PROVIDER_TEST_KEY", **given)
 
 
-def patient(name: str, options: ModelOptions, path: Path) -> PatientModel:
+def patient(names: Sequence[str], options: ModelOptions, path: Path) -> PatientModel:
     def make(model: str) -> ProviderModel:
         return ProviderModel(model, options, path)
 
-    return PatientModel([name], make, options, Account(AgentLimits()))
+    return PatientModel(names, make, options, Account(AgentLimits()))
 
 
 async def two_turns(model: PatientModel) -> tuple[Reply, Reply]:
@@ -119,7 +119,7 @@ def test_a_loop_of_two_turns_in_the_providers_own_words(case: Case, tmp_path: Pa
     """System prompt, tools, arguments, results, usage and key are where the provider has them; a
     status that passes is asked again, by us alone."""
     with provider_server(case.speak, [503, 429, *SCRIPT]) as server:
-        model = patient(case.name, options(f"{server.url}{case.suffix}"), tmp_path)
+        model = patient([case.name], options(f"{server.url}{case.suffix}"), tmp_path)
         first, last = asyncio.run(two_turns(model))
 
     assert set(server.paths) == {case.path}
@@ -141,5 +141,16 @@ def test_a_provider_that_does_not_answer_is_given_up_in_time(case: Case, tmp_pat
     with provider_server(case.speak, [None, None]) as server:
         given = options(f"{server.url}{case.suffix}", timeout_seconds=0.5, max_retries=1)
         with pytest.raises(ModelUnavailable, match="no answer came within"):
-            asyncio.run(patient(case.name, given, tmp_path).reply(Prompt(messages=ASKED)))
+            asyncio.run(patient([case.name], given, tmp_path).reply(Prompt(messages=ASKED)))
         assert len(server.requests) == 2
+
+
+def test_another_model_answers_where_the_first_one_hangs(tmp_path: Path) -> None:
+    """Its time-outs are retried as its errors are, and then it is the next one's turn."""
+    with provider_server(openrouter, [None, None, "It is two."]) as server:
+        given = options(f"{server.url}/api/v1", timeout_seconds=0.5, max_retries=1)
+        names = ["openrouter:some/hanging", "openrouter:some/ready"]
+        reply = asyncio.run(patient(names, given, tmp_path).reply(Prompt(messages=ASKED)))
+
+    assert (reply.text, reply.model) == ("It is two.", "openrouter:some/ready")
+    assert [one["model"] for one in server.requests] == ["some/hanging"] * 2 + ["some/ready"]

@@ -18,6 +18,7 @@ from opspawn_jupyter import connect
 from tests.integration.broker_stage import habit
 from tests.integration.conftest import Running, Server
 from tests.integration.openai_server import OpenAIServer, openai_server
+from tests.integration.provider_servers import anthropic, provider_server
 
 KEY = "sk-never-to-be-seen-0123456789"
 SCRIPT = """
@@ -129,6 +130,19 @@ def test_the_key_is_nowhere_but_in_the_run(server: Server, provider: OpenAIServe
         "100",
         task["id"],
     )
+
+
+def test_another_providers_protocol_goes_the_whole_way(server: Server) -> None:
+    """From the command to the cell, with a model that speaks its provider's own protocol."""
+    script = [[("run_python", {"code": "20 + 22"})], "It is 42."]
+    with provider_server(anthropic, script) as provider:
+        options = {"base_url": provider.url, "api_key_env": "AGENT_TEST_KEY"}
+        task = submit(server, model="anthropic:claude-test", model_options=options)
+        done = ended(server, task)
+
+    assert (done["state"], done["outputs"]) == ("success", {"answer": "It is 42."}), done["error"]
+    assert set(provider.paths) == {"/v1/messages"}
+    assert cells(server, done)["toolu_0"].outputs[0].data["text/plain"] == "42"
 
 
 def test_a_run_goes_on_with_a_larger_budget_and_another_way(server: Server) -> None:
@@ -274,7 +288,8 @@ def test_cancelling_does_not_wait_for_a_model(server: Server) -> None:
 
 def test_an_answer_lets_a_waiting_run_go_on(server: Server) -> None:
     """The question is the server's, so anybody with access can answer it, from anywhere."""
-    task = submit(server, model="scripted:script.yaml", permissions={"run_python": "ask"})
+    line = ["agent", "Add them.", "--model", "scripted:script.yaml", "--approve-code"]
+    task = json.loads(_opspawn(server, *line, "--detach", "--json").stdout)
     for _ in range(2):
         waiting = ended(server, task, "waiting")
         status, _answer = server.json(

@@ -6,15 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 
 from tests.integration.conftest import Running
-from tests.integration.test_server_agent import cells, ended, submit
+from tests.integration.test_server_agent import again, cells, ended, submit
 
 PLANNED = """
 - {call: update_plan, with: {steps: [ask, answer], done: 0}}
 - {call: slow, with: {}}
 - {call: update_plan, with: {steps: [ask, answer], done: 2}}
 - {say: "It is done."}
+"""
+COSTLY = """
+- {call: run_python, with: {code: "n = 6"}, usage: {cost: 0.6}}
+- {call: run_python, with: {code: "n * 7"}, usage: {cost: 0.6}}
+- {say: "It is 42."}
 """
 ONE_PLACE = "--OpspawnExtension.max_running_tasks=1"
 
@@ -52,3 +58,29 @@ def test_a_plan_is_approved_by_another_server_and_its_task_gets_the_only_worker(
     assert shown["plan"].source == "### Plan\n\n- [x] ask\n- [x] answer"
     assert shown["call-2-1"].outputs[0].data["text/plain"] == "{'value': 7}"
     assert done["attempt"] == 3
+
+
+@pytest.mark.parametrize("whose", ["user_day", "user"])
+def test_a_budget_that_ended_a_run_is_raised_and_the_run_goes_on(
+    running: Running, tmp_path: Path, whose: str
+) -> None:
+    """What is shared is set for the server; what was paid for is in the tape, and paid once."""
+    root, home = tmp_path / "root", tmp_path / "home"
+    root.mkdir()
+    home.mkdir()
+    (root / "costly.yaml").write_text(COSTLY)
+
+    with running(root, home, _budget(whose, 1.0)) as server:
+        failed = ended(server, submit(server, model="scripted:costly.yaml"))
+        assert failed["error"]["name"] == "budget_exceeded", failed["error"]
+        assert f"by agents of {failed['submitted_by']}" in failed["error"]["message"]
+
+    with running(root, home, _budget(whose, 5.0)) as server:
+        done = again(server, failed)
+
+    assert (done["state"], done["outputs"]) == ("success", {"answer": "It is 42."}), done["error"]
+    assert cells(server, done)["call-2-1"].outputs[0].data["text/plain"] == "42"
+
+
+def _budget(whose: str, cost: float) -> str:
+    return f"--OpspawnExtension.agent_limits={ {whose: {'max_cost': cost}} }"

@@ -11,34 +11,26 @@ import pytest
 _HEAVY = ("papermill", "pydantic", "duckdb", "mcp", "nbformat", "rich", "jupyter_server", "pandas")
 
 _SCRIPT = """
-import ipykernel.kernelapp, json, sys, time
+import ipykernel.kernelapp, json, sys
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 before = set(sys.modules)
-began = time.perf_counter()
 shell.run_line_magic("load_ext", "opspawn_jupyter")
-loaded = time.perf_counter() - began
 at_load = sorted(set(sys.modules) - before)
 from opspawn_jupyter import connect, step
 import opspawn_magics.dispatch
-print(json.dumps([loaded, at_load, sorted(set(sys.modules) - before)]))
+print(json.dumps([at_load, sorted(set(sys.modules) - before)]))
 """
 
 
-def _measured() -> tuple[float, list[str], list[str]]:
+def test_loading_imports_little_and_using_it_nothing_heavy() -> None:
+    """On top of a loaded ipykernel. What it takes in time is the benchmarks' to say."""
     answer = subprocess.run([sys.executable, "-c", _SCRIPT], capture_output=True, check=True)
-    loaded, at_load, later = json.loads(answer.stdout.splitlines()[-1])
-    return loaded, at_load, later
+    at_load, later = json.loads(answer.stdout.splitlines()[-1])
 
-
-def test_loading_takes_less_than_50_ms_and_nothing_heavy() -> None:
-    """On top of a loaded ipykernel; the best of three, because the machine may be busy."""
-    runs = [_measured() for _ in range(3)]
-
-    assert min(run[0] for run in runs) < 0.05
-    _, at_load, later = runs[0]
-    assert not {name.partition(".")[0] for name in later} & set(_HEAVY)
+    assert len(at_load) < 60, at_load
     assert not any(name.startswith(("tornado", "opspawn_jupyter.client.api")) for name in at_load)
+    assert not {name.partition(".")[0] for name in later} & set(_HEAVY)
 
 
 def test_the_package_alone_imports_next_to_nothing() -> None:
