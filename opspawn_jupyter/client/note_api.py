@@ -18,7 +18,7 @@ class NoteApi:
     async def notes(self, scope: str, query: str = "", *, limit: int = 20) -> NoteList:
         """The collection's notes: those that fit the words best first, or the newest."""
         body = wire.encode(RecallRequest(scope=scope, query=query, limit=limit))
-        answer = await self._connected().call("POST", "notes/recall", body=body)
+        answer = await self._connected().call("POST", "recalled-notes", body=body)
         return wire.decode(NoteList, answer)
 
     async def forget(self, note_id: str) -> Note:

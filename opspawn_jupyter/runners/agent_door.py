@@ -59,7 +59,7 @@ class LoopDoor:
 
     async def recall(self, request: RecallRequest) -> Sequence[Note]:
         """See ``notes.Notebook``."""
-        answer = await self._asked("POST", "notes/recall", wire.encode(request))
+        answer = await self._asked("POST", "recalled-notes", wire.encode(request))
         return wire.decode(NoteList, answer).notes
 
     async def _asked(self, method: str, path: str, body: Any = None) -> Any:

@@ -137,13 +137,13 @@ def test_notes_outlive_a_run_and_are_found_by_their_words(server: Server) -> Non
     assert "body_mass_g" in cells(server, found)["call-1-1"].source
     assert "5433" not in cells(server, found)["call-1-1"].source
     assert "No note fits" in cells(server, other)["call-1-1"].source
-    status, listed = server.json("POST", "notes/recall", body={"scope": "penguins"})
+    status, listed = server.json("POST", "recalled-notes", body={"scope": "penguins"})
     assert (status, len(listed["notes"])) == (200, 2)
     forgotten = next(one["id"] for one in listed["notes"] if "5433" in one["text"])
     assert server.json("DELETE", f"notes/{forgotten}")[0] == 200
     assert server.json("DELETE", f"notes/{forgotten}")[0] == 404
     body = {"scope": "penguins", "query": "database ports"}
-    assert server.json("POST", "notes/recall", body=body)[1] == {"notes": []}
+    assert server.json("POST", "recalled-notes", body=body)[1] == {"notes": []}
 
 
 def test_notes_are_found_by_their_meaning_where_they_have_vectors(server: Server) -> None:
@@ -152,7 +152,7 @@ def test_notes_are_found_by_their_meaning_where_they_have_vectors(server: Server
         body = {"scope": "pets", "text": text, "vector": vector}
         assert server.json("POST", "notes", body=body)[0] == 201
     asked = {"scope": "pets", "query": "feline", "vector": [0.9, 0.1]}
-    found = server.json("POST", "notes/recall", body=asked)[1]["notes"]
+    found = server.json("POST", "recalled-notes", body=asked)[1]["notes"]
     assert [note["text"] for note in found] == ["A cat sat here."]
 
 

@@ -16,7 +16,7 @@ ROUTES = (
         post("Write a note for agents", NoteRequest, Note, status=HTTPStatus.CREATED),
     ),
     route(
-        "notes/recall",
+        "recalled-notes",
         RecallHandler,
         Area.TASKS,
         post("Notes that fit a question, or the newest", RecallRequest, NoteList),
