@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from typing import Any
@@ -129,6 +130,30 @@ def test_exit_handlers_run_in_a_direct_kernel(run: Run) -> None:
 
     assert ran.outcome.type is EventType.SUCCEEDED
     assert (ran.directory.path.parent.parent / "end").read_text() == "the end\n"
+
+
+UNCLOSED = (
+    "import gzip, sys",
+    "text = open('text', 'w'); text.write('in a name');",
+    "class Holder: pass\nhidden = Holder(); hidden.self = hidden",
+    "hidden.file = open('hidden', 'w'); hidden.file.write('in a circle');",
+    "packed = Holder(); packed.self = packed",
+    "packed.file = gzip.open('packed', 'wt'); packed.file.write('with an end');",
+    "sys.of_a_module = open('kept', 'w'); sys.of_a_module.write('by a module');",
+)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_what_nobody_closed_is_whole_at_the_end(run: Run, tier: str) -> None:
+    """As with a script: the interpreter's end closes files."""
+    ran = run(*UNCLOSED, tier=tier)
+    place = ran.directory.path.parent.parent
+
+    assert ran.outcome.type is EventType.SUCCEEDED
+    assert (place / "text").read_text() == "in a name"
+    assert (place / "hidden").read_text() == "in a circle"
+    assert gzip.decompress((place / "packed").read_bytes()) == b"with an end"
+    assert (place / "kept").read_text() == "by a module"
 
 
 def test_what_cannot_be_run_directly_says_so(run: Run) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import gc
+import io
 import os
 import sys
 import threading
@@ -20,6 +22,8 @@ from .surroundings import take_files
 #: How long the end of a kernel waits for its control thread to send the last messages.
 _CONTROL_SECONDS = 1.0
 
+#: What may hold bytes back. ipykernel's own streams are others, and have no thread to go on by now.
+_WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 
@@ -164,6 +168,7 @@ def leave(status: int) -> NoReturn:
     endings: tuple[Callable[[], object], ...] = (
         vars(threading)["_shutdown"],
         vars(atexit)["_run_exitfuncs"],
+        _write_out,
         _flush,
     )
     for ending in endings:
@@ -179,6 +184,16 @@ def _status(code: object) -> int:
         return code or 0
     sys.stderr.write(f"{code}\n")
     return 1
+
+
+def _write_out() -> None:
+    """Have files that nobody closed written out, as the interpreter's end would. IPython
+    has given up the user's names by now; what is left holds itself, or is held by a module."""
+    gc.collect()
+    for thing in gc.get_objects():
+        if issubclass(type(thing), _WRITERS) and not thing.closed:
+            with suppress(ValueError, OSError):  # not open for writing, or its other end is gone
+                thing.flush()
 
 
 def _flush() -> None:
