@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 
 #: What every program needs, and nothing that is a secret of ours.
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER")
-#: How long a server gets to end after its input was closed, and again after being asked to.
-_GRACE_SECONDS = 0.5
+#: How long a server gets to end after its input was closed, and again after being asked to; then it
+#: is made to. Both together leave time until two seconds after the Jupyter server was asked to end.
+GRACE_SECONDS = 0.5
 _KEPT_WORDS_BYTES = 4_096
 #: Lines in a row that are no message, after which nobody is believed to be speaking MCP.
 _MOST_NOISE = 200
@@ -178,7 +179,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         if measure is not None:
             _signal(process.pid, measure)
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _GRACE_SECONDS)
+            await asyncio.wait_for(process.wait(), GRACE_SECONDS)
             break
     _signal(process.pid, signal.SIGKILL)  # what it started and left behind
     # What escaped even from its session may hold the pipes open; nothing public closes ours.

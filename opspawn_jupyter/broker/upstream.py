@@ -269,7 +269,7 @@ class Upstream:
         finally:
             self._connection = None  # nobody comes in while it is closed
             watching.cancel()
-            await asyncio.wait({watching})
+            await asyncio.wait({watching}, timeout=_CLOSE_SECONDS)
 
     async def _give_up(self, connection: Connection) -> None:
         """The connection is of no use: have its owner end it."""

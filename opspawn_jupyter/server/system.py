@@ -168,17 +168,21 @@ class System:
         settings = self.orchestration.settings
         self.bus.close()
         await self.schedules.close()
-        await self.tools.close()
+        # Side by side: tool servers and workers each get their time, whichever the others need.
+        await asyncio.gather(self.tools.close(), self._end_work())
+        await asyncio.to_thread(_announcement(settings).unlink, missing_ok=True)
+        await self.hooks.close()
+        await self.lineage.close()
+        await self.orchestration.store.close()
+
+    async def _end_work(self) -> None:
+        settings = self.orchestration.settings
         await self.background.close()
         await self.agents.close()
         await self.workflows.close()
         self.orchestration.breakers.close()
         keeps_kernels = await asyncio.to_thread(are_there_any, _kept_directory(settings))
         await self.supervisor.close(settings.terminate_grace_seconds, keeps_kernels=keeps_kernels)
-        await asyncio.to_thread(_announcement(settings).unlink, missing_ok=True)
-        await self.hooks.close()
-        await self.lineage.close()
-        await self.orchestration.store.close()
 
     def _announce(self, url: str) -> None:
         """Tell workers where the server is, and the secret that lets them in."""

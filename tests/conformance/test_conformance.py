@@ -86,7 +86,8 @@ def test_the_official_suite_finds_nothing_unexpected(
     assert int(passed[1]) > 60
 
 
-#: What the suite asks of clients, less OAuth and what is no part of the protocol's own versions.
+#: What the suite asks of clients, less OAuth and an extension that we do not have; the page on
+#: tool security says why.
 CLIENT_SCENARIOS = (
     ("initialize", "2025-11-25"),
     ("tools_call", "2025-11-25"),
