@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.record import Record
 from opspawn_jupyter.model.states import Subject
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.stores import rows
 from opspawn_jupyter.stores.database import Database
+from opspawn_jupyter.stores.known_keys import KnownKeys
 
 
 class Archive:
-    """Remembers how far the ids in the file reach, which spares each new task and record a look
-    into it: ids arrive in order."""
+    """Remembers how far the ids in the file reach and which keys it has, which spares each new task
+    and record a look into it: ids arrive in order, keys are new."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._newest_task: str = database.value("newest_finished_id") or ""
         self._newest_record: str = database.value("newest_record_id") or ""
+        self._keys = KnownKeys(number for (number,) in database.rows("key_digests"))
 
-    def grow(self, tasks: Iterable[str], records: Iterable[str]) -> None:
-        """These ids are in the file now."""
+    def grow(self, tasks: Iterable[str], events: Iterable[Event]) -> None:
+        """Tasks of these ids are in the file now, and what the events say of records."""
         self._newest_task = max([self._newest_task, *tasks])
-        self._newest_record = max([self._newest_record, *records])
+        for event in events:
+            subject = event.type.subject
+            if subject is not None:
+                self._newest_record = max(self._newest_record, event.data["id"])
+                self._keys.add(subject.value, event.data.get("key"))
 
     def task(self, task_id: str) -> Task | None:
         """A task that has ended."""
@@ -41,6 +48,8 @@ class Archive:
 
     def record_by_key(self, subject: Subject, key: str) -> Record | None:
         """Likewise, by its key, or one that it had before."""
+        if not self._keys.may_hold(subject.value, key):
+            return None
         found = self._record("record_by_key", subject=subject.value, key=key)
         return found and self.record(subject, found.id)
 

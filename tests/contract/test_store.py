@@ -819,11 +819,14 @@ def test_of_two_changes_at_once_the_second_is_refused(stores: Stores) -> None:
 
 
 def test_no_two_records_have_the_same_key(stores: Stores) -> None:
-    """Also where the other is closed, in the same write, or from before a restart."""
+    """Also where the other is closed, written out, in the same write, or from before a restart."""
     first = new_id()
 
     async def write(store: Store) -> None:
         await store.append([question(first, key="daily", is_open=False)])
+        with pytest.raises(KeyTaken):
+            await store.append([question(new_id(), key="daily")])
+        await until_written(store)
         with pytest.raises(KeyTaken):
             await store.append([question(new_id(), key="daily")])
         with pytest.raises(KeyTaken):

@@ -74,6 +74,10 @@ ORDER BY {field} {direction}, id {direction} LIMIT $limit;
 -- The highest id of all records; no row of a higher one needs to be looked for.
 SELECT max(id) FROM records;
 
+-- name: key_digests
+-- All keys of records, as small as they can be kept at hand.
+SELECT DISTINCT md5_number_lower(subject || ' ' || key) FROM records WHERE key IS NOT NULL;
+
 -- name: record
 -- A record as it was written last.
 SELECT subject, id, version, is_open, key, task_id, changed_at, seq, content FROM records

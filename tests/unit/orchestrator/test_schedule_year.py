@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -62,10 +62,15 @@ async def account_of(o: Orchestration, schedule: Schedule, world: World) -> Coun
     """What became of the schedule's due times, after a look that none was forgotten or counted
     twice."""
     firings = [one for one in await every_firing(o, schedule.name) if one.cause is Cause.DUE]
+    spans = [one for one in firings if one.due_at != one.last_due_at]
+    single: defaultdict[datetime, list[Firing]] = defaultdict(list)
+    for firing in firings:
+        if firing.due_at == firing.last_due_at:
+            single[firing.due_at].append(firing)
     due_times = list(due_between(schedule.plan.timing, START, schedule.accounted_until))
     said: Counter[str] = Counter()
     for due_at in due_times:
-        covering = [one for one in firings if one.covers(due_at)]
+        covering = [*single[due_at], *(one for one in spans if one.covers(due_at))]
         tasks = [one for one in covering if one.task_id is not None]
         assert len(tasks) <= 1, (schedule.name, due_at)
         assert covering, (schedule.name, due_at)
