@@ -120,14 +120,13 @@ class HookBus:
         await asyncio.gather(*self._deliveries, return_exceptions=True)
         await self._write()
 
-    def announce(self, hooks: Sequence[str], task: Task) -> None:
-        """Call these hooks about a task that has ended, beside those of its submission. A server
-        that stops meanwhile does not repeat it."""
+    async def announce(self, hooks: Sequence[str], task: Task) -> None:
+        """Call these hooks about a task that has ended, beside those of its submission; return when
+        they are called or given up. Whoever is cancelled meanwhile has it repeated, or not."""
         event = Event(
             task_id=task.id, type=OUTCOME_EVENTS[task.state], attempt=task.attempt, seq=task.seq
         )
-        for hook in hooks:
-            self._begin(self._call(hook, event, task))
+        await asyncio.gather(*(self._call(hook, event, task) for hook in hooks))
 
     @property
     def _cursor(self) -> int:

@@ -167,9 +167,25 @@ class Plan:
     on_change: tuple[str, ...] = ()
 
     @property
+    def has_papers(self) -> bool:
+        """Each run's notebook is wanted in other forms too."""
+        return self.html or self.pdf
+
+    @property
     def has_triggers(self) -> bool:
         """Something other than the clock starts it."""
         return bool(self.files or self.follows or self.follows_workflows or self.webhook)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unsettled:
+    """A task of a schedule has ended: papers are to be made of it, or somebody is to be told."""
+
+    task_id: str
+    #: It succeeded after one that did not.
+    is_recovery: bool = False
+    #: Its outputs differ from those of the one before.
+    is_change: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +207,8 @@ class Schedule:
     failures: int = 0
     #: Tasks whose end is not accounted for yet, oldest first.
     unfinished: tuple[str, ...] = ()
+    #: Ends that are accounted for, and of which not everything is done yet that the plan asks for.
+    unsettled: tuple[Unsettled, ...] = ()
     #: The task submitted last.
     last_task_id: str | None = None
     #: Digest of the outputs of the last task that succeeded.
@@ -241,11 +259,14 @@ class Firing:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """A task of a schedule has ended: the schedule before and after that was accounted for."""
+    """A task of a schedule has ended, and this is what it leaves to be done."""
 
     task: Task
-    before: Schedule
-    after: Schedule
+    #: As it stands after that.
+    schedule: Schedule
+    left: Unsettled
+    #: A server that is no more had begun with it.
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.firing import account, rewind
 from opspawn_jupyter.orchestrator.schedule_outcome import concern, follow_up
 from opspawn_jupyter.orchestrator.schedule_record import arm, every_schedule, find_known
+from opspawn_jupyter.orchestrator.schedule_unsettled import left_over
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ Settle = Callable[[Ended], None]
 
 
 async def keep_scheduling(o: Orchestration, settle: Settle = lambda _: None) -> None:
-    """For as long as the server runs. ``settle`` is told what ended while none did."""
+    """For as long as the server runs. ``settle`` is told what ended while none did, and what the
+    last one left undone."""
     for ended in await begin(o):
         settle(ended)
     seen = clock.now()
@@ -45,18 +47,20 @@ async def keep_scheduling(o: Orchestration, settle: Settle = lambda _: None) -> 
 
 
 async def begin(o: Orchestration) -> tuple[Ended, ...]:
-    """Take up every schedule where the last server left it; what ended meanwhile."""
+    """Take up every schedule where the last server left it; what ended meanwhile, or is not seen
+    to."""
     found = await every_schedule(o)
     for current in found:
         arm(o, current.schedule)
     unfinished = [task_id for current in found for task_id in current.schedule.unfinished]
     tasks = [task for task_id in unfinished if (task := await o.store.task(task_id)) is not None]
+    left = [ended for current in found for ended in await left_over(o, current.schedule)]
     ends = [await follow_up(o, task) for task in tasks if task.state.is_final]
     await _tell_of_workflows(o)
     now = clock.now()
     if any(current.schedule.accounted_until > now + _SET_BACK for current in found):
         await set_back(o, now)
-    return tuple(ended for ended in ends if ended is not None)
+    return (*left, *(ended for ended in ends if ended is not None))
 
 
 async def _tell_of_workflows(o: Orchestration) -> None:

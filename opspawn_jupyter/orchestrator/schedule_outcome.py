@@ -26,6 +26,7 @@ from opspawn_jupyter.model.schedule import (
     Reason,
     Schedule,
     ScheduleState,
+    Unsettled,
 )
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Task
@@ -39,6 +40,7 @@ from opspawn_jupyter.orchestrator.schedule_record import (
     fired,
     firing_key,
 )
+from opspawn_jupyter.orchestrator.schedule_unsettled import is_owed, left_by
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ async def follow_up(o: Orchestration, task: Task) -> Ended | None:
     ended = await _account_for(o, task)
     concerned = {*o.triggers.after_workflow(task)}
     if ended is not None:
-        concerned |= {*o.triggers.after_schedule(ended.after.name)}
+        concerned |= {*o.triggers.after_schedule(ended.schedule.name)}
     for schedule_id in sorted(concerned):
         await concern(o, schedule_id, task)
     return ended
@@ -75,14 +77,17 @@ async def _account_for(o: Orchestration, task: Task) -> Ended | None:
     schedule_id = task.labels.get(SCHEDULE_ID_LABEL)
     if schedule_id is None:
         return None
-    found: list[Schedule] = []
+    found: list[Unsettled] = []
 
     async def step(current: Known) -> tuple[Draft, ...]:
         found.clear()
         if task.id not in current.schedule.unfinished:
             return ()
-        found.append(current.schedule)
+        left = left_by(current.schedule, task, digest(task))
+        found.append(left)
         after = _after(current.schedule, task)
+        if is_owed(after.plan, left):
+            after = replace(after, unsettled=(*after.unsettled, left))
         is_paused = after.state is not current.schedule.state
         type = EventType.SCHEDULE_PAUSED if is_paused else EventType.SCHEDULE_ADVANCED
         return (current.becomes(type, after),)
@@ -91,7 +96,7 @@ async def _account_for(o: Orchestration, task: Task) -> Ended | None:
         after = await change(o, schedule_id, step)
     except ScheduleNotFound:
         return None
-    return Ended(task=task, before=found[0], after=after) if found else None
+    return Ended(task=task, schedule=after, left=found[0]) if found else None
 
 
 def _after(schedule: Schedule, task: Task) -> Schedule:

@@ -15,10 +15,10 @@ from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.retention import PruneRequest
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.schedule import SCHEDULE_ID_LABEL, Ended, Plan
-from opspawn_jupyter.model.states import State
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.prune import prune
 from opspawn_jupyter.orchestrator.schedule_files import latest_link
+from opspawn_jupyter.orchestrator.schedule_unsettled import settled
 from opspawn_jupyter.server.html_export import HtmlExport
 from opspawn_jupyter.server.pdf_export import print_pdf
 
@@ -33,30 +33,29 @@ class Aftermath:
         self._export = HtmlExport(most_at_once=1)
 
     async def settle(self, o: Orchestration, ended: Ended) -> None:
-        """Whatever the schedule asks for. What cannot be done is logged: the run itself is good."""
-        task, schedule = ended.task, ended.after
+        """Whatever the schedule asks for. What cannot be done is logged: the run itself is good. A
+        server that is stopped meanwhile leaves the rest to the next."""
+        task, schedule = ended.task, ended.schedule
         directory = RunDirectory(o.settings.root_directory / task.run_directory)
         plan = schedule.plan
-        self._announce(ended)
         try:
-            await asyncio.to_thread(_link, latest_link(o.settings, plan.name), directory)
+            if not ended.is_repeated or task.id == schedule.last_task_id:
+                await asyncio.to_thread(_link, latest_link(o.settings, plan.name), directory)
             if plan.keep_runs:
                 labels = {SCHEDULE_ID_LABEL: schedule.id}
                 request = PruneRequest(keep=plan.keep_runs, labels=labels)
                 await prune(o, request, by=f"schedule {plan.name}")
         except (OpspawnError, OSError) as problem:
             logger.warning("schedule's output failed task_id=%s reason=%s", task.id, problem)
-        await self._papers(plan, directory)
+        await asyncio.gather(self._announce(ended), self._papers(plan, directory))
+        await settled(o, ended)
 
-    def _announce(self, ended: Ended) -> None:
+    async def _announce(self, ended: Ended) -> None:
         """Tell whom it concerns that it is well again, or that its result is another one."""
-        plan, before = ended.after.plan, ended.before
-        if ended.task.state is not State.SUCCESS:
-            return
-        if before.failures:
-            self._hooks.announce(plan.on_recovery, ended.task)
-        if before.result_digest not in (None, ended.after.result_digest):
-            self._hooks.announce(plan.on_change, ended.task)
+        plan, left = ended.schedule.plan, ended.left
+        recovery = plan.on_recovery if left.is_recovery else ()
+        change = plan.on_change if left.is_change else ()
+        await self._hooks.announce((*recovery, *change), ended.task)
 
     async def _papers(self, plan: Plan, directory: RunDirectory) -> None:
         """The run's notebook in other forms. What cannot be is said in its log."""
