@@ -18,8 +18,9 @@ from opspawn_jupyter.errors import (
     ScheduleNotFound,
     Unavailable,
 )
-from opspawn_jupyter.model import clock
+from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.record import Record
 from opspawn_jupyter.model.schedule import (
     Cause,
     Firing,
@@ -27,7 +28,7 @@ from opspawn_jupyter.model.schedule import (
     Schedule,
     ScheduleState,
 )
-from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.states import EventType, Subject
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.accept import Accepted, accept
 from opspawn_jupyter.orchestrator.cancel import cancel
@@ -37,6 +38,7 @@ from opspawn_jupyter.orchestrator.schedule_record import (
     Known,
     arm,
     change,
+    due_key,
     find_known,
     fired,
     firing_key,
@@ -178,6 +180,7 @@ async def fire(o: Orchestration, current: Known, occasion: Occasion) -> tuple[Kn
     prepared = await prepare(o, submission)
     is_due = occasion.cause is Cause.DUE
     before = advanced(schedule, occasion.due_at) if is_due else schedule
+    replaced = await _passed_before(o, schedule, occasion)
 
     def beside(task_id: str) -> tuple[Draft, Draft]:
         firing = Firing(
@@ -192,7 +195,7 @@ async def fire(o: Orchestration, current: Known, occasion: Occasion) -> tuple[Kn
         )
         after = _with_task(before, task_id)
         step = current.becomes(EventType.SCHEDULE_ADVANCED, after)
-        return fired(firing, firing_key(firing, occasion.nonce)), step
+        return fired(firing, firing_key(firing, occasion.nonce), replaced), step
 
     by = occasion.by or schedule.created_by
     asked = Accepted(submission=submission, prepared=prepared, submitted_by=by, beside=beside)
@@ -206,6 +209,18 @@ async def fire(o: Orchestration, current: Known, occasion: Occasion) -> tuple[Kn
     arm(o, before)
     logger.info("schedule fired schedule=%s task_id=%s", schedule.name, task.id)
     return Known(_with_task(before, task.id), current.version + 1), task.id
+
+
+async def _passed_before(o: Orchestration, schedule: Schedule, occasion: Occasion) -> Record | None:
+    """The reason that was recorded of this due time when the clock was ahead; its task takes the
+    place of it."""
+    if occasion.cause is not Cause.DUE:
+        return None
+    key = due_key(schedule.id, occasion.due_at)
+    record = await o.store.record_by_key(Subject.FIRING, key)
+    if record is None or wire.decode(Firing, record.content).task_id is not None:
+        return None
+    return record
 
 
 def _with_task(schedule: Schedule, task_id: str) -> Schedule:
@@ -226,7 +241,7 @@ def paused_until(schedule: Schedule, now: datetime) -> tuple[Draft, ...]:
 
 async def rewind(o: Orchestration, schedule_id: str, now: datetime) -> None:
     """The clock was set back: look for due times from now on again. What had its task before is
-    not given another one."""
+    not given another one; what was passed over is given its one task, if there is no reason now."""
 
     async def step(current: Known) -> tuple[Draft, ...]:
         if current.schedule.accounted_until <= now:

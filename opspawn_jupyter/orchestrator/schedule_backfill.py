@@ -11,7 +11,7 @@ from opspawn_jupyter.model.states import Subject
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.firing import fire
 from opspawn_jupyter.orchestrator.occasion import Occasion
-from opspawn_jupyter.orchestrator.schedule_record import find_known, stamp
+from opspawn_jupyter.orchestrator.schedule_record import due_key, find_known
 from opspawn_jupyter.scheduling.due import due_between
 
 _MOST_BACKFILLED = 1_000
@@ -41,7 +41,7 @@ async def _fill(o: Orchestration, reference: str, due_at: datetime, by: str) -> 
     for _ in range(_TRIES):
         current = await find_known(o, reference)
         schedule = current.schedule
-        earlier = await o.store.record_by_key(Subject.FIRING, f"{schedule.id}:{stamp(due_at)}")
+        earlier = await o.store.record_by_key(Subject.FIRING, due_key(schedule.id, due_at))
         if earlier is not None and wire.decode(Firing, earlier.content).task_id is not None:
             return None
         is_queued = schedule.plan.overlap is not Overlap.ALLOW

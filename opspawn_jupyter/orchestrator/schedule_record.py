@@ -55,8 +55,8 @@ async def every_schedule(o: Orchestration) -> tuple[Known, ...]:
 
 async def find_known(o: Orchestration, reference: str) -> Known:
     """The one of this name or id. Raises ``ScheduleNotFound``."""
-    record = await o.store.record_by_key(Subject.SCHEDULE, reference)
-    record = record or await o.store.record(Subject.SCHEDULE, reference)
+    record = await o.store.record(Subject.SCHEDULE, reference)
+    record = record or await o.store.record_by_key(Subject.SCHEDULE, reference)
     if record is None or not record.is_open:
         raise ScheduleNotFound(reference)
     return known(record)
@@ -91,9 +91,16 @@ def arm(o: Orchestration, schedule: Schedule) -> None:
         o.schedule_alarm.set(schedule.id, schedule.next_due_at)
 
 
-def fired(firing: Firing, key: str) -> Draft:
-    """The event that says what became of due times; the key keeps it from being said twice."""
-    change = Change(id=new_id(), version=1, content=wire.encode(firing), is_open=False, key=key)
+def fired(firing: Firing, key: str, replaced: Record | None = None) -> Draft:
+    """The event that says what became of due times; the key keeps it from being said twice.
+    ``replaced``: what had been said of the same before."""
+    change = Change(
+        id=replaced.id if replaced else new_id(),
+        version=replaced.version + 1 if replaced else 1,
+        content=wire.encode(firing),
+        is_open=False,
+        key=key,
+    )
     is_task = firing.task_id is not None
     type = EventType.FIRING_SUBMITTED if is_task else EventType.FIRING_PASSED
     return draft(type, change, firing.task_id or "")
@@ -109,8 +116,13 @@ def firing_key(firing: Firing, nonce: str = "") -> str:
     if firing.cause is not Cause.DUE:
         return f"{prefix}~{firing.cause.value}:{nonce or new_id()}"
     if firing.due_at == firing.last_due_at:
-        return f"{prefix}{stamp(firing.due_at)}"
+        return due_key(firing.schedule_id, firing.due_at)
     return f"{prefix}{stamp(firing.last_due_at)}/{stamp(firing.due_at)}"
+
+
+def due_key(schedule_id: str, due_at: datetime) -> str:
+    """The key of what is said of one due time alone."""
+    return f"{schedule_id}:{stamp(due_at)}"
 
 
 def stamp(moment: datetime) -> str:

@@ -13,6 +13,7 @@ import pytest
 from opspawn_jupyter import errors
 from opspawn_jupyter.client.schedule_text import firing_row
 from opspawn_jupyter.model.schedule import (
+    CatchUp,
     Cause,
     Edit,
     Overlap,
@@ -108,6 +109,30 @@ def test_a_clock_that_is_set_back_repeats_no_due_time(play: Play, hands: Clock) 
         await hands.go(o, hours=1)
         due = [task.labels["due"] for task in await tasks(o)]
         assert len(due) == len(set(due)) == 3
+
+    play(story)
+
+
+@pytest.mark.parametrize("hours_ahead", [1, 3])
+def test_what_was_missed_by_a_wrong_clock_alone_is_run_when_its_time_comes(
+    play: Play, hands: Clock, hours_ahead: int
+) -> None:
+    """Whether it was recorded alone or among others; the task is what is told of it then."""
+
+    async def story(o: Orchestration) -> None:
+        await verbs.create(o, plan(catch_up=CatchUp.NONE), "ada")
+        start = hands.time
+        await hands.go(o, hours=hours_ahead, minutes=10)
+        due_at = datetime.fromisoformat("2026-11-25T23:00+00:00")
+        assert "catch_up is none" in (await why(o, "hourly", due_at)).message
+        hands.time = start
+        await set_back(o, hands.time)
+        await hands.go(o, hours=1)
+        (task,) = await tasks(o)
+        assert task.labels["due"] == due_at.isoformat()
+        answer = await why(o, "hourly", due_at)
+        assert answer.firing is not None
+        assert answer.firing.task_id == task.id
 
     play(story)
 
