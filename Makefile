@@ -76,7 +76,7 @@ wheel: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 
-pictures: $(VENV)/.dev
+pictures: $(VENV)/.dev .scheduler/.installed
 	$(BIN)/python tools/pictures.py
 
 # Each host is installed into an environment of its own, below .hosts; JupyterHub's proxy is npm's.

@@ -21,6 +21,7 @@ from rich.text import Text
 
 import agent_pictures
 import panel_pictures
+import scheduler_pictures
 from browser import headless_browser, lab_page, open_notebook, run_cell
 from jupyter_process import JupyterProcess, jupyter_server
 
@@ -45,6 +46,8 @@ def main() -> None:
                 _terminal(page, server, "doctor")
                 panel_pictures.take(browser, server, IMAGES)
                 agent_pictures.take(browser, server, IMAGES)
+        with headless_browser() as browser:
+            scheduler_pictures.take(browser, root, Path(scratch, "scheduler"), IMAGES)
 
 
 @contextmanager
