@@ -130,6 +130,10 @@ class Queue(Protocol):
     async def release(self, worker: str) -> None:
         """The worker is gone: what it was handed and did not start is offered again."""
 
+    def is_handed_out(self, task_id: str) -> bool:
+        """A worker has it, or the answer with it is under way, and nobody has heard of its
+        start."""
+
     def limit_kind(self, kind: str, most: int | None) -> None:
         """Let at most so many tasks of the kind run, fewer than the settings say: 0 holds it.
         None ends that. Called by the circuit breaker."""

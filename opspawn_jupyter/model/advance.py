@@ -65,7 +65,7 @@ def _move(task: Task, event: Draft) -> Task:
         task = _reported(task, event)
     transition = TRANSITIONS.get(event.type)
     if transition is None:
-        _require(task, event, frozenset({State.RUNNING}))
+        _require(task, event, _SOURCES.get(event.type, _WHILE_RUNNING))
         return task
     _require(task, event, transition.sources)
     goes_on = transition.target in (State.RETRYING, State.WAITING)
@@ -73,6 +73,14 @@ def _move(task: Task, event: Draft) -> Task:
         raise IllegalTransition(event.type.value, hint=f"task {task.id} is to be cancelled")
     moved = changed(task, state=transition.target)
     return _finished(moved, event) if transition.target.is_final else moved
+
+
+_WHILE_RUNNING = frozenset({State.RUNNING})
+#: Where an event that changes no state may come at another time, too.
+_SOURCES: Mapping[EventType, frozenset[State]] = {
+    # A worker that has the task may have begun without having told of it.
+    EventType.CANCEL_REQUESTED: frozenset({State.QUEUED, State.RUNNING}),
+}
 
 
 def _reported(task: Task, event: Draft) -> Task:

@@ -32,6 +32,10 @@ class Orchestration:
     key_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Held while run directories are removed.
     prune_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    #: Tasks whose withdrawal is on its way to the disk: no worker is given them any more.
+    withdrawing: set[str] = field(default_factory=set)
+    #: Workers of an earlier server that have not yet said what it had handed them.
+    unheard_workers: set[str] = field(default_factory=set)
     #: When tasks that wait for their time are due.
     alarm: Alarm = field(default_factory=Alarm)
     #: When schedules are due. A clock that jumps, or a machine that slept, is noticed within

@@ -18,6 +18,7 @@ from opspawn_jupyter.model.task import Problem, Task
 from opspawn_jupyter.model.work import Report, ReportedEvent
 from opspawn_jupyter.model.workflow import WORKERLESS
 from opspawn_jupyter.orchestrator.accept import await_turn
+from opspawn_jupyter.orchestrator.cancel import withdraw_cancelled
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.report import conclude, take_in
 
@@ -45,6 +46,8 @@ async def recover(o: Orchestration, live_workers: Collection[str]) -> None:
             await o.queue.started(task.id)
         else:
             await _settle(o, task)
+    o.unheard_workers.update(live_workers)
+    await withdraw_cancelled(o)
 
 
 async def worker_lost(o: Orchestration, worker: str) -> None:
@@ -54,6 +57,8 @@ async def worker_lost(o: Orchestration, worker: str) -> None:
         if task.state is State.RUNNING and task.worker == worker:
             await _settle(o, task)
     await o.queue.release(worker)
+    o.unheard_workers.discard(worker)
+    await withdraw_cancelled(o)
 
 
 async def _take_in_starts(o: Orchestration, is_meant: Callable[[str], bool]) -> None:

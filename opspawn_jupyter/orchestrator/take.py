@@ -13,6 +13,7 @@ from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.work import Assignment, Keeping, OutputLimits, TakeAnswer, TakeRequest
+from opspawn_jupyter.orchestrator.cancel import withdraw_cancelled, withdraw_late
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.question import questions
 
@@ -31,14 +32,21 @@ async def take(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnswe
 
 async def _look(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnswer:
     taken = await o.queue.take(worker, request.free_slots, request.held)
-    tasks = [(task_id, await o.store.task(task_id)) for task_id in taken]
+    if worker in o.unheard_workers:
+        o.unheard_workers.remove(worker)
+        await withdraw_cancelled(o)
     assignments = []
-    for task_id, task in tasks:
-        if task is not None and task.state is State.QUEUED:
+    for task_id in taken:
+        if task_id in o.withdrawing:  # to be seen before the store is: it has it a moment later
+            continue
+        task = await o.store.task(task_id)
+        if task is None or task.state is not State.QUEUED:
+            await o.queue.remove(task_id)  # it was cancelled while it waited
+        elif task.cancel_requested:
+            await withdraw_late(o, task)  # the worker that was handed it never had it
+        else:
             asked = await questions(o, is_open=None, task_id=task.id) if task.waits else ()
             assignments.append(_assignment(o, task, asked))
-        else:
-            await o.queue.remove(task_id)  # it was cancelled while it waited
     if assignments:
         timeline.reach("server.assigned")
         faults.reach("server.before_assign")

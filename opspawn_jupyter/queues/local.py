@@ -75,8 +75,13 @@ class LocalQueue:
             and not placed.has_started
             and held.get(task_id, 0) < placed.ticket.attempt
         ]
-        taken = lost[: max(free_slots, 0)]
-        room = (free_slots - len(taken)) * POOLED_PER_SLOT
+        room = free_slots * POOLED_PER_SLOT
+        taken = []
+        for task_id in lost:
+            if (weight := self._placed[task_id].ticket.lane.weight) > room:
+                break
+            taken.append(task_id)
+            room -= weight
         while room > 0 and (ticket := self._first()):
             if ticket.lane.weight > room:
                 break
@@ -115,6 +120,11 @@ class LocalQueue:
             self._places.free(ticket.lane)
             self._wait(ticket)
         self.notify()
+
+    def is_handed_out(self, task_id: str) -> bool:
+        """A worker was given it and has not told of its start."""
+        placed = self._placed.get(task_id)
+        return placed is not None and not placed.has_started
 
     def limit_kind(self, kind: str, most: int | None) -> None:
         """Hold the kind, let some of it through, or let it go."""

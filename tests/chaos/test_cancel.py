@@ -90,6 +90,17 @@ def test_running_tasks_are_cancelled(make_world: MakeWorld) -> None:
     check(world)
 
 
+def test_a_task_that_its_worker_has_just_been_given_is_cancelled(make_world: MakeWorld) -> None:
+    """Whether or not its start is heard of in time, no cell of it runs that the history denies."""
+    world = make_world(faults="worker.before_start=wait")
+    task_id = world.submit(CHILD, "time.sleep(600)")
+    world.await_("handed out", lambda: "worker.before_start" in world.happened)
+
+    assert cancelled(world, task_id)["state"] == "cancelled"
+
+    check(world)
+
+
 POINTS = ["runner.before_save", "runner.before_outcome", "runner.after_outcome"]
 
 

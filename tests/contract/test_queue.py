@@ -109,6 +109,37 @@ def test_what_got_lost_on_the_way_is_handed_out_again(play: Play) -> None:
     play(scenario)
 
 
+def test_who_has_a_task_is_known_until_its_start_is(play: Play) -> None:
+    """In between it may have begun, and cannot be withdrawn."""
+
+    async def scenario(queue: Queue) -> None:
+        await put(queue, *map(task, "ab"))
+        assert not queue.is_handed_out("a")
+
+        await queue.take("w", 2, {})
+        assert queue.is_handed_out("a")
+        await queue.started("a")
+        assert not queue.is_handed_out("a")
+        await queue.release("w")
+        assert not queue.is_handed_out("b")
+
+    play(scenario)
+
+
+def test_lost_ones_that_share_a_process_are_all_handed_out_again(play: Play) -> None:
+    """Together they have room in one slot, as before."""
+
+    async def scenario(queue: Queue) -> None:
+        small = [replace(task(f"s{n}"), spec={"tier": "pool"}) for n in range(9)]
+        await put(queue, *small)
+        taken = await queue.take("w", 1, {})
+
+        assert await queue.take("w", 1, {}) == taken == tuple(one.id for one in small)
+        assert await queue.take("w", 0, {}) == ()
+
+    play(scenario)
+
+
 def test_a_worker_that_clears_an_earlier_attempt_away_does_not_have_the_next(play: Play) -> None:
     """Else a retry would be taken for delivered, and wait for ever."""
 

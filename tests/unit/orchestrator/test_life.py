@@ -24,6 +24,7 @@ from opspawn_jupyter.orchestrator.find import find
 from opspawn_jupyter.orchestrator.report import report
 from opspawn_jupyter.orchestrator.submit import submit
 from opspawn_jupyter.orchestrator.take import take
+from opspawn_jupyter.queues.local import LocalQueue
 from tests.unit.orchestrator.stage import (
     CELL,
     PLANNED,
@@ -186,22 +187,154 @@ def test_reports_on_unknown_tasks_are_named(play: Callable[[Scenario], None]) ->
     play(scenario)
 
 
+CANCELLED = reported(EventType.CANCELLED, 2, error={"name": "Cancelled", "message": "by eve"})
+ASKING = TakeRequest(free_slots=1, wait_seconds=0)
+
+
 def test_a_waiting_task_is_cancelled_at_once(play: Callable[[Scenario], None]) -> None:
-    """It must not start any more, and a worker that was just handed it must drop it."""
+    """It is handed to nobody any more."""
 
     async def scenario(o: Orchestration) -> None:
         task, _ = await submit(o, note(), "ada")
-        await take(o, "w", TakeRequest(free_slots=1))
 
         cancelled = await cancel(o, task.id, "eve")
 
         assert cancelled.state is State.CANCELLED
         assert cancelled.error is not None
         assert "eve" in cancelled.error.message
+        assert (await take(o, "w", ASKING)).assignments == ()
+
+    play(scenario)
+
+
+def test_a_task_in_a_workers_hands_is_cancelled_by_it(play: Callable[[Scenario], None]) -> None:
+    """Its cells may run before anybody hears of the start: were it called withdrawn, they would
+    have run for a task that never started."""
+
+    async def scenario(o: Orchestration) -> None:
+        task, _ = await submit(o, note(), "ada")
+        await take(o, "w", ASKING)
+
+        asked = await cancel(o, task.id, "eve")
+
+        assert (asked.state, asked.cancel_requested) == (State.QUEUED, True)
         answer = await take(o, "w", TakeRequest(free_slots=1, held={task.id: 1}, wait_seconds=0))
         assert answer.cancel == (task.id,)
         await report(o, "w", of(task, STARTED))
+        assert (await find(o, task.id)).state is State.RUNNING
+        await report(o, "w", of(task, CANCELLED))
+        done = await find(o, task.id)
+        assert (done.state, done.attempt) == (State.CANCELLED, 1)
+
+    play(scenario)
+
+
+def test_a_cancelled_task_that_got_lost_on_its_way_ends(play: Callable[[Scenario], None]) -> None:
+    """The worker says by what it holds that it never had it; it is not given it again."""
+
+    async def scenario(o: Orchestration) -> None:
+        task, _ = await submit(o, note(), "ada")
+        await take(o, "w", ASKING)
+        await cancel(o, task.id, "eve")
+
+        assert (await take(o, "w", ASKING)).assignments == ()
+
+        done = await find(o, task.id)
+        assert (done.state, done.attempt) == (State.CANCELLED, 0)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_cancelled_task_whose_worker_died_unheard_ends(
+    play: Callable[[Scenario], None], is_restarted: bool
+) -> None:
+    """Nobody else takes it up, and it needs no other worker to end."""
+
+    async def scenario(o: Orchestration) -> None:
+        task, _ = await submit(o, note(), "ada")
+        await take(o, "w", ASKING)
+        await cancel(o, task.id, "eve")
+
+        if is_restarted:
+            await rescue.recover(replace(o, queue=LocalQueue()), ())
+        else:
+            await rescue.worker_lost(o, "w")
+
         assert (await find(o, task.id)).state is State.CANCELLED
+
+    play(scenario)
+
+
+def test_what_an_unheard_worker_may_have_is_not_called_withdrawn(
+    play: Callable[[Scenario], None],
+) -> None:
+    """A server that comes back does not know what the last one handed out in its last moment,
+    until the worker has said it."""
+
+    async def scenario(o: Orchestration) -> None:
+        begun, _ = await submit(o, note(), "ada")
+        waiting, _ = await submit(o, note(), "ada")
+        await take(o, "w", ASKING)
+        again = replace(o, queue=LocalQueue())
+        await rescue.recover(again, ["w"])
+
+        for task in (begun, waiting):
+            assert (await cancel(again, task.id, "eve")).state is State.QUEUED
+        answer = await take(again, "w", replace(ASKING, held={begun.id: 1}))
+
+        assert (answer.assignments, answer.cancel) == ((), (begun.id,))
+        assert (await find(o, waiting.id)).state is State.CANCELLED
+        await report(again, "w", of(begun, STARTED, CANCELLED))
+        assert (await find(o, begun.id)).attempt == 1
+
+    play(scenario)
+
+
+def test_who_asks_while_a_task_is_withdrawn_does_not_get_it(
+    play: Callable[[Scenario], None],
+) -> None:
+    """The disk takes its time: until then the store calls the task queued."""
+
+    async def scenario(o: Orchestration) -> None:
+        task, _ = await submit(o, note(), "ada")
+        cancelling = asyncio.ensure_future(cancel(o, task.id, "eve"))
+        await asyncio.sleep(0)
+        assert (await find(o, task.id)).state is State.QUEUED
+
+        answer = await take(o, "w", ASKING)
+
+        assert answer.assignments == ()
+        assert (await cancelling).state is State.CANCELLED
+        assert (await take(o, "v", ASKING)).assignments == ()
+
+    play(scenario)
+
+
+def test_a_task_that_cannot_be_withdrawn_is_handed_out_after_all(
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk refuses the cancellation; the task must not wait for ever."""
+
+    async def scenario(o: Orchestration) -> None:
+        task, _ = await submit(o, note(), "ada")
+        disk = asyncio.Event()
+
+        async def refuse(_drafts: object) -> None:
+            await disk.wait()
+            raise errors.StoreUnavailable(hint="No space left on device")
+
+        with monkeypatch.context() as full:
+            full.setattr(o.store, "append", refuse)
+            cancelling = asyncio.ensure_future(cancel(o, task.id, "eve"))
+            await asyncio.sleep(0)
+            assert (await take(o, "w", ASKING)).assignments == ()
+            disk.set()
+            with pytest.raises(errors.StoreUnavailable):
+                await cancelling
+
+        (assignment,) = (await take(o, "w", ASKING)).assignments
+        assert assignment.task_id == task.id
 
     play(scenario)
 

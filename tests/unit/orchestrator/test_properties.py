@@ -216,6 +216,13 @@ class Life(RuleBasedStateMachine):
         keyed = [run for _, run in self._going() if run.assignment.policy.concurrency_key]
         assert len(keyed) <= 1
 
+    @invariant()
+    def what_has_ended_tells_of_every_attempt(self) -> None:
+        """No cell runs for a task that was withdrawn before."""
+        for task_id, attempt in self.begun:
+            task = self._task(task_id)
+            assert attempt <= task.attempt or not task.state.is_final, task
+
     def teardown(self) -> None:
         try:
             if self.world is not None:
