@@ -59,9 +59,10 @@ def perform(assignment: Assignment, tell: Tell) -> None:
         problem = step.run()
     finally:
         running.take_messages(None)
-    _write(run.output, notebook)
-    # One event for all cells: a step that takes a millisecond is looked at when it is over.
+    # One event for all cells: a step that takes a millisecond is looked at when it is over. Told
+    # before the notebook is written, so that a process that dies here leaves none that knows more.
     tell(EventType.CELLS_PLANNED, {"cells": step.cells()})
+    _write(run.output, notebook)
     if problem is None:
         tell(EventType.SUCCEEDED, {})
     else:

@@ -1,7 +1,9 @@
 """The worker's processes of the tier ``pool``: those of one workflow are shared by its steps only.
 
-A step that is to be ended takes its process along; the others that waited in it go on in another
-one. A process that has nothing to do for a while ends.
+A process is given one step at a time, and the step counts as started from then on: whoever dies or
+is told to stop at whatever moment, it is known which steps may have run. A step that is to be ended
+takes its process along; the others wait here, and go on in another one. A process that has nothing
+to do for a while ends.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,7 +20,7 @@ from multiprocessing.process import BaseProcess
 
 import psutil
 
-from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
+from opspawn_jupyter.model.states import OUTCOME_EVENTS
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker import channel, pool_process
@@ -25,7 +28,7 @@ from opspawn_jupyter.worker.launcher import Launcher
 
 _PROCESSES = max(1, os.cpu_count() or 1)
 _IDLE_SECONDS = 5.0
-#: How often a step may be waiting in a process that dies before it is called lost itself.
+#: How often a step may be waiting for a process that dies before it is called lost itself.
 _MOST_DEATHS = 5
 _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 _log = logging.getLogger(__name__)
@@ -36,6 +39,8 @@ class Ticket:
     """One step on its way through a process."""
 
     assignment: Assignment
+    #: Called before its process is given it.
+    begin: Callable[[], None]
     hear: Callable[[ReportedEvent], None]
     #: Set when it has an outcome, or when its process died with it under way.
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,8 +95,8 @@ class Member:
     def __init__(self, pool: Pool, group: str) -> None:
         self.group = group
         self._pool = pool
-        self._tickets: dict[str, Ticket] = {}
-        self._unsent: list[bytes] = []
+        self._waiting: deque[Ticket] = deque()
+        self._current: Ticket | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._process: psutil.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -100,8 +105,8 @@ class Member:
 
     @property
     def load(self) -> int:
-        """How many steps wait or run in it."""
-        return len(self._tickets)
+        """How many steps it has, with those that wait."""
+        return len(self._waiting) + (self._current is not None)
 
     def put(self, ticket: Ticket) -> None:
         """One step more."""
@@ -109,13 +114,13 @@ class Member:
             self._idle.cancel()
             self._idle = None
         ticket.member = self
-        self._tickets[ticket.assignment.task_id] = ticket
-        self._say(pool_process.sent(ticket.assignment))
+        self._waiting.append(ticket)
+        self._go_on()
 
     def forget(self, ticket: Ticket) -> None:
         """The step is not wanted any more; it has not begun."""
-        self._tickets.pop(ticket.assignment.task_id, None)
-        self._say(pool_process.sent_away(ticket.assignment.task_id))
+        self._waiting.remove(ticket)
+        self._go_on()
 
     def kill(self) -> None:
         """End the process with all that its steps have started."""
@@ -124,11 +129,17 @@ class Member:
         if self._process is not None and self._process.is_running():
             processes.kill_session(self._process.pid, [self._process])
 
-    def _say(self, line: bytes) -> None:
-        if self._writer is None:
-            self._unsent.append(line)
-        elif not self._writer.is_closing():
-            self._writer.write(line)
+    def _go_on(self) -> None:
+        """Begin the next step, where the process is up and has none."""
+        if self._writer is None or self._writer.is_closing() or self._is_doomed or self._current:
+            return
+        if not self._waiting:
+            self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self.kill)
+            return
+        ticket = self._current = self._waiting.popleft()
+        ticket.has_begun = True
+        ticket.begin()
+        self._writer.write(pool_process.sent(ticket.assignment))
 
     async def _run(self) -> None:
         exit_code: int | None = None
@@ -151,7 +162,7 @@ class Member:
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=channel.LINE_LIMIT)
         if self._is_doomed:
             self.kill()
-        self._writer.writelines(self._unsent)
+        self._go_on()
         try:
             await self._listen(reader)
         finally:
@@ -163,28 +174,26 @@ class Member:
         with suppress(ConnectionError):
             async for line in reader:
                 if line.endswith(b"\n"):
-                    self._hear(*pool_process.heard(line))
+                    self._hear(pool_process.heard(line))
 
-    def _hear(self, task_id: str, event: ReportedEvent) -> None:
-        ticket = self._tickets.get(task_id)
+    def _hear(self, event: ReportedEvent) -> None:
+        ticket = self._current
         if ticket is None:
-            if event.type is EventType.STARTED:  # it began as it was cancelled
-                self.kill()
             return
-        ticket.has_begun = True
         ticket.hear(event)
         if event.type in _OUTCOMES:
-            del self._tickets[task_id]
+            self._current = None
             ticket.ended.set()
-            if not self._tickets:
-                loop = asyncio.get_running_loop()
-                self._idle = loop.call_later(_IDLE_SECONDS, self.kill)
+            self._go_on()
 
     def _pass_on(self, exit_code: int | None) -> None:
         """What was under way has ended with the process; the rest goes on in another one."""
-        for ticket in self._tickets.values():
+        if self._current is not None:
+            self._current.exit_code = exit_code
+            self._current.ended.set()
+        for ticket in self._waiting:
             ticket.deaths += 1
-            if ticket.has_begun or ticket.deaths >= _MOST_DEATHS:
+            if ticket.deaths >= _MOST_DEATHS:
                 ticket.exit_code = exit_code
                 ticket.ended.set()
             else:

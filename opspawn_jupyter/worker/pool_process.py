@@ -1,7 +1,7 @@
 """A process of the tier ``pool``: from its first line to its last.
 
-The worker sends assignments, one a line, and ids of tasks that are not wanted any more; back go
-events, each with the id of its task. The process ends with the line, or when it is killed.
+The worker sends assignments, one a line, each when the last one's outcome was told; back go events.
+The process ends with the line, or when it is killed.
 """
 
 from __future__ import annotations
@@ -35,24 +35,18 @@ def main(line: socket.socket) -> None:
     processes.adopt_orphans()
     gc.freeze()
     inbox = _Inbox(line)
-    while (assignment := inbox.next()) is not None:
-        _carry_out(assignment, line)
+    while True:
+        _carry_out(inbox.next(), line)
 
 
 def sent(assignment: Assignment) -> bytes:
     """The assignment as a line."""
-    return json.dumps({"assignment": wire.encode(assignment)}).encode() + b"\n"
+    return json.dumps(wire.encode(assignment)).encode() + b"\n"
 
 
-def sent_away(task_id: str) -> bytes:
-    """A line that takes an assignment back, unless it was begun."""
-    return json.dumps({"away": task_id}).encode() + b"\n"
-
-
-def heard(line: bytes) -> tuple[str, ReportedEvent]:
-    """Which task's event a line from the process is."""
-    told = json.loads(line)
-    return str(told["task_id"]), wire.decode(ReportedEvent, told["event"])
+def heard(line: bytes) -> ReportedEvent:
+    """The event that a line from the process is."""
+    return wire.decode(ReportedEvent, json.loads(line))
 
 
 class _Inbox:
@@ -60,26 +54,18 @@ class _Inbox:
     a step runs."""
 
     def __init__(self, line: socket.socket) -> None:
-        self._waiting: SimpleQueue[Assignment | None] = SimpleQueue()
-        self._away: set[str] = set()
+        self._waiting: SimpleQueue[Assignment] = SimpleQueue()
         self._line = line
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next(self) -> Assignment | None:
-        """The next that is still wanted; None when there will be no more."""
-        while (assignment := self._waiting.get()) is not None:
-            if assignment.task_id not in self._away:
-                break
-        return assignment
+    def next(self) -> Assignment:
+        """The next."""
+        return self._waiting.get()
 
     def _read(self) -> None:
         with suppress(OSError), self._line.makefile("rb") as lines:
             for line in lines:
-                told = json.loads(line)
-                if "away" in told:
-                    self._away.add(told["away"])
-                else:
-                    self._waiting.put(wire.decode(Assignment, told["assignment"]))
+                self._waiting.put(wire.decode(Assignment, json.loads(line)))
         # The worker is gone, or has no more to do and nothing is under way: nobody would hear.
         _end_session()
 
@@ -96,13 +82,12 @@ def _carry_out(assignment: Assignment, line: socket.socket) -> None:
 
     def tell(type: EventType, data: Mapping[str, Any]) -> None:
         event = wire.encode(ReportedEvent(type=type, at=now(), data=data))
-        told.append(json.dumps({"task_id": assignment.task_id, "event": event}).encode() + b"\n")
+        told.append(json.dumps(event).encode() + b"\n")
         if type not in _TOGETHER:
             line.sendall(b"".join(told))
             told.clear()
 
     told: list[bytes] = []
-    tell(EventType.STARTED, {})
     _write_to(RunDirectory(Path(assignment.run_directory)).log)
     try:
         pool.perform(assignment, tell)
@@ -112,7 +97,7 @@ def _carry_out(assignment: Assignment, line: socket.socket) -> None:
 
 
 #: Told with what follows them, which is not long in coming.
-_TOGETHER = frozenset({EventType.KERNEL_STARTED, EventType.STEP_OUTPUT, EventType.CELLS_PLANNED})
+_TOGETHER = frozenset({EventType.KERNEL_STARTED, EventType.STEP_OUTPUT})
 
 
 def _write_to(log: Path) -> None:

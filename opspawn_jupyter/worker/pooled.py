@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
+from pathlib import Path
 
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
 from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
@@ -31,20 +32,21 @@ class PooledAttempt:
         self._worker_id = worker_id
         self._pool = pool
         self._history = History(assignment, outbox)
-        self._ticket = Ticket(assignment, self._hear)
+        self._ticket = Ticket(assignment, self._begin, self._history.add)
         self._forced: Stop | None = None
+        self._is_given_back = False
         self._limit: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """From the first event to the last. The last is always an outcome."""
+        """From the first event to the last. The last is an outcome, unless it is given back."""
         try:
-            if self._forced is None:
+            if not self._ticket.ended.is_set():
                 self._pool.put(self._ticket)
                 await self._ticket.ended.wait()
         finally:
             if self._limit is not None:
                 self._limit.cancel()
-        if not self._history.task.state.ends_attempt:
+        if not self._history.task.state.ends_attempt and not self._is_given_back:
             await self._conclude()
         self._history.close()
 
@@ -53,18 +55,19 @@ class PooledAttempt:
         self._force(Stop(State.CANCELLED, "The task was cancelled."))
 
     def abandon(self, message: str) -> None:
-        """End it now, whatever it does."""
+        """End it now, whatever it does. Where it has not begun, it is for another worker."""
+        self._is_given_back = not self._ticket.has_begun and self._forced is None
         self._force(Stop(State.CRASHED, message))
 
-    def _hear(self, event: ReportedEvent) -> None:
-        if event.type is not EventType.STARTED:
-            self._history.add(event)
-            return
-        self._history.add(replace(event, data={"worker": self._worker_id}))
+    def _begin(self) -> None:
+        self._start()
         if seconds := self.assignment.policy.timeout_seconds:
             message = f"The run took longer than its limit of {seconds:g} seconds."
             stop = Stop(State.TIMED_OUT, message)
             self._limit = asyncio.get_running_loop().call_later(seconds, self._force, stop)
+
+    def _start(self) -> None:
+        self._history.add(_told(EventType.STARTED, {"worker": self._worker_id}))
 
     def _force(self, stop: Stop) -> None:
         """A function cannot be stopped from outside, so its process ends."""
@@ -72,17 +75,17 @@ class PooledAttempt:
             return
         self._forced = stop
         member = self._ticket.member
-        if self._ticket.has_begun and member is not None:
+        if member is not None and self._ticket.has_begun:
             member.kill()
-        else:
-            if member is not None:
-                member.forget(self._ticket)
-            self._ticket.ended.set()
+            return
+        if member is not None:
+            member.forget(self._ticket)
+        self._ticket.ended.set()
 
     async def _conclude(self) -> None:
         """It has told no outcome: do it in its place."""
         if self._history.task.state is State.QUEUED:
-            self._history.add(_told(EventType.STARTED, {"worker": self._worker_id}))
+            self._start()
         problem = aftermath.runner_death(self._ticket.exit_code, self._history.task)
         state = State.CRASHED
         if self._forced is not None:
@@ -90,6 +93,8 @@ class PooledAttempt:
             problem = Problem(name=state.value, message=self._forced.message)
         with suppress(OSError):
             await asyncio.to_thread(aftermath.clean_up, self.assignment.task_id, 0, None)
+        directory = RunDirectory(Path(self.assignment.run_directory))
+        await asyncio.to_thread(aftermath.settle_notebook, directory, self._history.task, state)
         self._history.add(_told(OUTCOME_EVENTS[state], {"error": wire.encode(problem)}))
 
 
