@@ -23,9 +23,7 @@ _OPTIONS = (
     *("--target", "es2022", "--lib", "es2022,dom,dom.iterable"),
     *("--module", "esnext", "--moduleResolution", "bundler"),
 )
-#: JupyterLab's loader is a classic script about objects that have no types here, and the widget's
-#: one file begins with what the kernel puts before it.
-_LEFT_OUT = frozenset({"remoteEntry.js", "widget.js"})
+_GLOBALS = Path(__file__).resolve().with_name("widget_globals.d.ts")
 
 
 def main() -> int:
@@ -35,8 +33,8 @@ def main() -> int:
         print("LEFT OUT: types of JavaScript: there is no npx; on Debian: apt install npm")
         return 1 if os.environ.get("CI") else 0
     _fetch(npx)
-    modules = [path.name for path in sorted(WIDGETS.glob("*.js")) if path.name not in _LEFT_OUT]
-    command = [npx, "--yes", "--package", _CHECKER, "tsc", *_OPTIONS, *modules]
+    modules = [path.name for path in sorted(WIDGETS.glob("*.js"))]
+    command = [npx, "--yes", "--package", _CHECKER, "tsc", *_OPTIONS, str(_GLOBALS), *modules]
     status = subprocess.run(command, cwd=WIDGETS, check=False).returncode
     print(f"types of JavaScript: {len(modules)} modules, {'faults' if status else 'all is well'}")
     return status

@@ -120,14 +120,17 @@ def start(
     variables: Mapping[str, str] | None = None,
     python: str = sys.executable,
     base_url: str = "/",
+    port: int | None = None,
+    token: str | None = None,
 ) -> JupyterProcess:
     """A server that answers, for the caller to end. ``variables`` are added to its environment;
-    ``python`` is the interpreter of the environment that it is taken from.
+    ``python`` is the interpreter of the environment that it is taken from; ``port`` and ``token``
+    are those of an earlier server whose place it takes.
 
     Raises ``RuntimeError`` where it does not come up.
     """
     make_home(home)
-    port, token = free_port(), secrets.token_hex(16)
+    port, token = port or free_port(), token or secrets.token_hex(16)
     command = [python, "-m", app, "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
     command += [f"--ServerApp.base_url={base_url}", *arguments]

@@ -124,6 +124,32 @@ def _updates(size: Size) -> Iterator[Mapping[str, Way]]:
             yield {"100 updates a second": lambda: _busy(page, size), "none": lambda: quiet}
 
 
+@contextmanager
+def _events(size: Size) -> Iterator[Mapping[str, Way]]:
+    """The same task alone, and what its page hears on its websocket."""
+    with servers.ours() as own:
+        task = _run(own, "hundred", _HUNDRED)
+        with _page(own, task) as page:
+            page.locator(".opspawn-now span", has_text="0").wait_for()
+            yield {"events heard": lambda: _heard(page, size)}
+
+
+def _heard(page: Any, size: Size) -> float:
+    """Progress told to the page, a second."""
+    heard: list[str] = []
+    session = page.context.new_cdp_session(page)
+    session.on(
+        "Network.webSocketFrameReceived", lambda one: heard.append(one["response"]["payloadData"])
+    )
+    session.send("Network.enable")
+    began = time.perf_counter()
+    page.wait_for_timeout(1000 * size.of(_SECONDS, 1))
+    told = sum("step.progress" in message for message in heard)
+    share = told / (time.perf_counter() - began)
+    session.detach()
+    return share
+
+
 def _busy(page: Any, size: Size) -> float:
     """Share of a processor that the page's own thread takes, in percent."""
     session = page.context.new_cdp_session(page)
@@ -171,6 +197,13 @@ ROWS = (
         what="the page's thread, with 2,000 tasks on the list",
         unit="% of a processor",
         ways=_updates,
+        rounds=3,
+    ),
+    Row(
+        name="panel-events",
+        what="of a hundred step.progress a second, those that come to the browser",
+        unit="a second",
+        ways=_events,
         rounds=3,
     ),
 )

@@ -1,7 +1,8 @@
 """Cards and lists in front ends that reach no Jupyter server of ours: as widgets, over the kernel.
 
-JupyterLab with our extension draws the MIME type of our own, and a widget would only be in its way
-there: it dies with its kernel. So a widget is made only where it is known to be needed.
+JupyterLab with our extension draws the MIME type of our own. Without it, JupyterLab prefers a
+widget to the picture beside it, and shows an error in its place once the kernel is gone. So a
+widget is made only where the front end is known to be another.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter.client.discovery import Server, own_server
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.inputs import own_run
 from opspawn_jupyter.client.panel import PANEL_MIME
@@ -39,7 +39,7 @@ def bundle_with_widget(shown: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     """What shows the object, and a live widget where one is needed. ``names``: the user's."""
     bundle: dict[str, Any] = shown._repr_mimebundle_()
     try:
-        if shown.server is not None and is_needed(shown.server, names):
+        if shown.server is not None and is_needed(names):
             bundle |= _widget(shown, bundle[PANEL_MIME])
     except Exception:
         # The picture is there, and a cell must not fail for what stands around its result.
@@ -47,19 +47,13 @@ def bundle_with_widget(shown: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     return bundle
 
 
-def is_needed(server: Server, names: Mapping[str, Any]) -> bool:
+def is_needed(names: Mapping[str, Any]) -> bool:
     """Whether who looks on reaches our server through this kernel only."""
     choice = os.environ.get(CHOICE_VARIABLE, "")
     if choice == "never" or own_run() is not None or find_spec("anywidget") is None:
         return False
     is_elsewhere = "google.colab" in sys.modules or "__vsc_ipynb_file__" in names
-    return choice == "always" or is_elsewhere or _is_foreign(server)
-
-
-def _is_foreign(server: Server) -> bool:
-    """The kernel belongs to one Jupyter server, and its tasks to another."""
-    own = own_server() if "JPY_SESSION_NAME" in os.environ else None
-    return own is not None and own.url != server.url
+    return choice == "always" or is_elsewhere
 
 
 def _widget(shown: Any, panel: Mapping[str, Any]) -> dict[str, Any]:

@@ -183,11 +183,12 @@ def test_a_page_cannot_ask_the_kernel_for_more_than_our_api(
     assert front_end.page.evaluate("answer.code") == "invalid_request"
 
 
-def test_where_our_extension_draws_there_is_no_widget(server: JupyterProcess) -> None:
-    """A widget dies with its kernel: it stays away where something better is there."""
-    from opspawn_jupyter.client.discovery import Server
-    from opspawn_magics.live import is_needed
+def test_in_jupyterlab_there_is_no_widget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It dies with its kernel, and JupyterLab would show an error in its place, not the picture."""
+    from opspawn_magics.live import CHOICE_VARIABLE, is_needed
 
-    ours = Server(url=server.url)
-    assert not is_needed(ours, {})
-    assert is_needed(ours, {"__vsc_ipynb_file__": ""})
+    monkeypatch.delenv(CHOICE_VARIABLE, raising=False)
+    assert not is_needed({})
+    assert is_needed({"__vsc_ipynb_file__": ""})
+    monkeypatch.setenv(CHOICE_VARIABLE, "always")
+    assert is_needed({})

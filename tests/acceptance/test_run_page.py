@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from jupyter_process import JupyterProcess
+from tests.unit.widgets.conftest import WIDGETS
 
 pytestmark = pytest.mark.browser
 
@@ -68,6 +69,7 @@ def test_it_shows_the_whole_run_and_runs_none_of_its_scripts(
     expect(page.locator(".opspawn-notebook iframe").content_frame.locator("b")).to_have_text(
         "table"
     )
+    expect(page.locator(".opspawn-notebook .opspawn-stderr")).not_to_contain_text("-----")
     for title in ("Parameters", "Events", "Files", "Environment", "Facts"):
         page.get_by_role("heading", name=title).click()
     expect(page.get_by_role("row", name="count 3")).to_be_visible()
@@ -81,20 +83,45 @@ def test_it_shows_the_whole_run_and_runs_none_of_its_scripts(
     assert page.asked == []
 
 
-def test_axe_finds_nothing_on_it(page: Any, server: JupyterProcess, task: dict[str, Any]) -> None:
-    """Keyboards and screen readers read runs as well."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
+def _waiting(server: JupyterProcess) -> str:
+    """A workflow with a step that succeeded, and one that somebody has to let go on."""
+    source = (
+        "name: asks\ntasks:\n"
+        "  - {id: make, plugin: shell, config: {command: echo made}}\n"
+        "  - {id: send, plugin: shell, config: {command: echo sent}, depends_on: [make],"
+        " approve: Send it?}\n"
+    )
+    task_id: str = server.api("POST", "tasks", {"kind": "workflow", "spec": {"source": source}})[
+        "id"
+    ]
+    return task_id
 
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        page.goto(f"{server.url}opspawn/runs/{task['id']}?token={server.token}")
-        page.locator(".opspawn-failing").wait_for()
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_it(
+    page: Any, server: JupyterProcess, task: dict[str, Any], scheme: str
+) -> None:
+    """Keyboards and screen readers read runs as well: failed, waiting, cancelled, successful."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe
+    waiting = _waiting(server)
+    page.emulate_media(color_scheme=scheme)
+
+    def look(task_id: str, ready: Any) -> None:
+        page.goto(f"{server.url}opspawn/runs/{task_id}?token={server.token}")
+        ready.first.wait_for()
         page.get_by_role("heading", name="Events").click()
-        page.get_by_text("task.failed").wait_for()
+        page.get_by_text("task.submitted").first.wait_for()
         found = axe().run(page).response["violations"]
         assert [
             f"{one['id']}: {node['failureSummary']}" for one in found for node in one["nodes"]
         ] == []
+
+    look(task["id"], page.locator(".opspawn-failing"))
+    look(waiting, page.locator(".opspawn-graph").get_by_label("send: waiting"))
+    (made,) = server.api("GET", f"tasks?parent={waiting}&name=make")["tasks"]
+    look(made["id"], page.locator(".opspawn-card .opspawn-is-success"))
+    server.api("POST", f"tasks/{waiting}/cancel")
+    look(waiting, page.locator(".opspawn-card .opspawn-is-cancelled"))
 
 
 def test_a_retry_from_the_page_is_let_through(
@@ -129,6 +156,30 @@ def test_strangers_see_no_run_and_wrong_addresses_lead_nowhere(
         request.add_header("Authorization", f"token {server.token}")
 
     assert _answered(request) == status
+
+
+@pytest.mark.parametrize("has_token", [False, True])
+def test_the_open_door_gives_the_package_s_own_files_and_no_others(
+    server: JupyterProcess, has_token: bool
+) -> None:
+    """It stands open to all: nothing of the user's or of the disk may be behind it."""
+    (server.root / "secret.js").write_text("secret")
+    ours = {file.name for file in WIDGETS.iterdir() if file.suffix in {".js", ".css"}}
+    others = (
+        *("", ".", "..", "run_page.html", "README.md", "widgets", "nothing.js", "panel.css%00.js"),
+        *("../secret.js", "..%2fsecret.js", "%2e%2e/%2e%2e/secret.js", "x/../../secret.js"),
+        *("..%5csecret.js", "/etc/passwd", "%2fetc%2fpasswd", "x/panel.css", "__init__.py"),
+        f"{server.root}/secret.js",
+    )
+
+    def status(name: str) -> int:
+        request = urllib.request.Request(f"{server.url}opspawn/static/{name}")
+        if has_token:
+            request.add_header("Authorization", f"token {server.token}")
+        return _answered(request)
+
+    assert {name: status(name) for name in ours} == dict.fromkeys(ours, 200)
+    assert [name for name in others if status(name) < 400] == []
 
 
 def _answered(request: urllib.request.Request) -> int:

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from jupyter_process import JupyterProcess
+from opspawn_magics.live import WIDGET_MIME
 
 pytestmark = pytest.mark.browser
 
@@ -81,9 +82,13 @@ def test_it_is_true_wherever_the_notebook_is_read(
     expect(card.locator(".opspawn-pill").first).to_have_text("✗ failed")
     expect(card.locator("button")).to_have_count(0)
 
-    # In JupyterLab without our extension, trusted and not: the picture.
+    # In JupyterLab without our extension, trusted and not, also with a widget from elsewhere in it:
+    # the picture.
+    view = {"model_id": "of-a-kernel-that-is-gone", "version_major": 2, "version_minor": 1}
+    notebook.cells[1].outputs[0].data[WIDGET_MIME] = view
+    nbformat.write(notebook, lab.root / "widget.ipynb")
     page.route("**/extensions/opspawn-jupyter/**", lambda route: route.abort())
-    for name in ("saved", "foreign"):
+    for name in ("saved", "foreign", "widget"):
         page.goto(f"{lab.url}lab/tree/{name}.ipynb?reset&token={lab.token}")
         shown = page.locator(".jp-OutputArea-output").first
         expect(shown).to_contain_text(_STOOD)

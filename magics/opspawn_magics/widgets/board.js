@@ -29,6 +29,10 @@ class Row {
     this.said = node("span", { class: "opspawn-said" });
     this.verb = node("button", { class: "opspawn-button", type: "button", onclick: () => act(this.task, this.verb.value) });
     this.is_read_only = is_read_only;
+    /** @type {Task | null}  as it is shown */
+    this.painted = null;
+    /** @type {string | undefined} */
+    this.question = undefined;
     this.root = node(
       "li", { class: "opspawn-row", "data-id": task.id },
       this.pill,
@@ -40,7 +44,7 @@ class Row {
 
   /** @param {Task} task @param {number} now @param {string} [question]  that it waits for */
   paint(task, now, question) {
-    this.task = task;
+    [this.task, this.painted, this.question] = [task, task, question];
     this.root.dataset.state = task.state;
     setPill(this.pill, task.state);
     const done = fraction(task), spent = seconds(task, now);
@@ -98,6 +102,7 @@ export class Board {
     this.host = host;
     this.query = query;
     this.counted = counted;
+    this.isPart = isPart;
     this.picture = new Map(tasks.map((task) => [task.id, task]));
     this.search.value = query.name ?? "";
     this.parts.checked = !query.top;
@@ -169,7 +174,7 @@ export class Board {
     this.is_loaded = true;
     const row = task && this.rows.get(task.id);
     if (task && row && row.task.state !== task.state) say(this.news, `${task.name} is now ${task.state.replaceAll("_", " ")}`);
-    if (!task || (!row && this.#matches(task))) this.changed = null;
+    if (!task || Boolean(row) !== this.#belongs(task)) this.changed = null;
     else this.changed?.add(task.id);
     if (!task) say(this.complaint, "");
     if (!task) void this.counts?.read();
@@ -177,7 +182,13 @@ export class Board {
     this.paint();
   }
 
-  /** Whether a task that was just submitted belongs on the list. @param {Task} task */
+  /** A row stays when its task's state is no longer asked for, or it would go from under the pointer;
+   * not where what stands around says which states these are. @param {Task} task */
+  #belongs(task) {
+    return !this.server || this.#matches(task) || (this.rows.has(task.id) && !this.isPart);
+  }
+
+  /** Whether the task is asked for. @param {Task} task */
   #matches(task) {
     const words = this.feed?.query ?? new URLSearchParams();
     const states = words.getAll("state"), labels = words.getAll("label");
@@ -207,7 +218,7 @@ export class Board {
 
   /** Every row in its place. Those that are there already are moved, not made. @param {number} now */
   #arrange(now) {
-    const tasks = [...this.tasks.values()].filter((task) => !this.server || this.rows.has(task.id) || this.#matches(task));
+    const tasks = [...this.tasks.values()].filter((task) => this.#belongs(task));
     if (!this.query.sort) tasks.sort((a, b) => (a.created_at < b.created_at ? 1 : a.created_at > b.created_at ? -1 : 0));
     const wanted = new Set(tasks.map((task) => task.id));
     for (const [id, row] of this.rows) {
@@ -218,8 +229,8 @@ export class Board {
     /** @type {Element | null} */
     let place = this.list.firstElementChild;
     for (const task of tasks) {
-      const row = this.rows.get(task.id) ?? this.#row(task);
-      row.paint(task, now, this.#asks(task.id));
+      const row = this.rows.get(task.id) ?? this.#row(task), question = this.#asks(task.id);
+      if (row.painted !== task || row.question !== question) row.paint(task, now, question);
       if (row.root === place) place = place.nextElementSibling;
       else this.list.insertBefore(row.root, place);
     }
@@ -272,6 +283,8 @@ export class Board {
     this.further.disabled = true;
     try {
       await this.feed?.more();
+      this.changed = null;
+      this.paint();
     } catch (problem) {
       say(this.complaint, /** @type {Error} */ (problem).message);
     } finally {

@@ -1,7 +1,7 @@
 /** One task as a card: where it stands, what it says, and what can be done with it. */
 
 import { coalesced, coloured, duration, node, pill, say, setPill, short, show } from "./dom.js";
-import { OutputsView, notebookView, sourceOf } from "./outputs.js";
+import { OutputsView, notebookView, sourceOf, tracebackText } from "./outputs.js";
 import { Questions } from "./questions.js";
 import { WorkflowView } from "./workflow.js";
 import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, kindWord, problemLine, runningCell, seconds } from "./tasks.js";
@@ -19,8 +19,6 @@ import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, kindWord, prob
 
 const LOG_EVERY_MILLISECONDS = 1000;
 const LOG_LINES = 400;
-/** The line that IPython draws above a traceback. */
-const RULE = /^(?:\x1b\[[0-9;]*m)*-{20,}(?:\x1b\[[0-9;]*m)*\n/;
 
 /** @param {string} title @param {() => void} opened @param {Node} content */
 function section(title, opened, content) {
@@ -174,7 +172,7 @@ export class Card {
     show(this.problem, Boolean(task.error));
     if (!task.error) return this.problem.replaceChildren();
     const cell = task.cells.find(({ index }) => index === task.error?.cell_index);
-    const traceback = task.error.traceback.join("\n").replace(RULE, ""), source = node("pre", { class: "opspawn-source", tabindex: 0 }, cell?.title ?? "");
+    const traceback = tracebackText(task.error.traceback), source = node("pre", { class: "opspawn-source", tabindex: 0 }, cell?.title ?? "");
     if (cell && this.#has_notebook(task)) void this.#readSource(cell, source);
     this.problem.replaceChildren(
       node("div", { class: "opspawn-what" }, problemLine(task)),

@@ -17,6 +17,8 @@ const MOST_OUTPUTS = 200;
 const MOST_CHARACTERS = 200_000;
 const TALLEST_FRAME_PIXELS = 600;
 const SCRIPT = /<script[\s>]/i;
+/** The line that IPython draws above a traceback. */
+const RULE = /^(?:\x1b\[[0-9;]*m)*-{20,}(?:\x1b\[[0-9;]*m)*\n/;
 
 /** @param {unknown} content  text, or the lines that the notebook format keeps */
 const joined = (content) => (Array.isArray(content) ? content.join("") : String(content ?? ""));
@@ -78,10 +80,13 @@ function bundle(data) {
   return node("p", { class: "opspawn-quiet" }, `An output of type ${known}: open the notebook to see it.`);
 }
 
+/** Without the rule above it, which wraps where there is little room. @param {string[]} lines */
+export const tracebackText = (lines) => lines.join("\n").replace(RULE, "");
+
 /** @param {any} output  as in the notebook format */
 export function outputNode(output) {
   if (output.output_type === "stream") return text(joined(output.text), `opspawn-${output.name}`);
-  if (output.output_type === "error") return text(output.traceback.join("\n"), "opspawn-stderr");
+  if (output.output_type === "error") return text(tracebackText(output.traceback), "opspawn-stderr");
   return bundle(output.data);
 }
 

@@ -12,6 +12,7 @@ import { GLYPHS, duration, node, say, short } from "./dom.js";
 
 const MOST_RUNS = 10;
 const READ_AFTER_MILLISECONDS = 400;
+const SHORT = /** @type {const} */ ({ month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 /** Of several tasks of one step, the one to know about first. */
 const WORST_FIRST = ["failed", "crashed", "timed_out", "waiting", "running", "retrying", "queued", "cancelled", "pending", "skipped", "success"];
 
@@ -38,6 +39,9 @@ export class Runs {
   runs = new Map();
   /** @type {Set<string>}  runs of which something was told since they were read */
   stale = new Set();
+  /** Steps in the order of the graph.
+   * @type {string[]} */
+  steps = [];
   timer = 0;
   leave = () => {};
   grid = node("div", { class: "opspawn-scroll", tabindex: 0, role: "group", "aria-label": "Earlier runs by step" });
@@ -125,14 +129,14 @@ export class Runs {
 
   /** Oldest on the left. @param {Task[]} runs @param {Map<string, Task[]>[]} parts */
   #table(runs, parts) {
-    const steps = new Set([...parts].reverse().flatMap((part) => [...part.keys()]));
+    const steps = new Set([...this.steps, ...[...parts].reverse().flatMap((part) => [...part.keys()])]);
     const row = (/** @type {string} */ step) => node(
       "tr", {}, node("th", { scope: "row" }, step),
       ...parts.map((part) => node("td", {}, this.#mark(step, part.get(step) ?? []))),
     );
     const heads = runs.map((run) => node(
       "th", { scope: "col", "aria-current": run.id === this.task.id }, this.#mark("run", [run]),
-      node("time", { datetime: run.created_at, title: run.created_at }, new Date(run.created_at).toLocaleDateString()),
+      node("time", { datetime: run.created_at, title: run.created_at }, new Date(run.created_at).toLocaleString([], SHORT)),
       node("small", {}, run.id === this.task.id ? "this run" : short(run.id)),
     ));
     const others = runs.map((run) => node("td", {}, run.id !== this.task.id && this.#comparer(run)));

@@ -40,17 +40,21 @@ export const cellsDone = (task) => task.cells.filter((cell) => !UNDONE.has(cell.
 /** @param {Task} task */
 export const runningCell = (task) => task.cells.find((cell) => cell.state === "running");
 
+/** Whether cells are added while it runs, so that nobody knows of how many. @param {Task} task */
+const isGrowing = (task) => task.kind === "agent" && !isFinal(task);
+
 /** From 0 to 1; null where nothing tells. @param {Task} task */
 export function fraction(task) {
   if (task.state === "success") return 1;
-  if (!task.cells.length) return task.progress?.fraction ?? null;
+  if (!task.cells.length || isGrowing(task)) return task.progress?.fraction ?? null;
   const within = runningCell(task) ? task.progress?.fraction ?? 0 : 0;
   return (cellsDone(task) + within) / task.cells.length;
 }
 
-/** ``cell 3 of 5`` at work, ``cells 5 of 5`` at the end. @param {Task} task */
+/** ``cell 3 of 5`` at work, ``cells 5 of 5`` at the end; ``cell 3`` where more may come. @param {Task} task */
 export function cellsLine(task) {
   if (!task.cells.length) return "";
+  if (isGrowing(task)) return `cell ${task.cells.length}`;
   const running = runningCell(task);
   return running
     ? `cell ${task.cells.indexOf(running) + 1} of ${task.cells.length}`
@@ -185,11 +189,10 @@ export class Feed {
     this.changed(null);
   }
 
-  /** Read the next page of the listing. */
+  /** Read the next page of the listing: ``tasks`` and ``cursor`` have it then. */
   async more() {
     if (!this.cursor) return;
     this.cursor = await this.#page(this.cursor, this.tasks);
-    this.changed(null);
   }
 
   /** @param {string | null} cursor @param {Map<string, Task>} into @returns {Promise<string | null>} */

@@ -1,6 +1,5 @@
 // What a widget shows where our JupyterLab extension is not: anywidget gives one file to the page, so
 // the modules come in it as text (MODULES, which the kernel puts before this) and are joined here.
-/* global MODULES */
 /** @type {Map<string, Promise<string>>} */
 const addresses = new Map();
 

@@ -85,6 +85,7 @@ export class WorkflowView {
     try {
       const { steps } = await this.server.request(`workflows/${encodeURIComponent(this.task.id)}`);
       this.steps = steps;
+      this.runs.steps = this.steps.map(({ id }) => id);
       this.paint();
     } catch (problem) {
       this.#complain(/** @type {Error} */ (problem));

@@ -43,7 +43,14 @@ def test_who_is_at_work_says_at_what(stage: Stage) -> None:
 
     expect(shown.locator("summary")).to_have_text("Agents (1)")
     expect(shown.get_by_role("listitem")).to_contain_text("Which island has the heaviest penguins?")
+    # More cells may come: a bar would say that all is done.
+    expect(shown.get_by_role("listitem")).to_contain_text("cell 4")
+    expect(shown.locator(".opspawn-bar")).to_be_hidden()
     assert violations(stage.page) == []
+
+    stage.hold(agent(state="success", seq=7))
+    stage.tell("task.succeeded", ID, 7)
+    expect(shown).to_be_hidden()
 
 
 def test_what_one_asks_stands_with_it(stage: Stage) -> None:

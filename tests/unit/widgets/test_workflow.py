@@ -123,6 +123,7 @@ def test_earlier_runs_stand_beside_each_other_and_are_compared(stage: Stage, is_
     grid = shown.get_by_role("group", name="Earlier runs by step")
     states = grid.get_by_role("row", name="clean").get_by_role("link")
     expect(states).to_have_count(2)
+    expect(grid.get_by_role("columnheader").nth(0)).to_contain_text("10:00")
     expect(states.nth(0)).to_have_accessible_name("clean: success")
     expect(states.nth(1)).to_have_accessible_name("clean: failed")
     grid.get_by_role("button", name="Compare with").press("Enter")
