@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any
 
-from opspawn_jupyter.audit import documents, images, outputs, tables, text
+from opspawn_jupyter.audit import charts, documents, images, outputs, tables, text
 from opspawn_jupyter.audit.outputs import Piece
 from opspawn_jupyter.audit.rules import Rules
 from opspawn_jupyter.audit.text import Compared
@@ -18,7 +18,9 @@ _NEVER_ALIKE = frozenset(
     {"scrubbed timing", "scrubbed date and time", "scrubbed uuid", "scrubbed progress rate"}
 )
 _STREAMS = frozenset({"stdout", "stderr"})
+_WORDS = frozenset({"stdout", "stderr", "error", "text/plain"})
 _SPELLED = ("text/latex", "text/plain")
+_SAME = Compared(sameness=Sameness.IDENTICAL)
 _GONE = Compared(sameness=Sameness.DIFFERENT, notes=("missing now",))
 _NEW = Compared(sameness=Sameness.DIFFERENT, notes=("not there before",))
 
@@ -35,9 +37,13 @@ def compare(left: Sequence[Piece], right: Sequence[Piece], rules: Rules) -> tupl
 
 
 def sum_of(parts: Sequence[Part]) -> Sameness:
-    """The worst class; what was not compared decides only where nothing else was."""
+    """The worst class. A picture, a chart or a widget that was not compared says so of its cell;
+    of words, what was not compared decides only where nothing else was."""
     compared = [one.sameness for one in parts if one.sameness is not Sameness.NOT_COMPARED]
-    if parts and not compared:
+    if Sameness.DIFFERENT in compared:
+        return Sameness.DIFFERENT
+    unseen = [one for one in parts if one.sameness is Sameness.NOT_COMPARED]
+    if unseen and (not compared or any(one.kind not in _WORDS for one in unseen)):
         return Sameness.NOT_COMPARED
     return worst(compared)
 
@@ -101,21 +107,27 @@ def _formula(one: Piece, other: Piece, rules: Rules) -> Compared:
     is_resized = any(note.startswith(images.OTHER_SIZE) for note in drawn.notes)
     if not is_resized and drawn.sameness is not Sameness.NOT_COMPARED:
         return drawn
+    told = _formula_in_words(one.others, other.others, rules)
+    return Compared(sameness=told.sameness, notes=(*drawn.notes, *told.notes))
+
+
+def _formula_in_words(one: Mapping[str, Any], other: Mapping[str, Any], rules: Rules) -> Compared:
+    """A formula by its LaTeX or, where that is written in another way, by its text."""
     spelled = [
         text.compare(_bare(left), _bare(right), rules)
-        for left, right in ((one.others.get(mime), other.others.get(mime)) for mime in _SPELLED)
+        for left, right in ((one.get(mime), other.get(mime)) for mime in _SPELLED)
         if isinstance(left, str) and isinstance(right, str)
     ]
     best = next((one for one in spelled if one.sameness is not Sameness.DIFFERENT), None)
     if best is None:
-        return Compared(sameness=Sameness.DIFFERENT, notes=(*drawn.notes, *spelled[0].notes))
+        return Compared(sameness=Sameness.DIFFERENT, notes=spelled[0].notes)
     sameness = worst([best.sameness, Sameness.REPRESENTATION])
-    return Compared(sameness=sameness, notes=(*drawn.notes, "its formula is the same"))
+    return Compared(sameness=sameness, notes=("its formula is the same",))
 
 
 def _bare(formula: str) -> str:
     """The formula without what only says how it is set."""
-    for word in ("\\displaystyle", "\\left", "\\right", "$", " "):
+    for word in ("\\displaystyle", "\\left", "\\right", "\\quad", "\\ ", "$", " "):
         formula = formula.replace(word, "")
     return formula
 
@@ -138,6 +150,8 @@ def _stderr(one: Piece, other: Piece, rules: Rules) -> Compared:
 
 def _by_common_form(one: Piece, other: Piece, rules: Rules) -> Compared:
     """Two displays whose richest forms are not of one kind, by the best that both have."""
+    if charts.family(one.kind) and charts.family(one.kind) == charts.family(other.kind):
+        return charts.compare([one.content], [other.content], rules)
     left = {one.kind: one.content, **one.others}
     right = {other.kind: other.content, **other.others}
     common = [mime for mime in left if mime in right]
@@ -149,6 +163,8 @@ def _by_common_form(one: Piece, other: Piece, rules: Rules) -> Compared:
         # Only the object's name is common: the picture itself came or went.
         note = f"{one.kind} became {other.kind}"
         return Compared(sameness=Sameness.DIFFERENT, notes=(note,))
+    if kind == "text/latex":
+        return _formula_in_words(left, right, rules)
     compared = _of_kind(kind, left[kind], right[kind], rules)
     sameness = worst([compared.sameness, Sameness.NORMALISED])
     note = f"compared as {kind}"
@@ -160,6 +176,8 @@ def _of_kind(kind: str, left: Any, right: Any, rules: Rules) -> Compared:
         return Compared(sameness=Sameness.NOT_COMPARED, notes=("the widget's state is not kept",))
     if kind in outputs.PICTURES:
         return images.compare(str(left), str(right), rules)
+    if charts.is_chart(kind):
+        return charts.compare([left], [right], rules) if left != right else _SAME
     if kind == outputs.WIDGET or kind.endswith("json"):
         return documents.compare(left, right, rules)
     return _BY_KIND.get(kind, _text)(str(left), str(right), rules)
@@ -173,10 +191,15 @@ def _html(left: str, right: str, rules: Rules) -> Compared:
 
 def _drawn_by_script(left: str, right: str, rules: Rules) -> Compared:
     """Charts whose picture nobody sees here: other words or tables around them are a difference,
-    another text of the script is none that could be judged."""
+    and so are other data that they are drawn from; of what else a script does nothing is judged."""
     compared = tables.compare_visible(left, right, rules)
+    drawn = charts.compare_embedded(left, right, rules)
     if compared.sameness is Sameness.DIFFERENT:
         return compared
+    if drawn is not None and drawn.sameness is Sameness.NOT_COMPARED:
+        return drawn
+    if drawn is not None:
+        return Compared(sameness=worst([compared.sameness, drawn.sameness]), notes=drawn.notes)
     note = "the HTML draws itself by a script, whose picture is not compared"
     return Compared(sameness=Sameness.NOT_COMPARED, notes=(note, *compared.notes))
 

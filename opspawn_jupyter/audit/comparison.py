@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,12 @@ from opspawn_jupyter.model.audit import CellVerdict, Part, Sameness
 from opspawn_jupyter.model.states import CellState
 
 Notebook = Mapping[str, Any]
+_HELP_ASKED = re.compile(r"^\s*(?:\?{1,2}[\w.%*]+|[\w.%*]+\?{1,2})\s*\Z", re.MULTILINE)
+_HELP = Part(
+    kind="text/plain",
+    sameness=Sameness.NOT_COMPARED,
+    notes=("help, which a page shows and an execution does not keep",),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +101,16 @@ class _Cell:
         """None where the notebook was stored without having run this cell."""
         if not self.stored.get("outputs") and self.stored.get("execution_count") is None:
             return None
+        if self._only_asks_for_help():
+            return (_HELP,)
         parts = cells.compare(self._pieces(0), self._pieces(1), rules)
         return cells.calibrated(parts, again) if again is not None else parts
+
+    def _only_asks_for_help(self) -> bool:
+        """JupyterLab keeps what ``name?`` shows with the outputs; to an execution it is none."""
+        asked = _HELP_ASKED.search("".join(self.stored["source"]))
+        kinds = {piece.kind for piece in self._pieces(0)}
+        return bool(asked) and kinds == {"text/plain"} and not self._pieces(1)
 
     def _pieces(self, which: int) -> list[Piece]:
         cell = (self.stored, self.control, self.again)[which] or {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+from itertools import product
 from typing import Any
 
 from opspawn_jupyter.audit.rules import Rules
@@ -21,6 +22,12 @@ _REACH = 1
 _STANDS_OUT = 64
 _MOST_STRAY = 3
 _FARTHEST_STRAY = 100
+#: Where the whole picture was drawn anew, single letters stand farther away. How far, how few of
+#: the pixels they may be, and in how many of the picture's sixteen fields something is to differ.
+_FAR = 3
+_FEW = 0.001
+_FIELDS = 4
+_LEAST_FIELDS = 8
 #: Pictures are cut to what is on them, so another font makes them a little larger or smaller.
 _MOST_CUT = 6
 #: How the note on a picture of another size begins.
@@ -114,32 +121,52 @@ def _by_pixels(one: Any, other: Any, rules: Rules) -> Compared:
     if is_close and rules.image > Rules.image:
         return Compared(sameness=Sameness.TOLERANCE, notes=(note,))
     if _stand_out(one, other):
-        return Compared(sameness=Sameness.DIFFERENT, notes=(note,))
+        moved = _only_moved(one, other, note)
+        return moved or Compared(sameness=Sameness.DIFFERENT, notes=(note,))
     if is_close:
         return Compared(sameness=Sameness.TOLERANCE, notes=(note,))
     said = f"drawn otherwise: nothing is more than {_REACH} pixel off"
     return Compared(sameness=Sameness.REPRESENTATION, notes=(said, note))
 
 
-def _stand_out(one: Any, other: Any) -> bool:
+def _only_moved(one: Any, other: Any, note: str) -> Compared | None:
+    """Drawn anew all over, and some letters stand a little farther away: that alone says nothing
+    for or against. None where more than that is to be seen."""
+    import numpy as np
+
+    strays = np.maximum(_beyond(one, other), _beyond(other, one)) > _STANDS_OUT
+    differs = (one != other).any(axis=2)
+    height, width = (side // _FIELDS for side in differs.shape)
+    cut = differs[: height * _FIELDS, : width * _FIELDS]
+    fields = cut.reshape(_FIELDS, height, _FIELDS, width).any(axis=(1, 3))
+    if strays.mean() > _FEW or fields.sum() < _LEAST_FIELDS or _stand_out(one, other, _FAR):
+        return None
+    said = f"drawn anew, and up to {_FAR} pixels off: it looks alike, and that is not judged"
+    return Compared(sameness=Sameness.NOT_COMPARED, notes=(said, note))
+
+
+def _stand_out(one: Any, other: Any, reach: int = _REACH) -> bool:
     """Whether either shows something that the other has nowhere near: each pixel is held against
     the lightest and the darkest around the same place in the other."""
     import numpy as np
 
-    strays = np.concatenate([_beyond(one, other).ravel(), _beyond(other, one).ravel()])
+    strays = np.concatenate(
+        [_beyond(one, other, reach).ravel(), _beyond(other, one, reach).ravel()]
+    )
     count = int((strays > _STANDS_OUT).sum())
     return count > _MOST_STRAY or bool(strays.max() > _FARTHEST_STRAY)
 
 
-def _beyond(shown: Any, other: Any) -> Any:
+def _beyond(shown: Any, other: Any, reach: int = _REACH) -> Any:
     """How far each pixel is from what lies around its place in the other picture."""
     import numpy as np
 
-    padded = np.pad(other, ((_REACH, _REACH), (_REACH, _REACH), (0, 0)), mode="edge")
+    padded = np.pad(other, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     height, width = shown.shape[:2]
-    steps = range(2 * _REACH + 1)
-    around = [padded[y : y + height, x : x + width] for y in steps for x in steps]
-    lowest, highest = np.minimum.reduce(around), np.maximum.reduce(around)
+    lowest = highest = padded[:height, :width]
+    for y, x in product(range(2 * reach + 1), repeat=2):
+        around = padded[y : y + height, x : x + width]
+        lowest, highest = np.minimum(lowest, around), np.maximum(highest, around)
     return np.maximum(lowest - shown, shown - highest).max(axis=2)
 
 

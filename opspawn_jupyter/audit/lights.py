@@ -10,6 +10,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from opspawn_jupyter.audit import charts
 from opspawn_jupyter.audit.environment import missing_requirements
 from opspawn_jupyter.audit.observed import Observed
 from opspawn_jupyter.audit.statics import Static, third_party
@@ -162,18 +163,21 @@ def _open_question(cells: Sequence[CellVerdict], compared: Sequence[CellVerdict]
     if unstable := [one for one in compared if one.stored is Sameness.DIFFERENT]:
         return f"{_cells(len(unstable))} cannot be compared: each run gives something else"
     if resized := [one for one in compared if _is_drawn_otherwise(one)]:
-        return f"pictures of {_cells(len(resized))} are drawn in another size; the rest is the same"
+        return f"what {_cells(len(resized))} draw cannot be compared; the rest is the same"
     if any(not one.has_run for one in cells):
         return f"only {_cells(len(compared))} could be compared; none of them differs"
     return None
 
 
 def _is_drawn_otherwise(cell: CellVerdict) -> bool:
-    """It has a picture that could not be compared, and nobody has exempted it."""
+    """It has a picture or a chart that could not be compared, and nobody has exempted it."""
     return not cell.exemption and any(
-        part.kind.startswith("image/") and part.sameness is Sameness.NOT_COMPARED
-        for part in cell.parts
+        part.sameness is Sameness.NOT_COMPARED and _is_drawn(part.kind) for part in cell.parts
     )
+
+
+def _is_drawn(kind: str) -> bool:
+    return kind.startswith("image/") or kind == "text/html" or charts.is_chart(kind)
 
 
 def _classes(cells: Sequence[CellVerdict]) -> list[str]:

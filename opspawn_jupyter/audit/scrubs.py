@@ -55,6 +55,9 @@ BUILT_IN: tuple[Scrub, ...] = (
         r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?",
     ),
     scrub("weekday date", r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4}\b"),
+    # A progress bar is as wide as the words beside it leave it; how far it came is kept.
+    scrub("progress", r"\|[█▉▊▋▌▍▎▏ #\d]{0,300}\|(?= ?\d[\w.]*/\d)"),
+    scrub("progress", r"\[\d\d:\d\d(?::\d\d)?<[^\]\n]{0,80}\]"),
     scrub("clock", r"\b\d\d?:\d\d:\d\d(?:\.\d+)?\b"),
     scrub("temporary file", r"/(?:tmp|var/folders)/[\w.+@/-]+"),
     scrub(

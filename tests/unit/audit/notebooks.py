@@ -76,3 +76,15 @@ def plot(*, shift: int = 0, margin: int = 0, points: int = 9) -> str:
     target = io.BytesIO()
     Image.fromarray(pixels).save(target, "PNG")
     return base64.b64encode(target.getvalue()).decode()
+
+
+def labelled(*, letter: int | None = 40, lighter: int = 0) -> str:
+    """A large gradient with one letter, as PNG in base64: there, elsewhere or not at all, and all
+    of it a little lighter."""
+    pixels = np.tile(np.linspace(80, 240, 320, dtype="uint8"), (240, 1))
+    pixels = np.stack([pixels] * 3, axis=2) + np.uint8(lighter)
+    if letter is not None:
+        pixels[100:108, letter : letter + 5] = 0
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, "PNG")
+    return base64.b64encode(target.getvalue()).decode()

@@ -18,6 +18,7 @@ from tests.unit.audit.notebooks import (
     Notebook,
     code,
     display,
+    labelled,
     notebook,
     picture,
     plot,
@@ -219,6 +220,25 @@ def test_a_picture_may_be_drawn_a_pixel_off_and_nothing_may_be_lost(
     assert verdicts(left, right) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("fresh", "expected"),
+    [
+        ({"lighter": 3, "letter": 42}, Sameness.NOT_COMPARED),
+        ({"lighter": 3, "letter": 45}, Sameness.DIFFERENT),
+        ({"lighter": 3, "letter": None}, Sameness.DIFFERENT),
+        ({"letter": 42}, Sameness.DIFFERENT),
+    ],
+)
+def test_a_letter_two_pixels_away_is_not_judged_where_all_was_drawn_anew(
+    fresh: dict[str, int | None], expected: Sameness
+) -> None:
+    """Another version's letters move; where nothing else changed, somebody moved it."""
+    left = {"cells": [code("x", display(image_png=labelled()))]}
+    right = {"cells": [code("x", display(image_png=labelled(**fresh)))]}
+
+    assert verdicts(left, right) == [expected]
+
+
 def test_a_few_pixels_changed_by_hand_are_seen() -> None:
     """Over the whole picture, and over a block of it, two by two pixels hardly count."""
     left = {"cells": [code("x", display(image_png=picture(spot=2)))]}
@@ -274,3 +294,18 @@ def test_a_tagged_cell_is_not_compared_and_says_why() -> None:
         Sameness.NOT_COMPARED,
         "tag nbval-ignore-output",
     )
+
+
+def test_help_that_a_page_showed_is_not_held_against_an_execution() -> None:
+    """JupyterLab keeps it; whoever prints something beside it, or asks nothing, is compared."""
+    kept = display(text_plain="Signature: f(x)")
+    pairs = [("import f\nf??", []), ("?f", []), ("f", []), ("f?", [stream("new\n")])]
+    stored = {"cells": [code(source, kept) for source, _ in pairs]}
+    control = {"cells": [code(source, *outputs) for source, outputs in pairs]}
+
+    assert verdicts(stored, control) == [
+        Sameness.NOT_COMPARED,
+        Sameness.NOT_COMPARED,
+        Sameness.DIFFERENT,
+        Sameness.DIFFERENT,
+    ]
