@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from . import ipc_files, safety, warm
+from . import ipc_files, safety, uses, warm
 from .door import Door
 from .options import Options
 from .surroundings import Surroundings
@@ -51,6 +51,7 @@ def _import(options: Options, door: Door) -> None:
     warm.import_all(warm.modules_used_by(lambda: kernel.rehearse(prefix)))
     ipc_files.remove(prefix)
     warm.import_all(options.preload, logging.WARNING)
+    uses.use_all(options.preload)
     safety.retire_threads()
     del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
     if validation is not None:
