@@ -1,8 +1,9 @@
 """``opspawn-mcp``: MCP over standard streams, for hosts that speak nothing else.
 
 Finds the running Jupyter server as all commands do (``OPSPAWN_URL``, else the server of this
-directory) and passes requests on to its ``/opspawn/mcp``. Both sides speak whichever era of the
-protocol they know.
+directory) and passes messages on, to its ``/opspawn/mcp`` and back, as they are: so whatever the
+two have to say to each other arrives, in whichever era of the protocol they speak. What HTTP wants
+to have in headers besides is taken from the messages.
 """
 
 from __future__ import annotations
@@ -10,21 +11,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import anyio
 import httpx2
 import mcp_types as types
-from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared import inbound
+from mcp.shared.message import ClientMessageMetadata, SessionMessage
 
 from opspawn_jupyter.client import discovery
 from opspawn_jupyter.errors import OpspawnError
-from opspawn_jupyter.version import __version__
 
-#: A call may wait for a person.
+#: A call may wait for a person, and a stream for news.
 _CALL_SECONDS = 24 * 3600.0
 
 
@@ -48,72 +49,81 @@ async def _serve(server: discovery.Server, only: str | None) -> None:
     url = f"{server.url}opspawn/mcp" + (f"/{only}" if only else "")
     headers = {"Authorization": server.authorization}
     timeout = httpx2.Timeout(30, read=_CALL_SECONDS)
+    talk = Talk()
     async with (
         httpx2.AsyncClient(headers=headers, timeout=timeout, verify=server.verify) as http,
-        Client(streamable_http_client(url, http_client=http), cache=None) as client,
-        stdio_server() as (incoming, outgoing),
+        streamable_http_client(url, http_client=http) as (from_server, to_server),
+        stdio_server() as (from_host, to_host),
+        anyio.create_task_group() as both,
     ):
-        bridge = Bridge(client).server
-        await bridge.run(incoming, outgoing, bridge.create_initialization_options())
+        both.start_soon(_pass_on, from_server, to_host, talk.answered)
+        await _pass_on(from_host, to_server, talk.asked)
+        both.cancel_scope.cancel()  # the host has gone
 
 
-class Bridge:
-    """Answers with what the Jupyter server answers."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.server: Server[Any] = Server(
-            "opspawn",
-            version=__version__,
-            instructions=client.instructions,
-            on_list_tools=self._list_tools,
-            on_call_tool=self._call_tool,
-            on_list_resources=self._list_resources,
-            on_list_resource_templates=self._list_templates,
-            on_read_resource=self._read_resource,
-            on_list_prompts=self._list_prompts,
-            on_get_prompt=self._get_prompt,
-        )
-
-    async def _list_tools(self, _: Any, params: Any) -> types.ListToolsResult:
-        return await self._client.list_tools(cursor=params.cursor if params else None)
-
-    async def _call_tool(
-        self, ctx: Any, params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
-        async def tell(progress: float, total: float | None, message: str | None) -> None:
-            await ctx.session.report_progress(progress, total, message)
-
-        return _without_sender(
-            await self._client.session.call_tool(
-                params.name,
-                params.arguments,
-                read_timeout_seconds=_CALL_SECONDS,
-                progress_callback=tell,
-            )
-        )
-
-    async def _list_resources(self, _: Any, params: Any) -> types.ListResourcesResult:
-        return await self._client.list_resources(cursor=params.cursor if params else None)
-
-    async def _list_templates(self, _: Any, params: Any) -> types.ListResourceTemplatesResult:
-        return await self._client.list_resource_templates(cursor=params.cursor if params else None)
-
-    async def _read_resource(
-        self, _: Any, params: types.ReadResourceRequestParams
-    ) -> types.ReadResourceResult:
-        return await self._client.read_resource(str(params.uri))
-
-    async def _list_prompts(self, _: Any, params: Any) -> types.ListPromptsResult:
-        return await self._client.list_prompts(cursor=params.cursor if params else None)
-
-    async def _get_prompt(
-        self, _: Any, params: types.GetPromptRequestParams
-    ) -> types.GetPromptResult:
-        return await self._client.get_prompt(params.name, params.arguments)
+async def _pass_on(source: Any, target: Any, seen: Callable[[Any], SessionMessage]) -> None:
+    """What comes, until nothing does any more. What is no message goes no further."""
+    async for item in source:
+        if isinstance(item, SessionMessage):
+            await target.send(seen(item.message))
+        else:
+            sys.stderr.write(f"opspawn-mcp: {item}\n")
 
 
-def _without_sender(result: types.CallToolResult) -> types.CallToolResult:
-    """The result without the mark of the server that it came from: here we are the server."""
-    kept = {k: v for k, v in (result.meta or {}).items() if k != types.SERVER_INFO_META_KEY}
-    return result.model_copy(update={"meta": kept or None})
+class Talk:
+    """What is to be known of a conversation, to write HTTP's headers for it."""
+
+    def __init__(self) -> None:
+        #: The version that was agreed on; in the modern era each request names its own.
+        self._version: str | None = None
+        self._greetings: set[types.RequestId] = set()
+        self._listings: set[types.RequestId] = set()
+        #: Of each tool, which of its arguments stand in headers as well.
+        self._mirrored: dict[str, Mapping[tuple[str, ...], str]] = {}
+
+    def asked(self, message: Any) -> SessionMessage:
+        """The host's message, with its headers."""
+        method = getattr(message, "method", None)
+        if isinstance(message, types.JSONRPCRequest):
+            if method == "initialize":
+                self._version = None
+                self._greetings.add(message.id)
+            elif method == "tools/list":
+                self._listings.add(message.id)
+        headers = self._headers(method, getattr(message, "params", None) or {})
+        return SessionMessage(message, ClientMessageMetadata(headers=headers))
+
+    def answered(self, message: Any) -> SessionMessage:
+        """The server's message."""
+        if isinstance(message, types.JSONRPCResponse):
+            if message.id in self._greetings:
+                self._version = message.result.get("protocolVersion")
+            if message.id in self._listings:
+                self._learn(message.result.get("tools") or ())
+        if isinstance(message, (types.JSONRPCResponse, types.JSONRPCError)):
+            self._greetings.discard(message.id)
+            self._listings.discard(message.id)
+        return SessionMessage(message)
+
+    def _headers(self, method: str | None, params: Mapping[str, Any]) -> dict[str, str]:
+        modern = (params.get("_meta") or {}).get(types.PROTOCOL_VERSION_META_KEY)
+        if modern is None or method is None:
+            version = self._version
+            return {} if version is None else {inbound.MCP_PROTOCOL_VERSION_HEADER: version}
+        headers = {
+            inbound.MCP_PROTOCOL_VERSION_HEADER: str(modern),
+            inbound.MCP_METHOD_HEADER: method,
+        }
+        name = params.get(inbound.NAME_BEARING_METHODS.get(method, "taskId"))
+        if isinstance(name, str):
+            headers[inbound.MCP_NAME_HEADER] = inbound.encode_header_value(name)
+        if method == "tools/call":
+            mirrored = self._mirrored.get(str(name), {})
+            headers |= inbound.mcp_param_headers(mirrored, params.get("arguments") or {})
+        return headers
+
+    def _learn(self, tools: Sequence[Mapping[str, Any]]) -> None:
+        for tool in tools:
+            schema = tool.get("inputSchema")
+            if inbound.find_invalid_x_mcp_header(schema) is None:
+                self._mirrored[str(tool.get("name"))] = inbound.x_mcp_header_map(schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import httpx2
 import mcp_types as types
 import pytest
-from mcp import Client, MCPError
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated, ToolsListChanged
 
@@ -165,6 +167,31 @@ def test_a_client_of_the_older_era_hears_what_changed(server: Server) -> None:
                 while not heard.empty():
                     found.add(type(heard.get_nowait()))
             assert found == {types.ToolListChangedNotification, types.ResourceUpdatedNotification}
+
+    asyncio.run(asyncio.wait_for(story(), 100))
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_host_behind_the_bridge_is_asked_and_told_as_well(server: Server, era: str) -> None:
+    """``opspawn-mcp`` passes on what the server says of itself, too: questions and log messages."""
+    code = "import sys; from opspawn_jupyter.cli.mcp_bridge import main; sys.exit(main())"
+    bridge = StdioServerParameters(
+        command=sys.executable, args=["-c", code], env=server.jupyter.environment
+    )
+
+    async def story() -> None:
+        heard: asyncio.Queue[Any] = asyncio.Queue()
+        more: Any = {"elicitation_callback": _ada, "message_handler": heard.put}
+        async with Client(stdio_client(bridge), mode=era, **more) as client:
+            await client.list_tools()
+            assert '"Ada"' in _text(await client.call_tool("asking__echo", {"text": "x"}))
+            if era == "legacy":
+                while heard.empty():  # its stream is opened in its own time
+                    await client.call_tool("telling__echo", {"text": "x"})
+                return
+            async with client.listen(tools_list_changed=True) as listening:
+                await client.call_tool("telling__echo", {"text": "x"})
+                assert isinstance(await anext(aiter(listening)), ToolsListChanged)
 
     asyncio.run(asyncio.wait_for(story(), 100))
 
