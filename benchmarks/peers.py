@@ -24,6 +24,7 @@ PACKAGES = {
     "pipeline": ("ploomber", "ipykernel", "setuptools<81"),
     "prefect": ("prefect", "papermill", "ipykernel"),
     "scheduler": ("jupyter-server", "jupyter-scheduler", "ipykernel"),
+    "fastmcp": ("fastmcp",),
     "postgres": ("psycopg[binary]",),
 }
 

@@ -9,9 +9,10 @@ from benchmarks.rows import (
     papermill,
     server,
     store,
+    tools,
     workflows,
 )
 
-_MODULES = (server, kernels, papermill, store, commands, growth, workflows, agents, panels)
+_MODULES = (server, kernels, papermill, store, commands, growth, workflows, agents, panels, tools)
 
 ROWS = {row.name: row for module in _MODULES for row in module.ROWS}

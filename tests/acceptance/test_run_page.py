@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from jupyter_process import JupyterProcess
+from tests.integration.broker_stage import habit, write_config
 from tests.unit.widgets.conftest import WIDGETS
 
 pytestmark = pytest.mark.browser
@@ -21,10 +22,14 @@ HTML("<b>table</b><img src=x onerror='top.hacked = 1'><img src='http://elsewhere
 
 @pytest.fixture(scope="module")
 def task(server: JupyterProcess) -> dict[str, Any]:
-    """A run that fails in its third code cell, with parameters and a file."""
+    """A run that fails in a later code cell, with parameters, a call of a tool and a file."""
+    write_config(server.root, {"good": habit("none")})
+    (good,) = server.api("GET", "mcp/servers")["servers"]
+    server.api("POST", "mcp/approvals", {"name": "good", "digest": good["digest"]})
     sources = (
         "count: int = 1",
         _ATTACK,
+        "from opspawn_jupyter import mcp\nmcp.good.echo(text='x')",
         "from opspawn_jupyter import step\nstep.artifact('a b.txt').write_text('kept')",
         "{}['price']",
         "print('never')",
@@ -70,10 +75,11 @@ def test_it_shows_the_whole_run_and_runs_none_of_its_scripts(
         "table"
     )
     expect(page.locator(".opspawn-notebook .opspawn-stderr")).not_to_contain_text("-----")
-    for title in ("Parameters", "Events", "Files", "Environment", "Facts"):
+    for title in ("Parameters", "Events", "Tool calls", "Files", "Environment", "Facts"):
         page.get_by_role("heading", name=title).click()
     expect(page.get_by_role("row", name="count 3")).to_be_visible()
     expect(page.get_by_text("task.failed")).to_be_visible()
+    expect(page.get_by_role("cell", name="good.echo", exact=True)).to_be_visible()
     expect(page.get_by_role("row", name="distributions_sha256")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="a b.txt").click()

@@ -1,7 +1,8 @@
-/** The page of one run: its card, notebook, parameters, events, files and environment. */
+/** The page of one run: its card, notebook, parameters, events, calls of
+ * tools, files and environment. */
 
 import { Card } from "./card.js";
-import { moment, node, say } from "./dom.js";
+import { duration, moment, node, say } from "./dom.js";
 import { notebookView } from "./outputs.js";
 import { Server } from "./server.js";
 import { isFinal } from "./tasks.js";
@@ -9,6 +10,9 @@ import { isFinal } from "./tasks.js";
 /** @typedef {import("./tasks.js").Task} Task */
 
 const MOST_EVENTS = 1000;
+/** Of a task, whose id is no one's text but ours. @param {string} id */
+const toolCalls = (id) => `SELECT called_at, server || '.' || tool, outcome, duration_seconds, error
+  FROM tool_calls WHERE task_id = '${id}' ORDER BY called_at`;
 
 /** @param {unknown} value */
 const written = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 1));
@@ -64,6 +68,7 @@ class RunPage {
       this.card.task.cells.length > 0 && section("Notebook", () => this.#notebook(), isFinal(this.card.task)),
       section("Parameters", async () => (Object.keys(parameters).length ? table(parameters) : node("p", { class: "opspawn-quiet" }, "It was run with the notebook's own values."))),
       section("Events", async () => this.#events((await this.server.request(`${path}/events?limit=${MOST_EVENTS}`)).events)),
+      section("Tool calls", async () => this.#calls((await this.server.request("sql", { method: "POST", body: { query: toolCalls(this.task.id) } })).rows)),
       section("Files", async () => this.#files((await this.server.request(`${path}/artifacts`)).artifacts)),
       section("Environment", () => this.#environment()),
       section("Facts", async () => table(this.#facts())),
@@ -84,6 +89,16 @@ class RunPage {
         node("td", { class: "opspawn-data", title: said.slice(0, 2000) }, said === "{}" ? "" : said.slice(0, 200)));
     });
     const head = node("tr", {}, ...["at", "event", "data"].map((word) => node("th", { scope: "col" }, word)));
+    return node("table", { class: "opspawn-table" }, node("thead", {}, head), node("tbody", {}, ...rows));
+  }
+
+  /** @param {[string, string, string, number, string | null][]} calls */
+  #calls(calls) {
+    if (!calls.length) return node("p", { class: "opspawn-quiet" }, "The run called no tools.");
+    const rows = calls.map(([at, tool, outcome, seconds, error]) => node("tr", {},
+      node("td", {}, moment(`${at}Z`.replace("ZZ", "Z"))), node("td", {}, node("code", {}, tool)),
+      node("td", {}, outcome), node("td", {}, duration(seconds)), node("td", {}, error ?? "")));
+    const head = node("tr", {}, ...["at", "tool", "outcome", "took", "error"].map((word) => node("th", { scope: "col" }, word)));
     return node("table", { class: "opspawn-table" }, node("thead", {}, head), node("tbody", {}, ...rows));
   }
 
