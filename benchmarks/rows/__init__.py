@@ -2,6 +2,7 @@
 
 from benchmarks.rows import (
     agents,
+    audits,
     commands,
     growth,
     kernels,
@@ -13,6 +14,18 @@ from benchmarks.rows import (
     workflows,
 )
 
-_MODULES = (server, kernels, papermill, store, commands, growth, workflows, agents, panels, tools)
+_MODULES = (
+    server,
+    kernels,
+    papermill,
+    store,
+    commands,
+    growth,
+    workflows,
+    agents,
+    panels,
+    tools,
+    audits,
+)
 
 ROWS = {row.name: row for module in _MODULES for row in module.ROWS}
