@@ -9,18 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import nbformat
 import pytest
 
 from jupyter_process import JupyterProcess, jupyter_server, start, stop
+from tests.acceptance.test_panels_in_jupyterlab import GATED, write
 
 pytestmark = pytest.mark.browser
 
 _LAB = ("--LabApp.expose_app_in_browser=True",)
-#: Goes on when the file is there, so that a test decides when.
-_GATED = (
-    "import pathlib, time\nprint('waits')\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)"
-)
 _REPORT = (
     "city: str = 'Oslo'  # where",
     "from opspawn_jupyter import step; step.output('of', city)",
@@ -43,14 +39,6 @@ _STORY = (
     "%opspawn agent 'Count' --model scripted:agent.yaml --approve-code",
     "%opspawn workflow run nightly.yaml",
 )
-
-
-def write(path: Path, *sources: str, has_parameters: bool = False) -> None:
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    if has_parameters:
-        cells[0].metadata["tags"] = ["parameters"]
-    spec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec}), path)
 
 
 @dataclass(kw_only=True)
@@ -99,7 +87,8 @@ class Story:
         form.get_by_label("city").fill("Bergen")
         form.get_by_role("button", name="Run").click()
         ended = self.notices.locator(".Toastify__toast", has_text="report: success")
-        ended.get_by_role("button", name="Open notebook").click()
+        # It goes after six seconds, which a click that waits for a quiet page may miss.
+        ended.get_by_role("button", name="Open notebook").dispatch_event("click")
         shown = self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .cm-content")
         expect(shown.filter(has_text='city = "Bergen"')).to_be_visible()
 
@@ -139,10 +128,29 @@ class Story:
         self.page.get_by_role("tab", name="Background tasks").click()
         asked = self.side.locator(".opspawn-question")
         expect(asked).to_contain_text("first + 1")
+        self.finds_no_barrier()
         asked.get_by_role("button", name=re.compile("^Yes")).click()
         expect(self.card(2).locator(".opspawn-pill").first).to_have_text("✓ success")
         expect(self.card(2)).to_contain_text("twenty-one")
         expect(self.side.locator(".opspawn-question")).to_have_count(0)
+
+    def finds_no_barrier(self) -> None:
+        """In what is ours of the page, in JupyterLab's own colours: light, dark, light again."""
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+        ours = {"include": [["#opspawn-tasks"], [".opspawn-card"]]}
+        for theme, is_light in (("Light", "true"), ("Dark", "false"), ("Light", "true")):
+            name = f"JupyterLab {theme}"
+            self.page.evaluate(
+                f"jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}})"
+            )
+            self.page.locator(f'body[data-jp-theme-light="{is_light}"]').wait_for(state="attached")
+            self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+            found = axe.run(self.page, context=ours).response["violations"]
+            assert [
+                f"{one['id']}: {node['failureSummary']} {node['html']}"
+                for one in found
+                for node in one["nodes"]
+            ] == []
 
     def repairs(self) -> None:
         """What failed is told and run again; what had succeeded is not."""
@@ -197,7 +205,7 @@ def story(browser: Any, tmp_path: Path) -> Iterator[Story]:
     root = tmp_path / "root"
     root.mkdir()
     write(root / "report.ipynb", *_REPORT, has_parameters=True)
-    write(root / "gated.ipynb", "1 + 1", _GATED)
+    write(root / "gated.ipynb", "1 + 1", GATED)
     write(root / "story.ipynb", *_STORY)
     (root / "agent.yaml").write_text(_AGENT)
     (root / "nightly.yaml").write_text(_WORKFLOW)

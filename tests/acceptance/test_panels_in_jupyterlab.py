@@ -14,7 +14,7 @@ from jupyter_process import JupyterProcess
 pytestmark = pytest.mark.browser
 
 #: Goes on when the file is there, so that a test decides when.
-_GATED = (
+GATED = (
     "import pathlib, time\nprint('waits')\nwhile not pathlib.Path('go').exists(): time.sleep(0.05)"
 )
 
@@ -50,7 +50,7 @@ def test_a_card_is_live_while_the_kernel_is_busy_and_after_a_reload(
 
     from browser import open_notebook, run_cell
 
-    write(lab.root / "gated.ipynb", "1 + 1", _GATED, "print('goes on')")
+    write(lab.root / "gated.ipynb", "1 + 1", GATED, "print('goes on')")
     write(
         lab.root / "busy.ipynb",
         "%load_ext opspawn_jupyter",
@@ -90,7 +90,7 @@ def test_a_notebook_is_run_by_a_form_and_steered_in_the_side_bar(
     write(
         lab.root / "typed.ipynb",
         "count: int = 3  # how many",
-        _GATED,
+        GATED,
         "from opspawn_jupyter import step; step.output('count', count)",
         has_parameters=True,
     )

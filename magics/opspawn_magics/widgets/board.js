@@ -113,7 +113,7 @@ export class Board {
     // What a command narrowed down is not counted: the history would have to be told the same.
     this.counts = server && !Object.keys(query).some((name) => name !== "top") ? new Counts(server, () => !this.parts.checked) : null;
     this.root = node(
-      "section", { class: "opspawn opspawn-board", "aria-label": title },
+      "div", { class: "opspawn opspawn-board", role: "group", "aria-label": title },
       !isPart && node("div", { class: "opspawn-head" }, node("strong", {}, title), this.link), !isPart && this.questions?.root, this.tools, this.counts?.root,
       this.complaint, this.list, this.empty, this.further, this.news,
     );

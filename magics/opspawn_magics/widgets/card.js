@@ -63,7 +63,7 @@ export class Card {
     this.questions = server && new Questions(server, { task: task.id, isReadOnly: host.isReadOnly });
     this.workflow = server && task.kind === "workflow" && !task.pruned_at ? new WorkflowView(server, task) : null;
     this.root = node(
-      "section", { class: "opspawn opspawn-card", "aria-label": `Task ${task.name}` },
+      "div", { class: "opspawn opspawn-card", role: "group", "aria-label": `Task ${task.name}` },
       node("div", { class: "opspawn-head" }, this.pill, this.name, this.facts, this.link),
       this.questions?.root, this.bar, this.now, this.problem, this.workflow?.root, this.values, this.output_box, this.log_box, this.actions, this.complaint, this.news,
     );

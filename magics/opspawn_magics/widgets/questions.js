@@ -20,7 +20,7 @@ const flat = (detail) => Object.entries(detail).flatMap(([name, value]) => (
 export class Questions {
   list = node("div");
   complaint = node("div", { class: "opspawn-complaint", role: "alert" });
-  root = node("section", { class: "opspawn-questions", "aria-label": "Questions", hidden: true }, this.list, this.complaint);
+  root = node("div", { class: "opspawn-questions", role: "group", "aria-label": "Questions", hidden: true }, this.list, this.complaint);
   /** @type {Set<string>} */
   shown = new Set();
   /** @type {Question[]} */

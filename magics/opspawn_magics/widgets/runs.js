@@ -173,7 +173,7 @@ function compared(comparison) {
     node("td", {}, durations_seconds.map((spent) => (spent === null ? "none" : duration(spent))).join(" → ")),
   ));
   return node(
-    "section", { "aria-label": "What differs" },
+    "div", { role: "group", "aria-label": "What differs" },
     node("div", {}, node("strong", {}, `${short(ids[0])} → ${short(ids[1])}`)),
     node("table", { class: "opspawn-grid" }, node("tbody", {}, ...rows)),
     ...changes("workflow", comparison), ...steps.flatMap((step) => changes(step.step, step)),

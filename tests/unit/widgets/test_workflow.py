@@ -128,7 +128,7 @@ def test_earlier_runs_stand_beside_each_other_and_are_compared(stage: Stage, is_
     expect(states.nth(1)).to_have_accessible_name("clean: failed")
     grid.get_by_role("button", name="Compare with").press("Enter")
 
-    told = shown.get_by_role("region", name="What differs")
+    told = shown.get_by_role("group", name="What differs")
     expect(told.get_by_role("row", name="clean")).to_contain_text("success → failed1.0 s → none")
     expect(told.locator("dd").first).to_have_text("3 → none")
     expect(told.locator("pre")).to_contain_text("+retries: 2")
