@@ -20,6 +20,7 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 import agent_pictures
+import audit_pictures
 import panel_pictures
 import scheduler_pictures
 from browser import headless_browser, lab_page, open_notebook, run_cell
@@ -46,6 +47,7 @@ def main() -> None:
                 _terminal(page, server, "doctor")
                 panel_pictures.take(browser, server, IMAGES)
                 agent_pictures.take(browser, server, IMAGES)
+                audit_pictures.take(browser, server, IMAGES)
         with headless_browser() as browser:
             scheduler_pictures.take(browser, root, Path(scratch, "scheduler"), IMAGES)
 
