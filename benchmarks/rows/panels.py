@@ -61,6 +61,21 @@ _ALL_PAGES = """async () => {
   return rows.length;
 }"""
 
+#: Beyond what the runner lets through: it tells the last of all that comes in a tenth of a second.
+_PUMP = """([id, perSecond]) => {
+  const began = performance.now();
+  let sent = 0;
+  clearInterval(window.pump);
+  if (perSecond) window.pump = setInterval(() => {
+    for (; sent < (perSecond * (performance.now() - began)) / 1000; sent++) {
+      const data = { fraction: (sent % 100) / 100, text: String(sent) };
+      const seq = 1e12 + performance.now();
+      const event = { type: "step.progress", task_id: id, seq, attempt: 1, data };
+      for (const listener of board.server.stream().listeners) listener.event(event);
+    }
+  }, 10);
+}"""
+
 
 @contextmanager
 def _page(own: servers.Ours, task: Mapping[str, Any]) -> Iterator[Any]:
@@ -111,7 +126,8 @@ def _list(size: Size) -> Iterator[Mapping[str, Way]]:
 
 @contextmanager
 def _updates(size: Size) -> Iterator[Mapping[str, Way]]:
-    """All those tasks on the list, and one that tells something a hundred times a second."""
+    """All those tasks on the list, and one that tells something a hundred times a second, of which
+    the runner lets through a part; then a hundred events more, as if they came from the server."""
     with servers.ours() as own:
         task = _many(own, size)
         with _page(own, task) as page:
@@ -121,7 +137,16 @@ def _updates(size: Size) -> Iterator[Mapping[str, Way]]:
             _run(own, "hundred", _HUNDRED)
             page.locator(".opspawn-row", has_text="hundred").first.wait_for()
             page.locator('.opspawn-row[data-state="running"]').first.wait_for()
-            yield {"100 updates a second": lambda: _busy(page, size), "none": lambda: quiet}
+
+            def share(per_second: int) -> float:
+                page.evaluate(_PUMP, [task["id"], per_second])
+                return _busy(page, size)
+
+            yield {
+                "100 events a second": lambda: share(100),
+                "100 step.progress a second": lambda: share(0),
+                "none": lambda: quiet,
+            }
 
 
 @contextmanager
