@@ -101,9 +101,12 @@ class World:
         )
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer of a server, however many must be started until one gives it."""
-        end = time.monotonic() + DEADLINE_SECONDS
+        """The answer of a server, however many must be started until one gives it; each has its
+        own time, and the test as a whole has its limit."""
+        started, end = self.servers_started, time.monotonic() + DEADLINE_SECONDS
         while True:
+            if started != self.servers_started:
+                started, end = self.servers_started, time.monotonic() + DEADLINE_SECONDS
             try:
                 return self.server.api(method, path, body)
             except urllib.error.HTTPError as refusal:
