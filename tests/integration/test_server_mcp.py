@@ -161,7 +161,7 @@ def test_workflows_schedules_and_audits_are_at_hand(server: Server) -> None:
         past = await ask("run_audit", task=started["id"])
         await ask("cancel_task", task=past["id"])
         fired = (await ask("schedule_history", schedule="daily"))["firings"]
-        assert started["id"] in {one["task_id"] for one in fired}
+        assert {one["task_id"]: one["cause"] for one in fired}[started["id"]] == "mcp"
         for name in ("create_schedule", "run_audit"):
             assert (await client.call_tool(name, {"name": "x"})).is_error
 

@@ -25,6 +25,7 @@ from opspawn_jupyter.model.job import (
     UpdateJobDefinition,
 )
 from opspawn_jupyter.orchestrator import job as verbs
+from opspawn_jupyter.orchestrator import job_definition
 from opspawn_jupyter.server.handlers.base import ApiHandler
 from opspawn_jupyter.server.job_pages import describe, job_list, make_files, status_of
 
@@ -160,7 +161,7 @@ class JobDefinitionsHandler(JobApiHandler):
     async def get(self) -> None:
         """List them."""
         o = await self.orchestration()
-        await self.answer(_lean(await verbs.definitions(o, self.job_query())))
+        await self.answer(_lean(await job_definition.definitions(o, self.job_query())))
 
     @web.authenticated
     @authorized
@@ -168,7 +169,7 @@ class JobDefinitionsHandler(JobApiHandler):
         """Make one."""
         o = await self.orchestration()
         asked = await self.body(CreateJobDefinition)
-        made = await verbs.create_definition(o, asked, self.caller)
+        made = await job_definition.create_definition(o, asked, self.caller)
         await self.answer({"job_definition_id": made})
 
 
@@ -179,22 +180,22 @@ class JobDefinitionHandler(JobApiHandler):
     @authorized
     async def get(self, definition_id: str) -> None:
         """Give it as it stands."""
-        found = await verbs.find_definition(await self.orchestration(), definition_id)
-        await self.answer(verbs.describe_definition(found))
+        found = await job_definition.find_definition(await self.orchestration(), definition_id)
+        await self.answer(job_definition.describe_definition(found))
 
     @web.authenticated
     @authorized
     async def patch(self, definition_id: str) -> None:
         """Change, pause or resume it."""
         o, asked = await self.orchestration(), await self.body(UpdateJobDefinition)
-        await verbs.update_definition(o, definition_id, asked, self.caller)
+        await job_definition.update_definition(o, definition_id, asked, self.caller)
         await self.done()
 
     @web.authenticated
     @authorized
     async def delete(self, definition_id: str) -> None:
         """End it."""
-        await verbs.delete_definition(await self.orchestration(), definition_id)
+        await job_definition.delete_definition(await self.orchestration(), definition_id)
         await self.done()
 
 
@@ -206,7 +207,7 @@ class JobDefinitionJobsHandler(JobApiHandler):
     async def post(self, definition_id: str) -> None:
         """Run it now."""
         o, asked = await self.orchestration(), await self.body(CreateJobFromDefinition)
-        task = await verbs.run_definition(o, definition_id, asked, self.caller)
+        task = await job_definition.run_definition(o, definition_id, asked, self.caller)
         await self.answer({"job_id": task.id})
 
 
