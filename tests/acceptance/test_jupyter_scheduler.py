@@ -109,6 +109,8 @@ def test_its_front_end_makes_a_job_and_shows_what_became_of_it(
         page.get_by_label("Job name").fill(NAME)
         page.get_by_role("button", name="Create", exact=True).click()
         row = page.get_by_role("row").filter(has_text=NAME)
-        expect(row).to_contain_text("Completed", timeout=120_000)
-    (task,) = scheduler_lab.api("GET", f"tasks?name={quote(NAME)}")["tasks"]
-    assert task["state"] == "success"
+        expect(row).to_be_visible()
+        (task,) = scheduler_lab.api("GET", f"tasks?name={quote(NAME)}")["tasks"]
+        assert scheduler_lab.await_task(task["id"])["state"] == "success"
+        page.get_by_role("button", name="Reload").click()  # it does not look again by itself
+        expect(row).to_contain_text("Completed")
