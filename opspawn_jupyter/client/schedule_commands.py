@@ -37,7 +37,7 @@ _VERBS: Mapping[str, Callable[[Client, Options], ScheduleAnswer]] = {
     "resume": lambda client, options: client.schedules.resume(options.schedule),
     "trigger": lambda client, options: client.attach(client.schedules.trigger(options.schedule)),
     "edit": lambda client, options: client.schedules.edit(
-        options.schedule, edit_of(options).changes
+        options.schedule, edit_of(options).changes, reason=options.reason
     ),
     "delete": lambda client, options: client.schedules.delete(options.schedule),
     "backfill": _backfill,

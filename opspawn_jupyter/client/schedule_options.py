@@ -53,6 +53,7 @@ def edit_options(parser: Any, assignments: Assignments) -> None:
     parser.usage = "%(prog)s SCHEDULE [--cron RULE] [-p NAME=VALUE ...] [options]"
     _schedule(parser, assignments)
     parser.add_argument("--name", metavar="NAME", help="another name; its history stays its own")
+    parser.add_argument("--reason", metavar="TEXT", default="", help="why; kept in the history")
     parser.add_argument("--notebook", metavar="NOTEBOOK", help="another notebook")
     _what(parser, assignments)
     _when(parser)

@@ -35,6 +35,9 @@ def schedule_card(view: ScheduleView) -> str:
         *(f"next: {local(due, plan.timing.timezone)}" for due in view.next_due_at),
         f"overlap: {plan.overlap.value}, catch up: {plan.catch_up.value}",
     ]
+    if schedule.edited_by:
+        why = f": {schedule.edit_reason}" if schedule.edit_reason else ""
+        lines.append(f"last edited by {schedule.edited_by}{why}")
     if schedule.last_task_id:
         lines.append(f"last task: {short(schedule.last_task_id)}")
     if schedule.failures:

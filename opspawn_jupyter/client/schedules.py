@@ -63,9 +63,12 @@ class AsyncSchedules:
         """One as it stands, with its next due times."""
         return await self._view("GET", _path(reference), query={"next": next})
 
-    async def edit(self, reference: str, changes: Mapping[str, Any]) -> ScheduleView:
-        """The schedule with these fields of its plan changed. Raises as ``create`` does."""
-        body = wire.encode(Edit(changes=changes))
+    async def edit(
+        self, reference: str, changes: Mapping[str, Any], *, reason: str = ""
+    ) -> ScheduleView:
+        """The schedule with these fields of its plan changed; the history keeps the reason. Raises
+        as ``create`` does."""
+        body = wire.encode(Edit(changes=changes, reason=reason))
         return await self._view("PATCH", _path(reference), body=body)
 
     async def pause(self, reference: str) -> ScheduleView:

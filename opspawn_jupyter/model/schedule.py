@@ -199,6 +199,9 @@ class Schedule:
     state_reason: str = ""
     created_at: datetime
     created_by: str = ""
+    #: Who edited it last, and why, as far as that was said.
+    edited_by: str = ""
+    edit_reason: str = ""
     #: Every due time up to here has its task or its recorded reason.
     accounted_until: datetime
     #: The next due time; None where there is none.
@@ -335,6 +338,8 @@ class Edit:
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     changes: Mapping[str, Any]
+    #: Why; kept in the history with who and when.
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,7 +70,7 @@ async def update_definition(
     schedule = await find_definition(o, definition_id)
     changes = _changes(schedule, asked)
     if changes:
-        await edit(o, definition_id, Edit(changes=changes))
+        await edit(o, definition_id, Edit(changes=changes), by)
     if asked.active is False:
         await schedules.pause(o, definition_id, by)
     elif asked.active:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from opspawn_jupyter.errors import KeyTaken
+from opspawn_jupyter.errors import InvalidRequest, KeyTaken
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.schedule import Edit, Plan, Schedule, ScheduleState, ScheduleView
@@ -23,11 +23,15 @@ from opspawn_jupyter.parsing import parse
 from opspawn_jupyter.scheduling.check import check_plan
 from opspawn_jupyter.scheduling.due import next_due
 
+_LONGEST_REASON = 1_000
 _PARAMETERS = ("parameters", "parameters_text")
 
 
-async def edit(o: Orchestration, reference: str, given: Edit) -> ScheduleView:
-    """The schedule with another plan. What was due before is done by the old one first."""
+async def edit(o: Orchestration, reference: str, given: Edit, by: str) -> ScheduleView:
+    """The schedule with another plan. What was due before is done by the old one first. Raises
+    ``InvalidRequest`` for what is no plan, or a reason of unusual length."""
+    if len(given.reason) > _LONGEST_REASON:
+        raise InvalidRequest("reason", hint=f"it has at most {_LONGEST_REASON} characters")
     await account(o, (await find_known(o, reference)).schedule.id, clock.now())
 
     token, digest = new_token()
@@ -40,6 +44,8 @@ async def edit(o: Orchestration, reference: str, given: Edit) -> ScheduleView:
         after = replace(
             current.schedule,
             plan=plan,
+            edited_by=by,
+            edit_reason=given.reason.strip(),
             state=ScheduleState.ACTIVE if state is ScheduleState.ENDED else state,
             state_reason="" if state is ScheduleState.ENDED else current.schedule.state_reason,
             accounted_until=now,

@@ -59,7 +59,7 @@ class ScheduleHandler(ApiHandler):
     async def patch(self, reference: str) -> None:
         """Change its plan."""
         o = await self.orchestration()
-        await self.answer(await edit(o, reference, await self.body(Edit)))
+        await self.answer(await edit(o, reference, await self.body(Edit), self.caller))
 
     @web.authenticated
     @authorized

@@ -229,7 +229,7 @@ def test_a_schedule_follows_another_and_records_why_it_did_not(play: Play, hands
         await finish(o, EventType.FAILED)
         assert await told(o, "report") == ["completion", "upstream_failed"]
         with pytest.raises(errors.InvalidRequest, match="for ever"):
-            await edit(o, "hourly", Edit(changes={"follows": ["report"]}))
+            await edit(o, "hourly", Edit(changes={"follows": ["report"]}), "bea")
 
     play(story)
 
@@ -270,13 +270,13 @@ def test_an_edit_changes_one_parameter_and_leaves_the_rest(play: Play, hands: Cl
     async def story(o: Orchestration) -> None:
         await verbs.create(o, plan(), "ada")
         changes = {"submission": {"spec": {"text": "other"}}, "timing": {"every_seconds": 60}}
-        after = await edit(o, "hourly", Edit(changes=changes))
+        after = await edit(o, "hourly", Edit(changes=changes), "bea")
         assert after.schedule.plan.submission.spec == {"text": "other"}
         assert after.schedule.plan.timing == Timing(every_seconds=60)
         assert after.words == "every minute"
         for bad in ({"timing": {"cron": "x"}}, {"nonsense": 1}, {"submission": 1}):
             with pytest.raises(errors.InvalidRequest):
-                await edit(o, "hourly", Edit(changes=bad))
+                await edit(o, "hourly", Edit(changes=bad), "bea")
 
     play(story)
 

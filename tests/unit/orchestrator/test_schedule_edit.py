@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from opspawn_jupyter import errors
+from opspawn_jupyter.client.schedule_text import schedule_card
 from opspawn_jupyter.model.schedule import Edit, Plan, Timing
+from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.task import Submission
 from opspawn_jupyter.orchestrator import schedule as verbs
 from opspawn_jupyter.orchestrator.context import Orchestration
@@ -39,7 +41,7 @@ def test_a_new_name_takes_history_followers_and_the_link_with_it(play: Play, han
         link.parent.mkdir(parents=True)
         link.symlink_to("somewhere")
 
-        after = await edit(o, "hourly", named("every hour"))
+        after = await edit(o, "hourly", named("every hour"), "bea")
 
         assert after.schedule.name == "every hour"
         assert await told(o, "every hour") == await told(o, "hourly") == ["due"]
@@ -58,11 +60,11 @@ def test_a_new_name_takes_history_followers_and_the_link_with_it(play: Play, han
 def test_a_name_can_be_given_back_and_outlives_a_restart(play: Play, hands: Clock) -> None:
     async def before(o: Orchestration) -> None:
         await verbs.create(o, plan(), "ada")
-        await edit(o, "hourly", named("b"))
+        await edit(o, "hourly", named("b"), "bea")
 
     async def after(o: Orchestration) -> None:
         assert (await find_schedule(o, "hourly")).schedule.name == "b"
-        await edit(o, "b", named("hourly"))
+        await edit(o, "b", named("hourly"), "bea")
         await verbs.delete(o, "hourly")
         assert (await verbs.create(o, plan(name="b"), "ada")).schedule.name == "b"
 
@@ -82,7 +84,7 @@ def test_a_name_that_cannot_be_is_refused_and_nothing_changes(
         await verbs.create(o, plan(name="other"), "ada")
         seq = await o.store.last_seq()
         with pytest.raises(error):
-            await edit(o, "hourly", named(name))
+            await edit(o, "hourly", named(name), "bea")
         assert await o.store.last_seq() == seq
 
     play(story)
@@ -95,7 +97,7 @@ def spec_after(play: Play, asked: dict[str, Any], changes: dict[str, Any]) -> di
     async def story(o: Orchestration) -> None:
         submission = Submission(kind="note", spec={"text": "t", **asked})
         await verbs.create(o, replace(plan(), submission=submission), "ada")
-        edited = await edit(o, "hourly", Edit(changes={"submission": {"spec": changes}}))
+        edited = await edit(o, "hourly", Edit(changes={"submission": {"spec": changes}}), "bea")
         found.append(edited.schedule.plan.submission.spec)
 
     play(story)
@@ -116,9 +118,9 @@ def test_one_parameter_is_changed_and_the_others_stay(play: Play, hands: Clock) 
 def test_a_webhook_that_is_added_shows_its_token_once(play: Play, hands: Clock) -> None:
     async def story(o: Orchestration) -> None:
         await verbs.create(o, plan(), "ada")
-        first = await edit(o, "hourly", Edit(changes={"webhook": True}))
+        first = await edit(o, "hourly", Edit(changes={"webhook": True}), "bea")
         assert first.token is not None
-        assert (await edit(o, "hourly", Edit(changes={"html": True}))).token is None
+        assert (await edit(o, "hourly", Edit(changes={"html": True}), "bea")).token is None
 
     play(story)
 
@@ -133,7 +135,28 @@ def test_a_plan_is_not_changed_by_reading_it(play: Play, hands: Clock) -> None:
             keep_runs=3,
         )
         await verbs.create(o, asked, "ada")
-        after = await edit(o, "hourly", Edit(changes={"html": True}))
+        after = await edit(o, "hourly", Edit(changes={"html": True}), "bea")
         assert after.schedule.plan == replace(asked, html=True)
+
+    play(story)
+
+
+def test_who_edits_and_why_is_kept_with_the_change(play: Play, hands: Clock) -> None:
+    """An inspection asks for it long after the change, and after others."""
+
+    async def story(o: Orchestration) -> None:
+        await verbs.create(o, plan(), "ada")
+        because = Edit(changes={"html": True}, reason=" the board wants pages ")
+        first = await edit(o, "hourly", because, "bea")
+        second = await edit(o, "hourly", Edit(changes={"html": False}), "ada")
+
+        assert "last edited by bea: the board wants pages" in schedule_card(first)
+        assert (second.schedule.edited_by, second.schedule.edit_reason) == ("ada", "")
+        events = await o.store.events()
+        kept = [one.data["content"] for one in events if one.type is EventType.SCHEDULE_EDITED]
+        said = [(one["edited_by"], one["edit_reason"]) for one in kept]
+        assert said == [("bea", "the board wants pages"), ("ada", "")]
+        with pytest.raises(errors.InvalidRequest, match="at most 1000 characters"):
+            await edit(o, "hourly", Edit(changes={"html": True}, reason="x" * 1001), "ada")
 
     play(story)

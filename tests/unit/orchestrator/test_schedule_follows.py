@@ -117,10 +117,10 @@ def test_a_deleted_or_changed_follower_is_concerned_no_more(play: Play, hands: C
     async def story(o: Orchestration) -> None:
         await ready(o)
         await verbs.create(o, follower(FILE), "ada")
-        await edit(o, "report", Edit(changes={"follows_workflows": [], "webhook": True}))
+        await edit(o, "report", Edit(changes={"follows_workflows": [], "webhook": True}), "bea")
         await follow_up(o, await ran(o, EventType.SUCCEEDED))
         assert (await history(o, "report", 10, None)).firings == ()
-        await edit(o, "report", Edit(changes={"follows_workflows": [FILE]}))
+        await edit(o, "report", Edit(changes={"follows_workflows": [FILE]}), "bea")
         await verbs.delete(o, "report")
         assert o.triggers.after_workflow(await ran(o, EventType.SUCCEEDED)) == ()
 
