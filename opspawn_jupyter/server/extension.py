@@ -204,15 +204,24 @@ class OpspawnExtension(ExtensionApp):
     ).tag(config=True)
 
     service: Service
+    #: What the configuration or the environment has that is no setting; the service does not start.
+    _setting_problem: SettingInvalid | None = None
+
+    def update_config(self, config: Config) -> None:
+        """Called by Jupyter with configuration of files and the command line. It would log a value
+        that is none, and go on without any of ours: with another state directory, say."""
+        try:
+            super().update_config(config)
+        except TraitError as problem:
+            self._setting_problem = SettingInvalid(type(self).__name__, hint=str(problem))
 
     def initialize_settings(self) -> None:
         """Called by Jupyter with all configuration read; what the environment sets is added."""
         _speak_through(self._server.log)
-        self._environment_problem: SettingInvalid | None = None
         try:
             self._adopt_environment(os.environ)
         except SettingInvalid as problem:
-            self._environment_problem = problem
+            self._setting_problem = problem
         self.service = Service(self._open, openapi.document)
 
     def initialize_handlers(self) -> None:
@@ -252,8 +261,8 @@ class OpspawnExtension(ExtensionApp):
         self._server.update_config(Config({type(self).__name__: {name: getattr(self, name)}}))
 
     async def _open(self) -> Running:
-        if self._environment_problem is not None:
-            raise self._environment_problem
+        if self._setting_problem is not None:
+            raise self._setting_problem
         kernel_specs = self.settings["kernel_spec_manager"].get_all_specs
         managers = Managers(
             kernels=self.settings["kernel_manager"], sessions=self.settings["session_manager"]

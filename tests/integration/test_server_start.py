@@ -316,6 +316,19 @@ def test_settings_come_from_environment_then_file_then_command_line(tmp_path):
     assert section == {"sql_max_rows": 2, "max_running_tasks": "3", "sql_timeout_seconds": 1.5}
 
 
+def test_a_value_that_is_no_setting_stops_us_and_not_jupyter(running, tmp_path):
+    """Without the other settings we would serve another history than the one that was asked for."""
+    given = ["--OpspawnExtension.anchor_seconds=0.5", "--OpspawnExtension.state_directory=mine"]
+    with running(tmp_path, tmp_path / "home", *given) as one:
+        health = one.health()
+        assert one.json("GET", "tasks")[0] == 503
+        assert one.jupyter.call("GET", "api/status")["started"]
+
+    assert health["status"] == "degraded"
+    assert "'anchor_seconds'" in health["problem"]
+    assert not (tmp_path / ".opspawn").exists()
+
+
 def test_a_clean_stop_leaves_no_trace_of_the_server(running, tmp_path):
     """A worker or a client must not be led to a server that is gone."""
     with running(tmp_path, tmp_path / "home") as one:
