@@ -30,7 +30,8 @@ function fit(made) {
   if (!page?.body) return;
   const { color, fontFamily } = getComputedStyle(made);
   page.body.style.cssText = `margin:0;font:13px ${fontFamily};color:${color};overflow-wrap:anywhere`;
-  const height = page.documentElement.scrollHeight;
+  // Of what is in the page: scrollHeight is never less than the frame's own height.
+  const height = page.documentElement.offsetHeight;
   // JupyterLab takes cells out and puts them back hidden; what is hidden has no height.
   if (height) made.style.height = `${Math.min(height + 2, TALLEST_FRAME_PIXELS)}px`;
 }
@@ -50,6 +51,8 @@ function frame(html) {
   const made = node("iframe", { class: "opspawn-frame", sandbox: "allow-same-origin", title: "output" });
   followThemes();
   made.addEventListener("load", () => fit(made));
+  // It may be loaded while it is hidden; in a frame of its own, since to fit it changes its size.
+  new ResizeObserver(() => requestAnimationFrame(() => fit(made))).observe(made);
   made.srcdoc = `<!doctype html><meta http-equiv="Content-Security-Policy" content="${POLICY}">${STYLE}${html}`;
   return made;
 }

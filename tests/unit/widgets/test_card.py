@@ -265,6 +265,28 @@ def test_the_keyboard_keeps_its_place_when_buttons_change(stage: Stage) -> None:
     expect(shown.get_by_role("button", name="Retry")).to_be_focused()
 
 
+def test_a_table_that_is_loaded_out_of_sight_has_its_height_once_it_is_seen(stage: Stage) -> None:
+    """And the same one ever after: what is measured must not be what was set."""
+    stage.hold(task_record())
+    stage.mount(card(task_record()))
+    stage.page.evaluate("document.getElementById('place').style.display = 'none'")
+    rows = "<p>one</p><p>two</p><p>three</p>"
+    stage.tell("cell.output", ID, 6, **bundle(1, data={"text/html": rows}))
+    stage.page.wait_for_function(
+        "document.querySelector('iframe')?.contentDocument.body?.innerText.includes('three')"
+    )
+    stage.page.evaluate("document.getElementById('place').style.display = ''")
+    stage.page.wait_for_function("parseInt(document.querySelector('iframe')?.style.height) > 60")
+
+    height = "document.querySelector('iframe').style.height"
+    before = stage.page.evaluate(height)
+    stage.darken()
+    stage.page.wait_for_function(
+        "document.querySelector('iframe').contentDocument.body.style.color"
+    )
+    assert stage.page.evaluate(height) == before
+
+
 def test_a_table_keeps_its_height_when_it_is_moved_out_of_sight(stage: Stage) -> None:
     """JupyterLab takes cells out and puts them back hidden; then nothing can be measured."""
     stage.hold(task_record())
