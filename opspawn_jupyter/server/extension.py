@@ -276,43 +276,10 @@ class OpspawnExtension(ExtensionApp):
             raise SettingInvalid(
                 self.runs_directory, hint="runs_directory must lie in the server's root directory"
             )
-        settings = Settings(
-            root_directory=root,
-            state_directory=(root / Path(self.state_directory).expanduser()).resolve(),
-            runs_directory=runs_directory,
-            max_running_tasks=self.max_running_tasks,
-            spare_runners=self.spare_runners,
-            interrupt_grace_seconds=self.interrupt_grace_seconds,
-            terminate_grace_seconds=self.terminate_grace_seconds,
-            kernel_start_timeout_seconds=self.kernel_start_timeout_seconds,
-            sql_timeout_seconds=self.sql_timeout_seconds,
-            sql_max_rows=self.sql_max_rows,
-            max_notebook_bytes=self.max_notebook_bytes,
-            max_cell_output_bytes=self.max_cell_output_bytes,
-            max_notebook_output_bytes=self.max_notebook_output_bytes,
-            max_cell_outputs=self.max_cell_outputs,
-            kept_kernels=self.kept_kernels,
-            kept_kernel_seconds=self.kept_kernel_seconds,
-            kind_limits=self.kind_limits,
-            key_limits=self.key_limits,
-            breaker_failures=self.breaker_failures,
-            breaker_window_seconds=self.breaker_window_seconds,
-            breaker_cooldown_seconds=self.breaker_cooldown_seconds,
-            webhook_secret=self.webhook_secret,
-            notifiers=self.notifiers,
-            serves_jobs=self.serves_jobs,
-            retention_days=self.retention_days,
-            retention_max_tasks=self.retention_max_tasks,
-            retention_max_bytes=self.retention_max_bytes,
-            retention_by_label=self.retention_by_label,
-            agent_limits=self.agent_limits,
-            anchors=tuple(self.anchors),
-            anchor_seconds=self.anchor_seconds,
-            openlineage=self.openlineage,
-            openlineage_namespace=self.openlineage_namespace,
-            openlineage_api_key=self.openlineage_api_key,
-            mcp_servers=self.mcp_servers,
-        )
+        given = {name: getattr(self, name) for name in self.class_own_traits(config=True)}
+        state_directory = (root / Path(self.state_directory).expanduser()).resolve()
+        placed = {"state_directory": state_directory, "runs_directory": runs_directory}
+        settings = Settings(root_directory=root, **given | placed | {"anchors": (*self.anchors,)})
         check_agent_limits(settings)
         require_places(settings.anchors, root)
         require_target(settings.openlineage)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -53,17 +53,19 @@ class _Handler(BaseHTTPRequestHandler):
             entry = self.server.entry(body)
             number = 1 + sum(said["role"] == "assistant" for said in body["messages"])
         if isinstance(entry, int):
-            self._answer(entry, {"error": {"message": "as the script says"}})
+            answer(self, entry, {"error": {"message": "as the script says"}})
         else:
-            self._answer(200, completion(body["model"], entry, number))
+            answer(self, 200, completion(body["model"], entry, number))
 
-    def _answer(self, status: int, content: dict[str, Any]) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+
+def answer(handler: BaseHTTPRequestHandler, status: int, content: Mapping[str, Any]) -> None:
+    """Send JSON."""
+    data = json.dumps(content).encode()
+    handler.send_response(status)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(data)))
+    handler.end_headers()
+    handler.wfile.write(data)
 
 
 def completion(model: str, entry: Any, number: int) -> dict[str, Any]:

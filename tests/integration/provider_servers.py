@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.integration.openai_server import completion
+from tests.integration.openai_server import answer, completion
 
 #: A text, calls as (name, arguments), a status to fail with, or None for no answer at all.
 Entry = str | int | None | list[tuple[str, Any]]
@@ -52,17 +52,9 @@ class _Handler(BaseHTTPRequestHandler):
         if entry is None:
             server.is_over.wait()
         elif isinstance(entry, int):
-            self._answer(entry, {"error": {"message": "as the script says", "type": "x"}})
+            answer(self, entry, {"error": {"message": "as the script says", "type": "x"}})
         else:
-            self._answer(200, server.speak(entry))
-
-    def _answer(self, status: int, content: Mapping[str, Any]) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+            answer(self, 200, server.speak(entry))
 
 
 def anthropic(entry: Any) -> Mapping[str, Any]:
