@@ -31,7 +31,8 @@ class Store(Protocol):
 
         Called by every verb, for each change of state. Raises ``IllegalTransition`` where a
         task's state forbids one of them, ``StoreUnavailable`` where they cannot be written;
-        nothing is stored then. Concurrent calls share one sync of the disk.
+        nothing is stored then. Concurrent calls share one sync of the disk. ``events``,
+        ``records`` and ``sql`` see what was begun before them, even where nobody awaits it.
         """
 
     async def task(self, task_id: str) -> Task | None:

@@ -129,6 +129,7 @@ class DuckDBStore:
         self, *, after: int = 0, limit: int = 1000, task_id: str | None = None
     ) -> tuple[Event, ...]:
         """See ``Store.events``."""
+        await self._caught_up()
         return await self._read(self._events, after, limit, task_id)
 
     async def record(self, subject: Subject, record_id: str) -> Record | None:
@@ -146,6 +147,7 @@ class DuckDBStore:
         """See ``Store.records``."""
         if query.is_open:  # memory has every open one
             return record_listing.fitting(self._memory.records(query.subject), query)
+        await self._caught_up()
         return await self._read(self._records, query)
 
     async def last_seq(self) -> int:
@@ -154,7 +156,7 @@ class DuckDBStore:
 
     async def sql(self, query: str) -> Table:
         """See ``Store.sql``."""
-        self._require_open()
+        await self._caught_up()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._queries, self._sql, query)
 
@@ -185,6 +187,11 @@ class DuckDBStore:
         self._require_open()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: read(*args, **kwargs))
+
+    async def _caught_up(self) -> None:
+        """What is put is seen by whoever asks after that, also where its caller did not wait."""
+        self._require_open()
+        await self._writer.caught_up()
 
     def _require_open(self) -> None:
         if self._is_closed:

@@ -75,6 +75,11 @@ class Writer:
         self._waiting.put(request)
         return request.answer
 
+    async def caught_up(self) -> None:
+        """Return once all that was put before is written, or is known to be unwritable."""
+        with suppress(StoreUnavailable):
+            await self.put(())
+
     def stop(self) -> None:
         """Write what waits, then end. Nothing may be put afterwards."""
         self._waiting.put(None)

@@ -530,6 +530,28 @@ def test_sql_sees_everything_at_once(stores: Stores) -> None:
     in_store(stores, use)
 
 
+def test_what_is_being_appended_is_seen_by_who_asks_after_that(stores: Stores) -> None:
+    """A tool call is answered before its record is durable, and asked for at once."""
+
+    async def use(store: Store) -> None:
+        for number in range(20):
+            written = asyncio.ensure_future(store.append([question(new_id())]))
+            await asyncio.sleep(0)
+            told = await store.events(after=3 * number)
+            written_too = asyncio.ensure_future(store.append([question(new_id())]))
+            await asyncio.sleep(0)
+            listed = await store.records(RecordQuery(subject=Subject.QUESTION))
+            and_this = asyncio.ensure_future(store.append([question(new_id())]))
+            await asyncio.sleep(0)
+            counted = await store.sql("select count(*) from records")
+            assert len(told) == 1
+            assert len(listed) == 3 * number + 2
+            assert counted.rows == ((3 * number + 3,),)
+            await asyncio.gather(written, written_too, and_this)
+
+    in_store(stores, use)
+
+
 def test_queries_at_once_do_not_disturb_each_other(stores: Stores) -> None:
     """Two people ask while tasks come and go; each sees whole tasks, each once."""
 
