@@ -30,3 +30,14 @@ def error_of(status: int, body: bytes, url: str) -> errors.OpspawnError:
     if status == 404:
         return errors.ServerNotFound(url, hint="the server there runs without the extension")
     return errors.ServerUnreachable(url, hint=f"it answered with HTTP status {status}")
+
+
+def parsed_head(head: bytes) -> tuple[int, dict[str, str]]:
+    """Status and fields, by their names in lower case, of an answer's beginning (RFC 9112).
+    Raises ``ValueError`` for what is none."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    protocol, _, rest = first.partition(" ")
+    if not protocol.startswith("HTTP/"):
+        raise ValueError("it does not answer as a web server does")
+    fields = (line.partition(":") for line in lines)
+    return int(rest[:3]), {name.lower(): value.strip() for name, _, value in fields}

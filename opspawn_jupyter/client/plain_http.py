@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opspawn_jupyter import errors
-from opspawn_jupyter.client.answers import address, error_of
+from opspawn_jupyter.client.answers import address, error_of, parsed_head
 from opspawn_jupyter.client.discovery import Server
 
 _TIMEOUT_SECONDS = 60.0
@@ -53,16 +53,14 @@ def _exchange(host: str, port: int, request: bytes) -> bytes:
 def _parted(answer: bytes) -> tuple[int, bytes]:
     """Status and body. Raises ``ValueError`` for what is no answer, or not the whole of one."""
     head, end, body = answer.partition(b"\r\n\r\n")
-    first, *lines = head.decode("latin-1").split("\r\n")
-    protocol, _, rest = first.partition(" ")
-    if not end or not protocol.startswith("HTTP/"):
+    if not end:
         raise ValueError("it does not answer as a web server does")
-    fields = {name.lower(): value.strip() for name, _, value in (li.partition(":") for li in lines)}
+    status, fields = parsed_head(head)
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body = _joined(body)
     elif len(body) < int(fields.get("content-length", 0)):
         raise ValueError("the connection was closed in the middle of its answer")
-    return int(rest[:3]), body
+    return status, body
 
 
 def _joined(chunks: bytes) -> bytes:

@@ -16,6 +16,8 @@ from opspawn_jupyter.model import wire
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
+#: There is no proxy between worker and server, and what is reported twice does no harm.
+_LONGEST_IDLE_SECONDS = 600.0
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 T = TypeVar("T")
@@ -88,4 +90,6 @@ class Link:
 def _transport(url: str, token: str) -> Transport:
     """A server on this machine may have a certificate for its public name only."""
     is_local = urlsplit(url).hostname in _LOOPBACK
-    return Transport(url, f"worker {token}", verify=not is_local)
+    return Transport(
+        url, f"worker {token}", verify=not is_local, idle_seconds=_LONGEST_IDLE_SECONDS
+    )
