@@ -39,7 +39,7 @@ _KNOWN_ARGUMENTS = frozenset(
 )
 _STREAMS = ("stdin", "stdout", "stderr")
 _LOOPBACK = "127.0.0.1"
-_LAUNCH_SECONDS = 10.0
+_LAUNCH_SECONDS = 30.0
 #: How long ending a kernel waits for its end, so that managers, which look only every 100 ms,
 #: find it gone.
 _END_SECONDS = 1.0

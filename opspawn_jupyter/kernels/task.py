@@ -16,7 +16,7 @@ from opspawn_jupyter.model.work import TASK_VARIABLE
 
 #: A fork server takes one to two seconds to come up. A task waits for it rather than run
 #: otherwise than its successors; not so long, though, as to notice that something is wrong.
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 30.0
 
 
 class TaskProvisioner(ForkProvisioner):

@@ -151,8 +151,18 @@ class Supervisor:
 
     async def _hire(self, o: Orchestration) -> None:
         worker_id = f"local-{short(new_id())}"
+        starting = asyncio.ensure_future(
+            asyncio.to_thread(WorkerProcess.start, o.settings, worker_id)
+        )
         try:
-            worker = await asyncio.to_thread(WorkerProcess.start, o.settings, worker_id)
+            await asyncio.wait({starting})
+        finally:  # also where the server stops meanwhile: nobody else would end the worker
+            await asyncio.wait({starting})
+            self._note_start(worker_id, starting)
+
+    def _note_start(self, worker_id: str, starting: asyncio.Future[WorkerProcess]) -> None:
+        try:
+            worker = starting.result()
         except OSError:
             logger.exception("worker cannot be started")
             self._slow_down()
