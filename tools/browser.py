@@ -9,10 +9,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from jupyter_process import JupyterProcess
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess
 
 _ARGUMENTS = (
     "--no-sandbox",  # Chromium refuses to run as root, as in a container, with its sandbox
@@ -23,7 +24,7 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_TIMEOUT_MILLISECONDS = 60_000
+_TIMEOUT_MILLISECONDS = 1000 * PATIENCE_SECONDS
 
 #: A key press before the kernel is connected is lost, and the indicator says idle too early.
 _KERNEL_IS_READY = """async () => {
@@ -56,6 +57,13 @@ def headless_browser() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def new_page(browser: Browser, **options: Any) -> Page:
+    """A page of a fresh profile that waits as long as the rest."""
+    page = browser.new_page(**options)
+    page.set_default_timeout(_TIMEOUT_MILLISECONDS)
+    return page
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from jupyter_process import START_SECONDS, end_all, environment, free_port, make_home, stop
+from jupyter_process import PATIENCE_SECONDS, end_all, environment, free_port, make_home, stop
 
 _PREFIX = "/hub-of-all/"
 _USER = "ada"
@@ -35,7 +35,7 @@ class HubProcess:
         page.locator("#username_input").fill(_USER)
         page.locator("#password_input").fill(self.password)
         page.locator("#login_submit").click()
-        page.wait_for_url(f"{self.url}user/{_USER}/lab**", timeout=START_SECONDS * 1000)
+        page.wait_for_url(f"{self.url}user/{_USER}/lab**", timeout=PATIENCE_SECONDS * 1000)
         return f"{self.url}user/{_USER}/"
 
 
@@ -103,7 +103,7 @@ def _configuration(python: str, root: Path, proxy: Path, url: str, password: str
 
 
 def _await_answer(process: subprocess.Popen[bytes], url: str, home: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             urllib.request.urlopen(f"{url}hub/login", timeout=10).close()  # noqa: S310 (our own)

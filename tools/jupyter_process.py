@@ -17,15 +17,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-START_SECONDS = 90.0
-STOP_SECONDS = 20.0
+#: How long anything is waited for: far longer than it takes where other programs have most of the
+#: processors, and far shorter than a test may take.
+PATIENCE_SECONDS = 150.0
+STOP_SECONDS = 60.0
 _MARK = "JUPYTER_RUNTIME_DIR"
 #: Variables by which an outer server, hub or shell would be taken for the one started here.
 _FOREIGN = ("OPSPAWN_", "JPY_", "JUPYTER", "VSCODE_")
@@ -61,10 +63,10 @@ class JupyterProcess:
             headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 (the same)
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310
             return json.loads(answer.read() or b"null")
 
-    def await_health(self, timeout_seconds: float = 15.0) -> dict[str, Any]:
+    def await_health(self, timeout_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """What opspawn says of itself, once it is ready or the time is over."""
         deadline = time.monotonic() + timeout_seconds
         while True:
@@ -73,7 +75,7 @@ class JupyterProcess:
                 return health
             time.sleep(0.1)
 
-    def await_task(self, task_id: str, timeout_seconds: float = 90.0) -> dict[str, Any]:
+    def await_task(self, task_id: str, timeout_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """The task once it has ended. Raises ``TimeoutError``."""
         deadline = time.monotonic() + timeout_seconds
         while time.monotonic() < deadline:
@@ -214,8 +216,10 @@ def await_none(home: Path, timeout_seconds: float = STOP_SECONDS) -> list[str]:
 def end_all(home: Path) -> None:
     """Kill what is left of the home's processes, whatever it is."""
     if await_none(home):
-        for process in processes(home):
-            _quietly_kill(process)
+        while left := processes(home):
+            for process in left:
+                _quietly_kill(process)
+            psutil.wait_procs(left, timeout=1)
 
 
 def _command_line(process: psutil.Process) -> str:
@@ -233,15 +237,20 @@ def _quietly_kill(process: psutil.Process) -> None:
 
 
 def free_port() -> int:
-    """A port on which nobody listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on which nobody listens at this moment, and that the system gives nobody.
+
+    Those that it gives itself (Linux from 32768 on, others from 49152) go to every connection and
+    to every kernel: one of them could be somebody's again before a server is up that is to have it.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _await_answer(server: JupyterProcess) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             server.call("GET", "api/status")
