@@ -31,7 +31,7 @@ def contract(url: str, token: str) -> None:
             data=None if body is None else body.json().encode(),
             headers={"Authorization": f"token {token}"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 

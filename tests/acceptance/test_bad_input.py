@@ -14,7 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from jupyter_process import JupyterProcess
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess
 from notebook_session import CellFailed, NotebookSession, notebook_session
 from opspawn_jupyter import connect, errors
 
@@ -97,7 +97,7 @@ def shell(server: JupyterProcess, *words: str, **more: str) -> subprocess.Comple
         cwd=server.root,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -16,7 +16,7 @@ import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
 
-from jupyter_process import JupyterProcess
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess
 
 pytestmark = pytest.mark.browser
 
@@ -54,7 +54,7 @@ class FrontEnd:
         self._manager.start_kernel(env=variables, cwd=str(server.root))
         self.client = self._manager.blocking_client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=PATIENCE_SECONDS)
 
     def close(self) -> None:
         self.client.stop_channels()
@@ -75,7 +75,7 @@ class FrontEnd:
             else:
                 self._deliver(message)
 
-        reply = self.client.execute_interactive(code, output_hook=hook, timeout=90)
+        reply = self.client.execute_interactive(code, output_hook=hook, timeout=PATIENCE_SECONDS)
         assert reply["content"]["status"] == "ok", reply["content"]
         return shown
 
@@ -85,7 +85,7 @@ class FrontEnd:
 
     def until(self, what: str, holds: Callable[[], bool]) -> None:
         """Carry messages to and fro until it holds."""
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not holds():
             assert time.monotonic() < deadline, f"not in time: {what}"
             self._carry()
@@ -108,7 +108,9 @@ class FrontEnd:
 
 @pytest.fixture
 def front_end(browser: Any, server: JupyterProcess) -> Iterator[FrontEnd]:
-    page = browser.new_page(viewport={"width": 900, "height": 700})
+    from browser import new_page
+
+    page = new_page(browser, viewport={"width": 900, "height": 700})
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     opened = FrontEnd(page, server)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_process import JupyterProcess
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess
 
 
 @pytest.mark.parametrize("notebook", ["agent.ipynb", "penguins.ipynb", "quickstart.ipynb"])
@@ -24,7 +24,7 @@ def test_the_example_runs_by_hand(examples_server: JupyterProcess, notebook: str
         env=examples_server.environment,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -80,7 +80,7 @@ def test_the_report_is_made_once_and_then_only_what_changed(
         env=examples_server.environment,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
@@ -108,7 +108,7 @@ def _workflow(
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """A run that has ended, and its steps."""
     submission = {"kind": "workflow", "spec": {"path": path}}
-    task = server.await_task(server.api("POST", "tasks", submission)["id"], 150)
+    task = server.await_task(server.api("POST", "tasks", submission)["id"])
     return task, _steps(server, task["id"])
 
 

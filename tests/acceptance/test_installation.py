@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_process import JupyterProcess, environment, make_home
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess, environment, make_home
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -53,7 +53,7 @@ def test_the_kernel_side_works_beside_a_bare_ipykernel(
     cell = (
         "%load_ext opspawn_jupyter\n"
         "task = %opspawn run penguins.ipynb -p year=2007\n"
-        "print(sorted(task.result(90)))\n"
+        "print(sorted(task.result(120)))\n"
         "import sys; print({'pydantic', 'papermill', 'duckdb'} & set(sys.modules))"
     )
     script = (
@@ -99,7 +99,7 @@ def _run(
         cwd=cwd or REPOSITORY.parent,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=2 * PATIENCE_SECONDS,
         check=False,
     )
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import nbformat
 import pytest
 
-from jupyter_process import JupyterProcess, jupyter_server
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess, jupyter_server
 from opspawn_jupyter.cli import main
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -30,7 +30,11 @@ pytestmark = pytest.mark.skipif(
 def peer(*words: str) -> None:
     """Its own Python does this, with its own package."""
     done = subprocess.run(
-        [PYTHON, CLIENT, *words], capture_output=True, text=True, timeout=170, check=False
+        [PYTHON, CLIENT, *words],
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE_SECONDS,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 

@@ -9,13 +9,13 @@ from typing import Any
 import nbformat
 import pytest
 
-from jupyter_process import JupyterProcess
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess
 
 pytestmark = pytest.mark.browser
 
 
 def wait_until(what: str, holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not holds():
         assert time.monotonic() < deadline, f"not in time: {what}"
         time.sleep(0.1)

@@ -61,6 +61,7 @@ def test_a_card_is_live_while_the_kernel_is_busy_and_after_a_reload(
     run_cell(page, 0)
     card = run_cell(page, 1).locator(".jp-OutputArea .opspawn-card")
     page.keyboard.press("Control+S")
+    page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
     page.locator(".jp-Notebook .jp-Cell").nth(2).locator(".cm-content").first.click()
     page.keyboard.press("Control+Enter")
     page.wait_for_function(

@@ -10,7 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from jupyter_process import JupyterProcess
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess
 from tests.integration.broker_stage import habit, write_config
 from tests.unit.widgets.conftest import WIDGETS
 
@@ -46,7 +46,9 @@ def task(server: JupyterProcess) -> dict[str, Any]:
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     """A tab that notes what is asked of another host, and what goes wrong in it."""
-    opened = browser.new_page(viewport={"width": 1000, "height": 1200})
+    from browser import new_page
+
+    opened = new_page(browser, viewport={"width": 1000, "height": 1200})
     opened.asked, opened.problems = [], []
     # What the page's policy holds back does not come as far as this.
     opened.route("http://elsewhere.invalid/**", lambda route: _noted(opened, route))
@@ -191,7 +193,7 @@ def test_the_open_door_gives_the_package_s_own_files_and_no_others(
 def _answered(request: urllib.request.Request) -> int:
     """The status; a page that sends to the login refuses."""
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             return 403 if "/login" in answer.url else int(answer.status)
     except urllib.error.HTTPError as refusal:
         return refusal.code

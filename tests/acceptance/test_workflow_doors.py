@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_process import JupyterProcess
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess
 from notebook_session import CellFailed, NotebookSession, notebook_session
 from opspawn_jupyter import connect, errors
 from opspawn_jupyter.client.client import connect_async
@@ -190,7 +190,7 @@ def _shell(place: JupyterProcess, *words: str) -> subprocess.CompletedProcess[st
         cwd=place.root,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 
 import pytest
@@ -11,19 +10,20 @@ import pytest
 from tests.chaos.checks import check
 from tests.chaos.conftest import MakeWorld
 from tests.chaos.world import CHILD, GRACE_SECONDS, World, is_long
+from tests.stopwatch import Stopwatch
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-#: Interrupt, terminate, kill; and what noticing, saving and reporting takes on a busy machine.
+#: Interrupt, terminate, kill; and what noticing, saving and reporting takes.
 LIMIT_SECONDS = 3 * GRACE_SECONDS + 5.0
 
 
 def cancelled(world: World, task_id: str) -> dict[str, object]:
     """The task, ended in time after being cancelled."""
-    asked_at = time.monotonic()
+    watch = Stopwatch()
     world.cancel(task_id)
     task = world.ended(task_id)
-    assert time.monotonic() - asked_at < LIMIT_SECONDS, task
+    assert watch.seconds < LIMIT_SECONDS, task
     return task
 
 
@@ -76,12 +76,12 @@ def test_running_tasks_are_cancelled(make_world: MakeWorld) -> None:
     for task_id in stubborn:
         world.at_cell(task_id, 1)
 
-    asked_at = time.monotonic()
+    watch = Stopwatch()
     for task_id in stubborn:
         world.cancel(task_id)
     states = [world.ended(task_id)["state"] for task_id in stubborn]
 
-    assert time.monotonic() - asked_at < LIMIT_SECONDS
+    assert watch.seconds < LIMIT_SECONDS
     assert states == ["cancelled"] * 3
     for moment in AT_THE_START.values():
         task_id = world.submit(CHILD, "time.sleep(600)")  # it is too quick otherwise

@@ -12,10 +12,11 @@ import pytest
 from tests.chaos.checks import check
 from tests.chaos.conftest import MakeWorld
 from tests.chaos.world import CHILD, World, living
+from tests.stopwatch import Stopwatch
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-#: A worker's death is noticed, and its processes are gone, within this time.
+#: A worker's death is noticed, and what a new server has to know is known to it, within this time.
 DETECTION_SECONDS = 5.0
 
 
@@ -42,9 +43,9 @@ def test_a_killed_server_costs_nothing(make_world: MakeWorld) -> None:
     world.await_("end", lambda: "task.succeeded" in (directory / "events.jsonl").read_text())
     started_at = time.monotonic()
     world.server.await_health()
-    answered_at = time.monotonic()
+    answered_at, watch = time.monotonic(), Stopwatch()
     assert world.ended(ends_meanwhile)["state"] == "success"
-    right_at = time.monotonic()
+    right_at, right_after = time.monotonic(), watch.seconds
 
     assert world.task(goes_on)["state"] == "running"
     assert world.workers() == [worker]
@@ -54,7 +55,7 @@ def test_a_killed_server_costs_nothing(make_world: MakeWorld) -> None:
         f"recovery: {right_at - killed_at:.1f} s after the kill; server up after "
         f"{answered_at - started_at:.1f} s, right {right_at - answered_at:.2f} s later"
     )
-    assert right_at - answered_at < 5
+    assert right_after < DETECTION_SECONDS
 
 
 def test_a_stopped_server_leaves_its_worker_at_work(make_world: MakeWorld) -> None:
@@ -71,7 +72,7 @@ def test_a_stopped_server_leaves_its_worker_at_work(make_world: MakeWorld) -> No
 
 
 def test_a_killed_worker_is_noticed_and_leaves_nothing(make_world: MakeWorld) -> None:
-    """Its runs are crashed, and what they had started is gone, within five seconds. Cells with an
+    """Its runs are crashed within five seconds, and what they had started is gone. Cells with an
     environment of their own for a child, or a session of its own, do not escape."""
     world = make_world(settings={"max_running_tasks": 2})
     bare = "subprocess.Popen(['sleep', '600'], env={}, start_new_session=True)"
@@ -83,16 +84,16 @@ def test_a_killed_worker_is_noticed_and_leaves_nothing(make_world: MakeWorld) ->
     (worker,) = world.workers()
     family = worker.children(recursive=True)
 
-    killed_at = time.monotonic()
+    killed_at, watch = time.monotonic(), Stopwatch()
     world.kill(worker)
     crashed = [world.ended(task_id) for task_id in lost]
-    noticed = time.monotonic() - killed_at
+    noticed = watch.seconds
 
-    print(f"worker's death known after {noticed:.1f} s")
+    print(f"worker's death known after {time.monotonic() - killed_at:.1f} s")
     assert noticed < DETECTION_SECONDS
     assert [task["state"] for task in crashed] == ["crashed", "crashed"]
     assert [task["error"]["name"] for task in crashed] == ["WorkerDied", "WorkerDied"]
-    assert not living(process.pid for process in family)
+    world.await_("no process of it", lambda: not living(process.pid for process in family))
     assert world.ended(waiting)["state"] == "success"
     check(world)
 
@@ -171,11 +172,12 @@ def test_deaths_below_the_worker_are_crashes_with_their_signal(make_world: MakeW
 def test_a_worker_that_hangs_is_not_taken_for_dead(make_world: MakeWorld, number: int) -> None:
     """A laptop that slept, a machine that swapped: what ran goes on."""
     world = make_world()
-    task_id = world.submit("time.sleep(1)")
+    task_id = world.submit(until(world.root / "release"))
     world.at_cell(task_id, 1)
     (worker,) = world.workers()
 
     worker.send_signal(number)
+    (world.root / "release").touch()
     time.sleep(3)  # longer than the run needs, and than the server looks away
     assert world.task(task_id)["state"] == "running"
     worker.send_signal(signal.SIGCONT)

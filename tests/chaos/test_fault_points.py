@@ -9,7 +9,7 @@ from tests.chaos.checks import check
 from tests.chaos.conftest import MakeWorld
 from tests.chaos.world import CHILD, World, is_long
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 CELLS = (f"{CHILD}\nprint('one')\ntime.sleep(0.2)", "print('two')\ntime.sleep(0.2)")
 SERVER = [name for name in faults.POINTS if name.startswith(("server.", "store."))]

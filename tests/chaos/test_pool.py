@@ -14,7 +14,7 @@ from tests.chaos.checks import history_holds, says_the_same
 from tests.chaos.conftest import MakeWorld
 from tests.chaos.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 _FUNCTIONS = """
 import os, subprocess, time

@@ -21,9 +21,8 @@ from typing import Any
 import psutil
 
 import jupyter_process
-from jupyter_process import JupyterProcess, runners
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess, runners
 
-DEADLINE_SECONDS = 90.0
 GRACE_SECONDS = 1.0
 _ENABLED = "--ServerApp.jpserver_extensions={'opspawn_jupyter': True}"
 _KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -103,10 +102,10 @@ class World:
     def api(self, method: str, path: str, body: Any = None) -> Any:
         """The answer of a server, however many must be started until one gives it; each has its
         own time, and the test as a whole has its limit."""
-        started, end = self.servers_started, time.monotonic() + DEADLINE_SECONDS
+        started, end = self.servers_started, time.monotonic() + PATIENCE_SECONDS
         while True:
             if started != self.servers_started:
-                started, end = self.servers_started, time.monotonic() + DEADLINE_SECONDS
+                started, end = self.servers_started, time.monotonic() + PATIENCE_SECONDS
             try:
                 return self.server.api(method, path, body)
             except urllib.error.HTTPError as refusal:
@@ -162,7 +161,7 @@ class World:
         self, what: str, look: Callable[[], Any], is_right: Callable[[Any], Any] = bool
     ) -> Any:
         """The first look that is right."""
-        end = time.monotonic() + DEADLINE_SECONDS
+        end = time.monotonic() + PATIENCE_SECONDS
         while not is_right(found := look()):
             if time.monotonic() > end:
                 raise Impatience(f"{what}: last {found!r}")
@@ -224,7 +223,7 @@ class World:
     def end(self) -> None:
         """Stop what is left, and fail where something stays."""
         self.stop_server()
-        left = jupyter_process.await_none(self.home, 30)
+        left = jupyter_process.await_none(self.home)
         self.kill_everything()
         assert not left, f"orphans: {left}"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_process import JupyterProcess, jupyter_server
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess, jupyter_server
 
 HERE = Path(__file__).parent
 PLACE = Path(os.environ.get("OPSPAWN_TOOL_SERVERS", HERE.parents[1] / ".mcp"))
@@ -75,7 +75,7 @@ def test_the_official_suite_finds_nothing_unexpected(
         ],
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=2 * PATIENCE_SECONDS,
         check=False,
     )
     said = run.stdout.partition("=== SUMMARY ===")[2]

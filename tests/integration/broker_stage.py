@@ -9,9 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.broker.broker import ToolBroker
 from opspawn_jupyter.broker.opening import open_broker
-from opspawn_jupyter.model.tool import Principal, ToolCall, ToolCallRequest, ToolResult
+from opspawn_jupyter.model.tool import (
+    Principal,
+    ToolCall,
+    ToolCallRequest,
+    ToolList,
+    ToolResult,
+)
 from opspawn_jupyter.settings import Settings
 
 T = TypeVar("T")
@@ -53,6 +60,13 @@ class Stage:
         )
         self.broker: ToolBroker = open_broker(settings, self.log, **more)
 
+    async def tools(self, principal: Principal = ME) -> ToolList:
+        """The tools of all servers, once none of them is still starting."""
+        while True:
+            listed = await self.broker.tools(principal)
+            if not any("starting" in problem for problem in listed.problems.values()):
+                return listed
+
     async def call(self, name: str, principal: Principal = ME, **arguments: Any) -> ToolResult:
         """The result of ``server.tool``."""
         server, tool = name.split(".", 1)
@@ -64,7 +78,7 @@ def play(
     root: Path,
     servers: Mapping[str, Any],
     story: Callable[[Stage], Awaitable[T]],
-    timeout_seconds: float = 120.0,
+    timeout_seconds: float = PATIENCE_SECONDS,
     **more: Any,
 ) -> T:
     """Tell the story on a stage that is cleared in the end."""

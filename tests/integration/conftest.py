@@ -14,12 +14,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from jupyter_process import JupyterProcess, jupyter_server
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess, jupyter_server
 from opspawn_jupyter.server.routing import API
 
 T = TypeVar("T")
 
-DEADLINE_SECONDS = 40.0
 ENABLED = "--ServerApp.jpserver_extensions={'opspawn_jupyter': True}"
 
 
@@ -54,7 +53,7 @@ class Server:
             headers={**given, **(headers or {})},
         )
         try:
-            with urllib.request.urlopen(request, timeout=150) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
                 return answer.status, dict(answer.headers), answer.read()
         except urllib.error.HTTPError as refusal:
             with refusal:
@@ -70,7 +69,7 @@ class Server:
         what: str,
         look: Callable[[], T],
         is_right: Callable[[T], object],
-        seconds: float = DEADLINE_SECONDS,
+        seconds: float = PATIENCE_SECONDS,
     ) -> T:
         """The first answer of ``look`` that is right, within the deadline."""
         end = time.monotonic() + seconds
@@ -79,6 +78,14 @@ class Server:
                 pytest.fail(f"{what}: not in time, last {answer!r}\n{self.jupyter.log[-4000:]}")
             time.sleep(0.05)
         return answer
+
+    def await_tools(self) -> None:
+        """Return once no tool server is still starting: a listing leaves such a one out."""
+        self.wait(
+            "the tool servers",
+            lambda: self.json("GET", "mcp/tools")[1]["problems"],
+            lambda problems: not any("starting" in problem for problem in problems.values()),
+        )
 
     def health(self) -> dict[str, Any]:
         """What the server says about itself, once it has made up its mind."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_process import JupyterProcess, jupyter_server, stop
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess, jupyter_server, stop
 from notebook_session import notebook_session
 from opspawn_jupyter.audit.verify import verify
 from opspawn_jupyter.model.states import FINAL
@@ -123,7 +123,7 @@ def shell(
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=PATIENCE_SECONDS,
     )
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 import pytest
 
 from opspawn_jupyter.audit.surroundings import can_enclose
@@ -22,6 +21,7 @@ from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.lineage import Lineage, Parent, ended, started
 from opspawn_jupyter.model.states import FINAL
 from opspawn_jupyter.model.work import TASK_VARIABLE
+from opspawn_jupyter.runners import processes
 
 ROOT = Path(__file__).parents[2]
 #: Python of the environment with other people's validators.
@@ -160,19 +160,11 @@ def test_a_notebook_without_end_is_inconclusive_and_leaves_nothing_running(serve
 
     assert task["outputs"]["headline"] == "INCONCLUSIVE"
     assert "timed_out" in task["outputs"]["reasons"]["executes"]
-    left = [
-        process
-        for process in psutil.process_iter()
-        if _variable(process) == task["id"] and process.status() != psutil.STATUS_ZOMBIE
-    ]
-    assert not left
-
-
-def _variable(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get(TASK_VARIABLE)
-    except (psutil.Error, OSError):
-        return None
+    server.wait(
+        "the end of all that it started",
+        lambda: processes.marked(TASK_VARIABLE, task["id"]),
+        lambda left: not left,
+    )
 
 
 def test_what_a_notebook_claims_in_its_metadata_counts_for_nothing(server) -> None:

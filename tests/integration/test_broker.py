@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter import errors
 from opspawn_jupyter.model.tool import (
     ApprovalRequest,
@@ -107,7 +108,7 @@ def test_a_server_that_does_not_start_says_why_and_disturbs_no_other(
         assert (await stage.call("good.echo", text="still here")).text == "still here"
         with pytest.raises(errors.ToolServerUnavailable, match=says):
             await bad
-        listed = await stage.broker.tools(ME)
+        listed = await stage.tools()
         assert {tool.server for tool in listed.tools} == {"good"}
         assert says in listed.problems["bad"]
 
@@ -174,7 +175,7 @@ def test_a_tool_that_changes_is_refused_until_somebody_approves_it(tmp_path: Pat
         with pytest.raises(errors.ToolNotApproved, match="not the one that was approved"):
             await stage.call("shop.echo", text="x")
         assert (await stage.call("shop.fail", text="the others may be called")).is_error
-        tool = next(one for one in (await stage.broker.tools(ME)).tools if one.name == "echo")
+        tool = next(one for one in (await stage.tools()).tools if one.name == "echo")
         with pytest.raises(errors.ToolNotApproved):
             await stage.broker.approve(ME, ApprovalRequest(name="shop.echo", digest="other"))
         await stage.broker.approve(ME, ApprovalRequest(name="shop.echo", digest=tool.digest))
@@ -187,7 +188,7 @@ def test_a_tool_that_changes_is_refused_until_somebody_approves_it(tmp_path: Pat
 
 def test_hidden_words_do_not_reach_people_or_models(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
-        (tool,) = (await stage.broker.tools(ME)).tools
+        (tool,) = (await stage.tools()).tools
         assert tool.description == "Nice hidden words"
 
     play(tmp_path, {"painter": habit("paint")}, story)
@@ -258,7 +259,7 @@ def test_rules_decide_what_may_be_called(tmp_path: Path) -> None:
                 await stage.call(name, text="x")
         with pytest.raises(errors.ToolNotAllowed, match="switched off"):
             await stage.call("off.echo", text="x")
-        listed = (await stage.broker.tools(ME)).tools
+        listed = (await stage.tools()).tools
         assert {tool.name for tool in listed} == {"echo", "environment"}
 
     rules = habit("none", allow=["e*", "fail"], deny=["fail"])
@@ -283,7 +284,7 @@ def test_a_task_reaches_its_own_tools_only(tmp_path: Path) -> None:
         for name in ("good.fail", "other.echo"):
             with pytest.raises(errors.ToolNotFound):
                 await stage.call(name, task, text="x")
-        listed = await stage.broker.tools(task)
+        listed = await stage.tools(task)
         assert {tool.full_name for tool in listed.tools} == {"good.echo", "good.environment"}
         assert [one.name for one in (await stage.broker.servers(task)).servers] == ["good"]
 
@@ -351,7 +352,7 @@ def test_stubborn_servers_end_with_all_that_they_started(tmp_path: Path) -> None
     servers = {f"s{number}": habit("stubborn") for number in range(3)}
     processes = play(tmp_path, servers, story)
     assert len(processes) == 6
-    _, left = psutil.wait_procs(processes, timeout=20)
+    _, left = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
     assert not left
 
 
@@ -366,10 +367,10 @@ def test_connect_cycles_leave_no_process_and_no_descriptor(tmp_path: Path) -> No
             with pytest.raises(errors.ToolServerUnavailable):
                 await stage.call("good.die", text="")
             await stage.call("good.echo", text="x")
-        assert psutil.Process().num_fds() <= descriptors + 5
-        assert len(list(_servers())) == 1
+        while len(list(_servers())) > 1 or psutil.Process().num_fds() > descriptors + 5:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)  # the last one may still be ending
 
-    play(tmp_path, GOOD, story, timeout_seconds=3_600)
+    play(tmp_path, GOOD, story, timeout_seconds=3_600 if CYCLES > 5 else PATIENCE_SECONDS)
 
 
 def _servers() -> Iterator[psutil.Process]:

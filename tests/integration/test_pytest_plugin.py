@@ -6,13 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+from jupyter_process import PATIENCE_SECONDS
 from tests.integration.test_audits import write_notebook
 
 
 def pytest_in(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *words]
     return subprocess.run(
-        command, cwd=directory, capture_output=True, text=True, check=False, timeout=150
+        command,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
     )
 
 

@@ -17,6 +17,7 @@ import papermill
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
 from opspawn_jupyter.kinds.agent import AgentKind
 from opspawn_jupyter.model import wire
@@ -173,7 +174,7 @@ async def _carry_out(given: Assignment, fork_servers: ForkServers) -> list[Repor
         fork_servers=fork_servers,
         outbox=told,
     )
-    async with asyncio.timeout(170):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await attempt.run()
     launcher.close()
     return told.events
@@ -390,7 +391,7 @@ def test_large_results_are_cut_and_hanging_code_is_interrupted(make: Make) -> No
         "Done.",
     ]
     with openai_server(script) as server:
-        agent = make(server.url, limits={"tool_seconds": 3})
+        agent = make(server.url, limits={"tool_seconds": 8})
         assert agent.attempt().type is EventType.SUCCEEDED, agent.events[-1]
 
     large, hanging = (request["messages"][-1]["content"] for request in server.requests[1:])

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
@@ -26,8 +27,8 @@ from opspawn_jupyter.worker.fork_servers import ForkServers
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.outbox import Outbox
 from opspawn_jupyter.worker.spares import SpareRunners
+from tests.stopwatch import Stopwatch
 
-DEADLINE_SECONDS = 60.0
 QUICK = Grace(interrupt_seconds=1.0, terminate_seconds=2.0)
 #: By its id the processes of a run are found, also those of another run of these tests.
 TASK_ID = f"0193-runner-test-{os.getpid()}"
@@ -47,7 +48,7 @@ class Listener(Outbox):
         self._more.set()
 
     async def heard(self, kind: EventType, **data: Any) -> ReportedEvent:
-        async with asyncio.timeout(DEADLINE_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 for event in self.events:
                     if event.type is kind and data.items() <= dict(event.data).items():
@@ -146,7 +147,8 @@ def run(tmp_path: Path, fork_servers: ForkServers) -> Iterator[Run]:
         return ran
 
     yield start
-    assert not [pid for pid in processes if is_alive(pid)], "the kernel is still there"
+    for pid in processes:
+        wait_gone(pid)
 
 
 def notebook(*cells: Any, kernelspec: bool = True, minor: int = 5) -> dict[str, Any]:
@@ -217,7 +219,7 @@ async def carry_out(
     try:
         if during is not None:
             await during(attempt, listener)
-        await asyncio.wait_for(running, DEADLINE_SECONDS)
+        await asyncio.wait_for(running, PATIENCE_SECONDS)
     finally:
         if not running.done():
             attempt.abandon("the test is over")
@@ -252,8 +254,8 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def wait_gone(pid: int, seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
+def wait_gone(pid: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while is_alive(pid):
         assert time.monotonic() < deadline, f"process {pid} is still there"
         time.sleep(0.02)
@@ -312,20 +314,20 @@ def test_a_failure_in_cell_3_of_5_is_told_truthfully(run: Run) -> None:
 
 def test_a_cell_that_runs_into_its_limit_is_timed_out(run: Run) -> None:
     """Our limit is not the code's failure, and what the cell printed before is kept."""
-    code = "import time\nprint('working', flush=True)\ntime.sleep(60)"
-    ran = run("1", code, "3", policy=Policy(cell_timeout_seconds=1.0))
+    code = "import time\nprint('working', flush=True)\ntime.sleep(600)"
+    ran = run("1", code, "3", policy=Policy(cell_timeout_seconds=4.0))
 
     assert ran.outcome.type is EventType.TIMED_OUT
     assert ran.told == ran.written == ["success", "timed_out", "not_run"]
     assert ran.papermill == ["completed", "failed", "pending"]
     assert ran.text(1) == "working\n"
-    assert "limit of 1 seconds" in ran.error["message"]
+    assert "limit of 4 seconds" in ran.error["message"]
 
 
 def test_a_run_that_runs_into_its_limit_is_timed_out(run: Run) -> None:
     """The limit of the run holds over cells that are each quick enough."""
-    sleep = "import time; time.sleep(0.7)"
-    ran = run(*[sleep] * 10, policy=Policy(timeout_seconds=2.5))
+    sleep = "import time; time.sleep(2)"
+    ran = run(*[sleep] * 100, policy=Policy(timeout_seconds=8))
 
     assert ran.outcome.type is EventType.TIMED_OUT
     assert "timed_out" in ran.written
@@ -336,7 +338,9 @@ def test_a_run_that_runs_into_its_limit_is_timed_out(run: Run) -> None:
 def test_a_killed_kernel_is_a_crash_within_two_seconds(run: Run) -> None:
     """The issue's own words; papermill alone leaves the notebook half written."""
     code = "import os, time\nprint(time.time(), flush=True)\nos.kill(os.getpid(), 9)"
+    watch = Stopwatch()
     ran = run("1", code, "3")
+    starved_seconds = max(0.0, ran.seconds - watch.seconds)
 
     assert ran.outcome.type is EventType.CRASHED
     assert ran.error["signal"] == "SIGKILL"
@@ -344,8 +348,8 @@ def test_a_killed_kernel_is_a_crash_within_two_seconds(run: Run) -> None:
     assert ran.told == ran.written == ["success", "crashed", "not_run"]
     finished = [event for event in ran.events if event.type is EventType.CELL_FINISHED][-1]
     started = [event for event in ran.events if event.type is EventType.CELL_STARTED][-1]
-    assert (finished.at - started.at).total_seconds() < 2
-    assert (ran.outcome.at - started.at).total_seconds() < 2
+    assert (finished.at - started.at).total_seconds() < 2 + starved_seconds
+    assert (ran.outcome.at - started.at).total_seconds() < 2 + starved_seconds
 
 
 def test_cancel_interrupts_a_sleeping_cell(run: Run) -> None:
@@ -372,7 +376,7 @@ time.sleep(600)
 
     assert ran.outcome.type is EventType.CANCELLED
     assert ran.written == ["cancelled", "not_run"]
-    assert ran.seconds < 20
+    wait_gone(ran.of(EventType.KERNEL_STARTED)[0]["pid"])
 
 
 @pytest.mark.parametrize("escape", [False, True], ids=["same-group", "own-session"])
@@ -571,7 +575,7 @@ def test_step_messages_become_events_and_no_outputs(run: Run) -> None:
 def say(message):
     display({'application/vnd.opspawn.step+json': message}, raw=True)
 say({'output': {'name': 'rows', 'value': [1, 2]}})
-for n in range(50): say({'progress': {'fraction': n / 49, 'text': str(n)}})
+for n in range(500): say({'progress': {'fraction': n / 499, 'text': str(n)}})
 say({'log': {'text': 'half way'}})
 """
     ran = run(code)
@@ -579,8 +583,8 @@ say({'log': {'text': 'half way'}})
     assert ran.code[0].outputs == []
     assert ran.of(EventType.STEP_OUTPUT) == [{"name": "rows", "value": [1, 2]}]
     progress = ran.of(EventType.STEP_PROGRESS)
-    assert progress[-1] == {"fraction": 1.0, "text": "49"}
-    assert len(progress) < 25
+    assert progress[-1] == {"fraction": 1.0, "text": "499"}
+    assert len(progress) < 250
     assert ran.of(EventType.STEP_LOG) == [{"text": "half way"}]
     assert ran.summary["outputs"] == {"rows": [1, 2]}
     assert "half way" in ran.directory.log.read_text()

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
+
 
 def papermill(directory: Path, *cells: Any, flags: tuple[str, ...] = ()) -> tuple[int, Any]:
     """Exit code and executed notebook of ``papermill --engine opspawn``."""
@@ -42,7 +44,7 @@ def papermill(directory: Path, *cells: Any, flags: tuple[str, ...] = ()) -> tupl
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     print(done.stderr)  # pytest shows it where the test fails
     return done.returncode, json.loads((directory / "out.ipynb").read_text())
@@ -65,8 +67,8 @@ def states(notebook: Any) -> list[str]:
             ["success", "crashed", "not_run"],
         ),
         (
-            ("1", "import time; time.sleep(60)", "3"),
-            ("--execution-timeout", "1"),
+            ("1", "import time; time.sleep(600)", "3"),
+            ("--execution-timeout", "4"),
             1,
             ["success", "timed_out", "not_run"],
         ),

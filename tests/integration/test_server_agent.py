@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter import connect
 from tests.integration.broker_stage import habit
 from tests.integration.conftest import Running, Server
@@ -72,6 +73,7 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_TRACES_EXPORTER", "file")
         with running(root, tmp_path_factory.mktemp("home"), own) as one:
+            one.await_tools()
             yield one
 
 
@@ -183,7 +185,7 @@ def test_every_door_gives_an_agent(server: Server) -> None:
     assert given.returncode == 0, given.stderr
     with connect(server.jupyter.url, server.jupyter.token) as client:
         handle = client.agent("Add.", agent="agent.yaml", limits={"max_tool_calls": 9})
-        assert handle.result(40) == {"answer": "It is 6."}
+        assert handle.result(PATIENCE_SECONDS) == {"answer": "It is 6."}
         client.remember("doors", "It is 6.")
     assert "It is 6." in _opspawn(server, "notes", "doors", "six", "6").stdout
 
@@ -336,6 +338,6 @@ def _opspawn(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
         cwd=Path(server.root),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )

@@ -13,7 +13,7 @@ import nbformat
 import psutil
 import pytest
 
-from jupyter_process import environment
+from jupyter_process import PATIENCE_SECONDS, environment
 
 FINAL = ("success", "failed", "timed_out", "crashed", "cancelled")
 
@@ -61,7 +61,7 @@ def command(root: Path, home: Path, *words: str, **variables: str) -> tuple[int,
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -100,7 +100,7 @@ def test_a_full_disk_shows_in_health_and_is_over_when_there_is_room(running, tmp
 def test_a_journal_without_room_is_a_problem_of_health(running, tmp_path, root):
     """A probe must see it though nobody submits; a cancellation is what meets it here."""
     with running(root, tmp_path / "home") as one:
-        write_notebook(one.root / "slow.ipynb", "import time; time.sleep(60)")
+        write_notebook(one.root / "slow.ipynb", "import time; time.sleep(600)")
         task = one.json("POST", "tasks", body={"spec": {"notebook": "slow.ipynb"}})[1]
         process = psutil.Process(one.jupyter.process.pid)
         _, hard = process.rlimit(psutil.RLIMIT_FSIZE)

@@ -9,7 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from jupyter_process import JupyterProcess, jupyter_server
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess, jupyter_server
+from tests.stopwatch import Stopwatch
 
 RUNNING = 20
 REQUESTS = 60
@@ -23,17 +24,18 @@ while not pathlib.Path("stop").exists():
 """
 
 
-def seconds_of_each_request(server: JupyterProcess) -> list[float]:
+def seconds_of_each_request(server: JupyterProcess) -> list[tuple[float, float]]:
+    """By the clock, and as far as the machine had time to give."""
     taken = []
     for _ in range(REQUESTS):
-        began = time.perf_counter()
+        began, watch = time.perf_counter(), Stopwatch()
         server.call("GET", "api/status")
-        taken.append(time.perf_counter() - began)
+        taken.append((time.perf_counter() - began, watch.seconds))
     return taken
 
 
 def wait_until_running(server: JupyterProcess, count: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         page = server.api("GET", "tasks?state=running&limit=100")
         at_work = [task for task in page["tasks"] if task["cells"]]
@@ -44,12 +46,11 @@ def wait_until_running(server: JupyterProcess, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_twenty_talkative_tasks_do_not_hold_the_event_loop(tmp_path: Path) -> None:
     """User code, papermill, the database and the outputs' way to listeners all stay off the loop.
 
-    A loop that does their work itself is away for seconds at a time. The limit is far above what
-    a busy machine adds and far below that; the figures are printed, not judged.
+    A loop that does their work itself is away for seconds at a time. The limit is far below that,
+    and what the machine had no processor for does not count; the figures are printed, not judged.
     """
     root = tmp_path / "root"
     root.mkdir()
@@ -69,11 +70,13 @@ def test_twenty_talkative_tasks_do_not_hold_the_event_loop(tmp_path: Path) -> No
         (root / "stop").touch()
         states = {server.await_task(id)["state"] for id in ids}
 
+    idle_told = [seconds for seconds, _ in idle]
+    told, judged = zip(*busy, strict=True)
     print(
-        f"/api/status, median ms: idle {statistics.median(idle) * 1000:.1f},"
-        f" with {RUNNING} tasks {statistics.median(busy) * 1000:.1f};"
-        f" worst: {max(idle) * 1000:.1f}, {max(busy) * 1000:.1f}"
+        f"/api/status, median ms: idle {statistics.median(idle_told) * 1000:.1f},"
+        f" with {RUNNING} tasks {statistics.median(told) * 1000:.1f};"
+        f" worst: {max(idle_told) * 1000:.1f}, {max(told) * 1000:.1f}"
     )
     assert states == {"success"}
-    assert statistics.median(busy) < 0.25
-    assert max(busy) < 1.5
+    assert statistics.median(judged) < 0.25
+    assert max(judged) < 1.5

@@ -18,6 +18,7 @@ from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from jupyter_process import PATIENCE_SECONDS
 from tests.integration.broker_stage import habit
 from tests.integration.conftest import Running, Server
 
@@ -43,6 +44,7 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     workflow = "name: w\ntasks: [{id: only, notebook: n.ipynb}]\n"
     (root / "w.yaml").write_text(workflow)
     with running(root, home, f"--OpspawnExtension.mcp_servers={own!r}") as one:
+        one.await_tools()
         yield one
 
 
@@ -61,7 +63,7 @@ def _ask(
         given = {"Authorization": f"Bearer {server.jupyter.token}", **headers}
         url = f"{server.jupyter.url}opspawn/mcp{only}"
         async with (
-            httpx2.AsyncClient(headers=given, timeout=60) as http,
+            httpx2.AsyncClient(headers=given, timeout=PATIENCE_SECONDS) as http,
             Client(streamable_http_client(url, http_client=http), mode=era) as one,
         ):
             yield one
@@ -70,7 +72,7 @@ def _ask(
         async with client() as one:
             return await story(one)
 
-    return asyncio.run(asyncio.wait_for(tell(), 100))
+    return asyncio.run(asyncio.wait_for(tell(), PATIENCE_SECONDS))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -204,7 +206,7 @@ def test_collectors_of_tools_find_our_verbs_and_call_them(
         ):
             await verbs["opspawn_cancel_task"](begun["id"])
 
-    asyncio.run(asyncio.wait_for(story(), 100))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -223,7 +225,7 @@ def test_hosts_that_speak_over_standard_streams_get_a_bridge(server: Server, era
             with pytest.raises(MCPError, match="Unknown tool"):
                 await client.call_tool("nothing", {})
 
-    asyncio.run(asyncio.wait_for(story(), 100))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 def _modern(server: Server, method: str, params: dict[str, Any], **more: str) -> dict[str, Any]:
@@ -242,7 +244,9 @@ def _modern(server: Server, method: str, params: dict[str, Any], **more: str) ->
         "Mcp-Method": method,
         "Mcp-Name": params.get("name", params.get("taskId", "")),
     }
-    answer = httpx2.post(f"{server.jupyter.url}opspawn/mcp", json=body, headers=headers, timeout=60)
+    answer = httpx2.post(
+        f"{server.jupyter.url}opspawn/mcp", json=body, headers=headers, timeout=PATIENCE_SECONDS
+    )
     text = answer.text
     if text.startswith(("event:", "data:")):
         text = next(line[5:] for line in text.splitlines() if line.startswith("data:"))
@@ -285,7 +289,10 @@ def test_strangers_and_pages_of_other_sites_are_refused(
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     accept = {"Accept": "application/json, text/event-stream"}
     answer = httpx2.post(
-        f"{server.jupyter.url}opspawn/mcp", json=body, headers={**accept, **given}, timeout=60
+        f"{server.jupyter.url}opspawn/mcp",
+        json=body,
+        headers={**accept, **given},
+        timeout=PATIENCE_SECONDS,
     )
     assert answer.status_code == status, answer.text
     if status == 401:

@@ -16,6 +16,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.subscriptions import ResourceUpdated, ToolsListChanged
 
+from jupyter_process import PATIENCE_SECONDS
 from tests.integration.broker_stage import habit
 from tests.integration.conftest import Running, Server
 from tests.integration.tool_servers.over_http import Upstream, over_http
@@ -42,6 +43,7 @@ def server(
     }
     root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
     with running(root, home, f"--OpspawnExtension.mcp_servers={own!r}") as one:
+        one.await_tools()
         yield one
 
 
@@ -50,7 +52,7 @@ async def _client(server: Server, era: str, **more: Any) -> AsyncIterator[Client
     headers = {"Authorization": f"Bearer {server.jupyter.token}"}
     url = f"{server.jupyter.url}opspawn/mcp"
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=60) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS) as http,
         Client(streamable_http_client(url, http_client=http), mode=era, **more) as client,
     ):
         yield client
@@ -74,7 +76,7 @@ def test_a_client_that_can_ask_its_person_is_asked(server: Server, era: str) -> 
         async with _client(server, era, elicitation_callback=_ada) as client:
             assert '"Ada"' in _text(await client.call_tool("asking__echo", {"text": "x"}))
 
-    asyncio.run(asyncio.wait_for(story(), 100))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -95,7 +97,7 @@ def test_no_server_reaches_a_caller_unless_the_configuration_lets_it(
         async with client as one:
             assert "not supported" in _text(await one.call_tool(name, {"text": "x"}))
 
-    asyncio.run(asyncio.wait_for(story(), 100))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 def test_an_unfinished_request_is_its_callers_alone(server: Server) -> None:
@@ -130,7 +132,7 @@ def test_an_unfinished_request_is_its_callers_alone(server: Server) -> None:
             )
             assert '"Ada"' in _text(ended)
 
-    asyncio.run(asyncio.wait_for(story(), 100))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 def test_a_client_of_the_modern_era_hears_what_changed(server: Server) -> None:
@@ -147,7 +149,7 @@ def test_a_client_of_the_modern_era_hears_what_changed(server: Server) -> None:
                     found.add(type(await anext(aiter(heard))))
                 assert found == {ToolsListChanged, ResourceUpdated}
 
-    asyncio.run(asyncio.wait_for(story(), 100))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 def test_a_client_of_the_older_era_hears_what_changed(server: Server) -> None:
@@ -168,7 +170,7 @@ def test_a_client_of_the_older_era_hears_what_changed(server: Server) -> None:
                     found.add(type(heard.get_nowait()))
             assert found == {types.ToolListChangedNotification, types.ResourceUpdatedNotification}
 
-    asyncio.run(asyncio.wait_for(story(), 100))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -193,7 +195,7 @@ def test_a_host_behind_the_bridge_is_asked_and_told_as_well(server: Server, era:
                 await client.call_tool("telling__echo", {"text": "x"})
                 assert isinstance(await anext(aiter(listening)), ToolsListChanged)
 
-    asyncio.run(asyncio.wait_for(story(), 100))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 
 
 def test_no_header_of_the_caller_reaches_a_server(server: Server, upstream: Upstream) -> None:
@@ -204,7 +206,7 @@ def test_no_header_of_the_caller_reaches_a_server(server: Server, upstream: Upst
         headers = {"Authorization": f"Bearer {token}", "X-Mine": "mine", "Cookie": "mine=mine"}
         url = f"{server.jupyter.url}opspawn/mcp"
         async with (
-            httpx2.AsyncClient(headers=headers, timeout=60) as http,
+            httpx2.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS) as http,
             Client(streamable_http_client(url, http_client=http)) as client,
         ):
             assert _text(await client.call_tool("remote__echo", {})) == "answered"
@@ -213,4 +215,4 @@ def test_no_header_of_the_caller_reaches_a_server(server: Server, upstream: Upst
         assert token not in seen
         assert "mine" not in seen
 
-    asyncio.run(asyncio.wait_for(story(), 100))
+    asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))

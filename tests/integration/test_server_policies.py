@@ -14,6 +14,8 @@ from typing import Any
 import nbformat
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
+
 FINAL = ("success", "failed", "timed_out", "crashed", "cancelled")
 SECRET = "the server's own"
 
@@ -105,7 +107,7 @@ def test_a_notebook_that_fails_once_succeeds_by_itself_and_tells_of_it(
     assert [(one["attempt"], one["data"]["outcome"]) for one in retrying] == [(1, "failed")]
     assert retrying[0]["data"]["error"]["message"] == "the first time"
 
-    headers, body = receiver.posts.get(timeout=20)
+    headers, body = receiver.posts.get(timeout=PATIENCE_SECONDS)
     expected = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     assert headers["X-Opspawn-Signature"] == f"sha256={expected}"
     told = json.loads(body)
@@ -124,7 +126,10 @@ def test_a_task_without_success_is_a_dead_letter_until_it_is_tried_again(
     task = ended(server, submit(server, "mended.ipynb", policy=policy, on_failure=[receiver.url]))
 
     assert (task["state"], task["attempt"]) == ("failed", 2)
-    assert json.loads(receiver.posts.get(timeout=20)[1])["event"]["type"] == "task.failed"
+    assert (
+        json.loads(receiver.posts.get(timeout=PATIENCE_SECONDS)[1])["event"]["type"]
+        == "task.failed"
+    )
     _, dead = server.json("GET", "tasks?dead=true")
     assert [one["id"] for one in dead["tasks"]] == [task["id"]]
 

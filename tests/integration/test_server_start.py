@@ -14,7 +14,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
-from jupyter_process import environment, make_home
+from jupyter_process import PATIENCE_SECONDS, environment, make_home
 from opspawn_jupyter.server.route import Area
 from opspawn_jupyter.server.routing import API, ROUTES
 
@@ -25,7 +25,8 @@ def login(server) -> dict[str, str]:
     """Headers of a browser that has logged in."""
     jar = CookieJar()
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
-    browser.open(f"{server.jupyter.url}login?token={server.jupyter.token}", timeout=30).close()
+    address = f"{server.jupyter.url}login?token={server.jupyter.token}"
+    browser.open(address, timeout=PATIENCE_SECONDS).close()
     return {"Cookie": "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)}
 
 
@@ -226,7 +227,7 @@ def test_the_server_imports_nothing_heavy(tmp_path):
         capture_output=True,
         check=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     ).stdout
 
     loaded = set(said[said.index("LOADED") :].split())

@@ -15,6 +15,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.server.routing import API
 
 FINAL = ("success", "failed", "timed_out", "crashed", "cancelled")
@@ -161,7 +162,7 @@ def test_a_listener_can_leave_and_come_back(server):
         second = await websocket_connect(HTTPRequest(again, headers=headers))
         assert json.loads(await second.read_message())["instance"] == hello["instance"]
         while seen[-1]["type"] not in ("task.succeeded", "task.failed", "task.crashed"):
-            seen.append(json.loads(await asyncio.wait_for(second.read_message(), 20)))
+            seen.append(json.loads(await asyncio.wait_for(second.read_message(), PATIENCE_SECONDS)))
         await hang_up(second)
         return seen
 
@@ -187,7 +188,9 @@ def test_outputs_are_streamed_while_the_task_runs(server):
         socket = await websocket_connect(request)
         types: list[str] = []
         while not types or types[-1] != "task.succeeded":
-            types.append(json.loads(await asyncio.wait_for(socket.read_message(), 30))["type"])
+            types.append(
+                json.loads(await asyncio.wait_for(socket.read_message(), PATIENCE_SECONDS))["type"]
+            )
             if types[-1] == "cell.output":
                 (server.root / "go").touch()
         await hang_up(socket)
@@ -236,7 +239,7 @@ def test_a_worker_at_work_outlives_the_server_and_is_adopted(running, tmp_path):
         )
         (worker,) = workers(first)
         os.kill(first.jupyter.process.pid, signal.SIGTERM)
-        first.jupyter.process.wait(30)
+        first.jupyter.process.wait(PATIENCE_SECONDS)
         assert worker.is_running()
 
         with running(root, home) as second:
@@ -254,6 +257,6 @@ def test_an_idle_worker_ends_with_its_server(running, tmp_path):
         ended(one, submit(one, "n.ipynb"))
         (worker,) = workers(one)
         os.kill(one.jupyter.process.pid, signal.SIGTERM)
-        one.jupyter.process.wait(30)
+        one.jupyter.process.wait(PATIENCE_SECONDS)
 
         assert not worker.is_running()

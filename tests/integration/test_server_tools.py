@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_process import await_none, stop
+from jupyter_process import PATIENCE_SECONDS, await_none, stop
 from opspawn_jupyter.model.ids import new_id
 from opspawn_magics.completion import complete
 from tests.integration.broker_stage import habit, write_config
@@ -36,9 +36,10 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     }
     home = tmp_path_factory.mktemp("home")
     with running(root, home, f"--OpspawnExtension.mcp_servers={own!r}") as one:
+        one.await_tools()
         yield one
         stop(one.jupyter.process)
-        left = await_none(home, 5)
+        left = await_none(home)
         assert not left, f"these outlived their server: {left}"
 
 
@@ -49,7 +50,7 @@ def _shell(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
         cwd=server.root,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -94,7 +95,7 @@ def test_calls_are_counted_and_stand_among_the_events_of_their_run(server: Serve
     assert "tool_call.ended" in {event["type"] for event in told}
     _call(server, "made-up.name", {})
     url = f"{server.jupyter.url}metrics?token={server.jupyter.token}"
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
         figures = answer.read().decode()
     assert 'opspawn_tool_calls_total{outcome="success",server="good",tool="echo"}' in figures
     assert "made-up" not in figures

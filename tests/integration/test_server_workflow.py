@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+from jupyter_process import PATIENCE_SECONDS
 from tests.integration.conftest import Server
 
 _FLOW = """\
@@ -139,6 +140,6 @@ def _shell(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
         cwd=server.root,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )

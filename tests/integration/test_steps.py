@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 import pytest
 
-from jupyter_process import JupyterProcess, end_all, start, stop
+from jupyter_process import PATIENCE_SECONDS, JupyterProcess, end_all, start, stop
+from tests.integration.test_runner_notebook import wait_gone
 
 PACKAGE = Path(__file__).parent / "plugin_package"
 
@@ -31,7 +31,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*command, "--target", str(target), str(package)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     if answer.returncode:
@@ -73,7 +73,7 @@ def opspawn(jupyter: JupyterProcess, *words: str) -> subprocess.CompletedProcess
         env=jupyter.environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -163,8 +163,7 @@ def test_a_cancelled_command_leaves_no_process(jupyter: JupyterProcess) -> None:
     jupyter.api("POST", f"tasks/{task['id']}/cancel")
 
     assert jupyter.await_task(task["id"])["state"] == "cancelled"
-    pid = int(note.read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    wait_gone(int(note.read_text()))
 
 
 def jupyter_lines(jupyter: JupyterProcess, task_id: str) -> Iterator[str]:
@@ -204,7 +203,7 @@ def test_a_step_is_submitted_from_python(jupyter: JupyterProcess) -> None:
     with connect(jupyter.url, jupyter.token) as client:
         task = client.step("python_function", {"function": "os.path:join", "args": ["a", "b"]})
 
-        assert task.result(90) == {"result": os.path.join("a", "b")}  # noqa: PTH118
+        assert task.result(PATIENCE_SECONDS) == {"result": os.path.join("a", "b")}  # noqa: PTH118
         assert "shell" in [plugin.name for plugin in client.plugins()]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_process import free_port
+from jupyter_process import PATIENCE_SECONDS, free_port
 from opspawn_jupyter.model.tool import ServerState, ToolResult
 from tests.integration.broker_stage import ME, Stage, play
 from tests.integration.conftest import Running, Server
@@ -91,6 +91,7 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     root, home = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("home")
     own = {"everything": _npm("mcp-server-everything")}
     with running(root, home, f"--OpspawnExtension.mcp_servers={own!r}") as one:
+        one.await_tools()
         yield one
 
 
@@ -109,7 +110,7 @@ def test_the_inspector_of_mcp_lists_and_calls(server: Server, era: str) -> None:
             env={**os.environ, "PATH": NODE_PATH},
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert run.returncode == 0, run.stdout + run.stderr
@@ -139,10 +140,7 @@ def test_servers_of_both_eras_are_listed_and_called_side_by_side(tmp_path: Path)
     }
 
     async def story(stage: Stage) -> None:
-        listed = await stage.broker.tools(ME)
-        while listed.problems:  # a slow machine: they are still starting
-            assert all("starting" in problem for problem in listed.problems.values()), listed
-            listed = await stage.broker.tools(ME)
+        assert not (await stage.tools()).problems
         states = (await stage.broker.servers(ME)).servers
         assert {one.state for one in states} == {ServerState.READY}
         eras = {one.name: one.protocol_version for one in states}
