@@ -32,7 +32,8 @@ from opspawn_jupyter.runners.agent_report import Totals, answer_text, answer_val
 from opspawn_jupyter.runners.agent_secrets import adopt
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.engine import Outcome
-from opspawn_jupyter.runners.kernel import Kernel, agent_environment
+from opspawn_jupyter.runners.forked import ForkedKernel
+from opspawn_jupyter.runners.kernel import agent_environment
 from opspawn_jupyter.runners.notebook import complete, limits_of, pull, tell_outcome
 from opspawn_jupyter.runners.saving import SavingManager
 
@@ -76,7 +77,7 @@ class AgentRunner:
 
     def _execution(self, assignment: Assignment, run: AgentRun, brake: Brake) -> AgentExecution:
         files, notebook = run.files, run.spec.notebook
-        kernel = Kernel(
+        kernel = ForkedKernel(
             notebook.kernel,
             grace=self._grace,
             cwd=str(Path(assignment.root_directory, notebook.working_directory)),

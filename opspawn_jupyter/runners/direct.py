@@ -1,15 +1,14 @@
-"""The kernel of the tier ``direct``: forked like others, but without sockets, for one run only.
+"""A kernel that is reached over one line: no sockets, no threads for them, in it or here.
 
-It can be reached by nobody else, so it cannot be kept; it is up sooner, and costs less.
+The client is jupyter_client's and the messages are the usual ones, so that everything above works
+as with other kernels: cells, outputs, comms of widgets, interrupts, death.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import socket
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -17,50 +16,34 @@ from jupyter_client.channels import AsyncZMQSocketChannel, ZMQSocketChannel
 from jupyter_client.session import Session
 from nbclient.exceptions import DeadKernelError
 
-from opspawn_jupyter.kernels import defaults, servers
-from opspawn_jupyter.kernels.command import parse
-from opspawn_jupyter.kernels.direct import TIER_DIRECT, DirectLaunch, Wire, WireChannel, launch
-from opspawn_jupyter.kernels.leash import Leash
-from opspawn_jupyter.kernels.task import PATIENCE_SECONDS
-from opspawn_jupyter.model.work import TASK_VARIABLE
-from opspawn_jupyter.runners import processes
+from opspawn_jupyter.kernels.launching import TIER_DIRECT, Launch, launch
+from opspawn_jupyter.kernels.wire_channels import Wire, WireChannel
+from opspawn_jupyter.runners.forked import ForkedKernel
 from opspawn_jupyter.runners.iopub import BoundedChannel
-from opspawn_jupyter.runners.kernel import POLITE_SECONDS, Kernel
 
 
-class DirectKernel(Kernel):
+class DirectKernel(ForkedKernel):
     """As its base class, over one line instead of sockets."""
 
-    _leash: Leash | None = None
     _line: socket.socket | None = None
     _wire: Wire | None = None
 
     async def launch(self) -> None:
         """Fork it. Raises ``DeadKernelError`` where that is not possible: no other tier is meant,
         so none takes its place."""
-        made = await launch(self._wanted())
+        wanted = self._order()
+        self._line, theirs = socket.socketpair()
+        with theirs:
+            made = await launch(wanted, theirs.fileno())
         if isinstance(made, str):
             raise DeadKernelError(_refusal(made))
-        self._leash, self._line = made
-        self.pid = self._leash.pid
+        self._hold(made.leash)
 
-    def _wanted(self) -> DirectLaunch:
-        directory = servers.directory() if servers.is_possible() else None
-        manager = self.manager
-        manager.connection_file = os.devnull
-        command = parse(manager.format_kernel_cmd(list(defaults.SPARE_ARGUMENTS)))
-        if directory is None:
-            raise DeadKernelError(_refusal("this system has no fork servers"))
-        if command is None:
-            raise DeadKernelError(_refusal(f"{self.name} is not an ordinary ipykernel"))
-        own = {name: Template(v).safe_substitute(self._env) for name, v in self.spec.env.items()}
-        return DirectLaunch(
-            command=command,
-            environment={**self._env, **own},
-            directory=self._cwd or str(Path.cwd()),
-            options=defaults.options(directory, mark=TASK_VARIABLE),
-            patience_seconds=PATIENCE_SECONDS,
-        )
+    def _order(self) -> Launch:
+        wanted = self._wanted(TIER_DIRECT, Path(os.devnull))
+        if isinstance(wanted, str):
+            raise DeadKernelError(_refusal(wanted))
+        return wanted
 
     @property
     def tier(self) -> dict[str, str]:
@@ -76,31 +59,8 @@ class DirectKernel(Kernel):
         client.allow_stdin = False
         return client
 
-    async def exit_code(self) -> int | None:
-        """As the fork server tells it."""
-        if self._exit_code is None and self._leash is not None:
-            self._exit_code = self._leash.poll()
-        return self._exit_code
-
-    async def interrupt(self) -> None:
-        """Interrupt the code that runs."""
-        if self._leash is not None:
-            self._leash.signal(signal.SIGINT)
-
-    async def stop(self, *, politely: bool = True) -> None:
-        """End it; the fork server ends what it had started."""
-        if self._leash is None:
-            return
-        if politely and self.is_ready and self.client is not None:
-            self.client.session.send(self.client.shell_channel.socket, "shutdown_request", {})
-            await self._leash.wait(POLITE_SECONDS)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._leash.poll() is None:
-                self._leash.signal(number)
-                await self._leash.wait(self._grace.terminate_seconds)
-        if self._leash.is_lost:
-            processes.kill(processes.marked(TASK_VARIABLE, self._env[TASK_VARIABLE]))
-        self.is_ready = False
+    def _ask_to_end(self, client: AsyncKernelClient) -> None:
+        client.session.send(client.shell_channel.socket, "shutdown_request", {})
 
     def hang_up(self) -> None:
         """Close the line."""

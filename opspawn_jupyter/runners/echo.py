@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import zmq
 import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.session import Session
 
-from opspawn_jupyter.kernels import defaults, recipe, servers
-from opspawn_jupyter.kernels.command import KernelCommand, parse
+from opspawn_jupyter.kernels import recipe, servers
 from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL, Frames, pack
-from opspawn_jupyter.model.work import TASK_VARIABLE
+from opspawn_jupyter.kernels.launching import Launch
+from opspawn_jupyter.kernels.provisioner import TIER_KERNEL
 from opspawn_jupyter.runners import sockets
 from opspawn_jupyter.runners.direct import DirectKernel
-from opspawn_jupyter.runners.kernel import Kernel
+from opspawn_jupyter.runners.forked import ForkedKernel
 
 #: Sends the frames of a message on a channel.
 Send = Callable[[bytes, Sequence[Any]], None]
@@ -69,7 +70,7 @@ class Echo:
         self._send(channel, self._session.serialize(message, ident=identities or None))
 
 
-class EchoKernel(Kernel):
+class EchoKernel(ForkedKernel):
     """In the tier ``kernel``."""
 
     _context: zmq.asyncio.Context | None = None
@@ -77,33 +78,32 @@ class EchoKernel(Kernel):
 
     async def launch(self) -> None:
         """Bind the sockets that a kernel binds."""
-        manager, place = self.manager, sockets.private_directory()
-        self._directory = place
-        manager.connection_file, manager.transport = str(place / "kernel.json"), "ipc"
-        command, options = await manager._async_pre_start_kernel(  # noqa: SLF001  has no public name
-            extra_arguments=list(defaults.SPARE_ARGUMENTS), cwd=self._cwd, env=self._env
-        )
-        _look_for_server(parse(command), options["env"])
+        place = self._directory = sockets.private_directory()
+        _look_for_server(self._wanted(TIER_KERNEL, place / "kernel.json"))
         self._context = zmq.asyncio.Context()
-        address: Any = {f"{name}_port": port for port, name in enumerate(_CHANNELS, 1)}
-        address |= {"transport": "ipc", "ip": str(place / "k"), "key": manager.session.key}
-        manager.load_connection_info(address)
-        manager.write_connection_file()
+        self._address = str(place / "k")
         shell, iopub = (self._bind(kind, port) for kind, port in ((zmq.ROUTER, 1), (zmq.XPUB, 2)))
-        self._answering = asyncio.ensure_future(self._serve(shell, iopub))
+        session = Session(key=b"echo")
+        ports = {f"{name}_port": port for port, name in enumerate(_CHANNELS, 1)}
+        address = {"transport": "ipc", "ip": self._address, "key": session.key.decode()}
+        self._adopt({**ports, **address, "signature_scheme": session.signature_scheme})
+        self._answering = asyncio.ensure_future(self._serve(session, shell, iopub))
+
+    def _new_client(self) -> AsyncKernelClient:
+        return self._connected_client()
 
     def _bind(self, kind: int, port: int) -> Any:
         assert self._context is not None  # noqa: S101  made just before
         line = self._context.socket(kind)
-        line.bind(f"ipc://{self.manager.ip}-{port}")
+        line.bind(f"ipc://{self._address}-{port}")
         return line
 
-    async def _serve(self, shell: Any, iopub: Any) -> None:
+    async def _serve(self, session: Session, shell: Any, iopub: Any) -> None:
         def send(channel: bytes, frames: Sequence[Any]) -> None:
             (shell if channel == SHELL else iopub).send_multipart(frames)
 
         await iopub.recv()  # the client's subscription, without which nothing arrives
-        echo = Echo(self.manager.session.clone(), send)
+        echo = Echo(session, send)
         while True:
             echo.answer(await shell.recv_multipart())
 
@@ -129,8 +129,7 @@ class EchoDirectKernel(DirectKernel):
 
     async def launch(self) -> None:
         """Make the line."""
-        wanted = self._wanted()
-        _look_for_server(wanted.command, wanted.environment)
+        _look_for_server(self._order())
         self._line, self._far_end = socket.socketpair()
         self._answering = asyncio.ensure_future(self._serve(self._far_end))
 
@@ -160,13 +159,11 @@ class EchoDirectKernel(DirectKernel):
         self.is_ready = False
 
 
-def _look_for_server(command: KernelCommand | None, environment: Mapping[str, str]) -> None:
+def _look_for_server(wanted: Launch | str) -> None:
     """Work out where the kernel would come from, as a launch does, and whether that is up."""
-    place = servers.directory()
-    if command is None or place is None:
+    if isinstance(wanted, str):
         return
-    options = defaults.options(place, mark=TASK_VARIABLE)
-    found = recipe.for_launch(command, environment, options)
+    found = recipe.for_launch(wanted.command, wanted.environment, wanted.options)
     line = servers.connect(found) if found is not None else None
     if line is not None:
         line.close()

@@ -176,13 +176,17 @@ class Execution:
     async def _start_kernel(self) -> None:
         kernel = self._kernel
         faults.reach("runner.before_kernel")
-        await kernel.launch()
+        launching = asyncio.ensure_future(kernel.launch())
+        await asyncio.sleep(0)  # so that the fork server has been asked
+        try:
+            self._begin()
+        finally:
+            await launching
         timeline.reach("runner.launched")
         faults.reach("runner.after_kernel")
         connecting = asyncio.ensure_future(kernel.connect())
         await asyncio.sleep(0)  # so that the kernel has been asked
         try:
-            self._begin()
             started = {"name": kernel.name, "pid": kernel.pid, **kernel.tier}
             self._tell(EventType.KERNEL_STARTED, started)
             self._tell(EventType.CELLS_PLANNED, executed_notebook.plan(self._manager.nb))

@@ -29,7 +29,10 @@ async def record(kernel: Kernel, target: Path) -> None:
         "implementation_version": kernel.info.get("implementation_version"),
         "argv": list(spec.argv),
     }
-    files.write_json(target, await asyncio.to_thread(describe, facts))
+    is_known = _paths(facts["argv"][0])[1] == tuple(sys.path)
+    files.write_json(
+        target, describe(facts) if is_known else await asyncio.to_thread(describe, facts)
+    )
 
 
 def describe(kernel: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,15 +58,19 @@ def describe(kernel: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _packages(program: str) -> tuple[str, dict[str, str]]:
+    of, paths = _paths(program)
+    return of, distributions(paths)
+
+
+def _paths(program: str) -> tuple[str, tuple[str, ...]]:
+    """Whose packages are told, and where they lie. Those of this process are known already."""
     name = Path(program).name
     if not name.startswith("python"):
-        return "runner", distributions(tuple(sys.path))
+        return "runner", tuple(sys.path)
     if Path(program) in (Path(name), Path(sys.executable)):
-        return "kernel", distributions(tuple(sys.path))
+        return "kernel", tuple(sys.path)
     prefix = Path(program).parent.parent
-    return "kernel", distributions(
-        tuple(str(path) for path in sorted(prefix.glob("lib/python3*/site-packages")))
-    )
+    return "kernel", tuple(str(path) for path in sorted(prefix.glob("lib/python3*/site-packages")))
 
 
 def distributions(paths: tuple[str, ...]) -> dict[str, str]:

@@ -79,25 +79,31 @@ class Kernel:
         self._cwd = cwd
         self._env = dict(env)
         self._is_alone = is_alone
-        self._is_cold = prefix is not None
+        self._cold_reason = "it was asked for" if prefix is not None else ""
         self._directory: Path | None = None
         self._exit_code: int | None = None
 
     async def launch(self) -> None:
         """Start the process. Raises ``NoSuchKernel``, or ``OSError`` where it cannot be run."""
         manager = self.manager
-        directory = self._directory = sockets.private_directory()
+        directory = self._directory = self._directory or sockets.private_directory()
         manager.connection_file = str(directory / "kernel.json")
         manager.transport = _transport(self.spec.argv, directory)
         in_memory = list(SPARE_ARGUMENTS) if manager.ipykernel else []
         await manager.start_kernel(extra_arguments=in_memory, cwd=self._cwd, env=self._env)
         self.pid = getattr(manager.provisioner, "pid", None) or 0
 
+    def start_afresh(self, reason: str) -> None:
+        """Have it started the ordinary way, for this reason. Called before it is launched."""
+        self.manager.context.destroy(linger=0)
+        self.manager = _manager(self.name, is_alone=self._is_alone, prefix=())
+        self._cold_reason = reason
+
     @property
     def tier(self) -> Mapping[str, str]:
         """How it was started: ``tier``, and where it was not forked ``tier_reason``."""
-        if self._is_cold:
-            return {"tier": TIER_COLD, "tier_reason": "it was asked for"}
+        if self._cold_reason:
+            return {"tier": TIER_COLD, "tier_reason": self._cold_reason}
         return tier(self.manager.provisioner)
 
     async def connect(self) -> None:
@@ -119,10 +125,14 @@ class Kernel:
         self.is_ready = True
 
     def _open_client(self) -> AsyncKernelClient:
-        client = self.manager.client(context=self.manager.context)
+        client = self._new_client()
         client.iopub_channel_class = BoundedChannel
         client.start_channels(stdin=False, hb=False)
         client.allow_stdin = False
+        return client
+
+    def _new_client(self) -> AsyncKernelClient:
+        client: AsyncKernelClient = self.manager.client(context=self.manager.context)
         return client
 
     async def _answers(self, client: AsyncKernelClient) -> bool:

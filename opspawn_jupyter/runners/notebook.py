@@ -19,10 +19,12 @@ from opspawn_jupyter.runners import environment, glue, markers, prepare, problem
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.direct import DirectKernel
 from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
+from opspawn_jupyter.runners.forked import ForkedKernel
 from opspawn_jupyter.runners.keeper import Keeper, keeping_seconds
 from opspawn_jupyter.runners.kernel import Kernel, kernel_environment
 from opspawn_jupyter.runners.saving import SavingManager
 
+_KERNELS = {Tier.KERNEL: ForkedKernel, Tier.DIRECT: DirectKernel, Tier.COLD: Kernel}
 _STOP_MESSAGES = {
     State.CANCELLED: "The task was cancelled.",
     State.CRASHED: "The worker process died.",
@@ -70,8 +72,7 @@ class NotebookRunner:
             keeper.keep()
 
     def _kernel(self, assignment: Assignment, spec: NotebookSpec, files: RunDirectory) -> Kernel:
-        kind = DirectKernel if spec.tier is Tier.DIRECT else Kernel
-        return kind(
+        return _KERNELS[spec.tier](
             spec.kernel,
             grace=self._grace,
             cwd=str(Path(assignment.root_directory, spec.working_directory)),

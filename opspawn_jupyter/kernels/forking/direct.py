@@ -17,26 +17,25 @@ from typing import Any
 
 import zmq
 from ipykernel.displayhook import ZMQDisplayHook
-from ipykernel.ipkernel import IPythonKernel
 from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
 
 from .capture import Capture
 from .kernel import ForkedKernelApp, _connect_plots
+from .kernel_class import ForkedKernel
 from .line import IOPUB, SHELL, Channel, Frames, Line
 from .surroundings import take_files
 
 _SILENT_CELLS = ("None", "print(end=''); 1")
 
 
-class DirectKernel(IPythonKernel):
+class DirectKernel(ForkedKernel):
     """The kernel, for messages that come on a line."""
 
     shell_stream = AnyTrait()  # a channel, which is no ZMQStream
     _supports_kernel_subshells = False
     #: What the cell put out is told through it.
     capture = AnyTrait()
-    _execute_sleep = 0
 
     async def do_execute(
         self,

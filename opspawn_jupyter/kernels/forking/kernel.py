@@ -16,7 +16,9 @@ from typing import Any, NoReturn
 
 from ipykernel.kernelapp import IPKernelApp
 from tornado.ioloop import IOLoop
+from traitlets import default
 
+from .kernel_class import ForkedKernel
 from .surroundings import take_files
 
 #: How long the end of a kernel waits for its control thread to send the last messages.
@@ -36,6 +38,10 @@ class ForkedKernelApp(IPKernelApp):
     is_started = False
     #: Told once clients can connect, before any of the user's code runs.
     on_bound: Callable[[], None] | None = None
+
+    @default("kernel_class")
+    def _default_kernel_class(self) -> type[ForkedKernel]:
+        return ForkedKernel
 
     def init_poller(self) -> None:
         """Nothing: the fork server watches over the client, and the system over the server."""

@@ -1,82 +1,18 @@
-"""The client's side of a kernel without sockets: launching it, and the channels of its line."""
+"""The client's side of a kernel's line: its channels, in the way of zmq sockets."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import zmq
 
-from opspawn_jupyter.kernels import recipe, servers
-from opspawn_jupyter.kernels.command import KernelCommand
-from opspawn_jupyter.kernels.forking import wire
 from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL, Frames, pack
-from opspawn_jupyter.kernels.forking.options import Options
-from opspawn_jupyter.kernels.leash import Leash, request
 
-TIER_DIRECT = "direct"
-_LAUNCH_SECONDS = 30.0
 _READ_BYTES = 1 << 18
 #: Messages that wait to be read; beyond them the kernel has to wait, too.
 _MOST_WAITING = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class DirectLaunch:
-    """What a kernel is started with."""
-
-    command: KernelCommand
-    environment: Mapping[str, str]
-    directory: str
-    options: Options
-    patience_seconds: float
-
-
-async def launch(wanted: DirectLaunch) -> tuple[Leash, socket.socket] | str:
-    """The kernel and the line to it; or why there is none."""
-    found = recipe.for_launch(wanted.command, wanted.environment, wanted.options)
-    if found is None:
-        return "its interpreter is not found"
-    made = await _ask(found, wanted)
-    if made == wire.RETIRED:  # it leaves its place to another
-        made = await _ask(found, wanted)
-    return made
-
-
-async def _ask(found: recipe.Recipe, wanted: DirectLaunch) -> tuple[Leash, socket.socket] | str:
-    line = await servers.connect_within(found, wanted.patience_seconds)
-    if line is None:
-        return "the fork server is not up"
-    ours, theirs = socket.socketpair()
-    null = os.open(os.devnull, os.O_RDONLY)
-    try:
-        answer = await request(line, _order(wanted), [null, 1, 2, theirs.fileno()], _LAUNCH_SECONDS)
-    finally:
-        os.close(null)
-        theirs.close()
-    if "refused" in answer:
-        ours.close()
-        line.close()
-        return str(answer["refused"])
-    return Leash(line, answer["pid"]), ours
-
-
-def _order(wanted: DirectLaunch) -> dict[str, Any]:
-    return {
-        "op": "kernel",
-        "tier": TIER_DIRECT,
-        "command": wanted.command.words,
-        "arguments": wanted.command.arguments,
-        "environment": {**wanted.environment, "JPY_PARENT_PID": str(os.getpid())},
-        "directory": wanted.directory,
-        "connection_file": wanted.command.connection_file,
-        "spare": True,
-        "ipc_prefix": None,
-    }
 
 
 class Wire:

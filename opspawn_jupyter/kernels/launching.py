@@ -1,0 +1,81 @@
+"""Asking a fork server for a kernel, past jupyter_client's manager."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opspawn_jupyter.kernels import recipe, servers
+from opspawn_jupyter.kernels.command import KernelCommand
+from opspawn_jupyter.kernels.forking import wire
+from opspawn_jupyter.kernels.forking.options import Options
+from opspawn_jupyter.kernels.leash import Leash, request
+
+TIER_DIRECT = "direct"
+_LAUNCH_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What a kernel is started with."""
+
+    #: ``kernel`` or ``direct``.
+    tier: str
+    command: KernelCommand
+    environment: Mapping[str, str]
+    directory: str
+    options: Options
+    #: How long a fork server that is not up is waited for.
+    patience_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forked:
+    """A kernel that was a fork server's spare."""
+
+    leash: Leash
+    #: How clients reach it, as in a connection file; empty where none but its line leads there.
+    connection: Mapping[str, Any]
+
+
+async def launch(wanted: Launch, *lines: int) -> Forked | str:
+    """The kernel, with these descriptors handed to it; or why there is none."""
+    found = recipe.for_launch(wanted.command, wanted.environment, wanted.options)
+    if found is None:
+        return "its interpreter is not found"
+    made = await _ask(found, wanted, lines)
+    if made == wire.RETIRED:  # it leaves its place to another
+        made = await _ask(found, wanted, lines)
+    return made
+
+
+async def _ask(found: recipe.Recipe, wanted: Launch, lines: Sequence[int]) -> Forked | str:
+    line = await servers.connect_within(found, wanted.patience_seconds)
+    if line is None:
+        return "the fork server is not up"
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        answer = await request(line, _order(wanted), [null, 1, 2, *lines], _LAUNCH_SECONDS)
+    finally:
+        os.close(null)
+    if "refused" in answer:
+        line.close()
+        return str(answer["refused"])
+    return Forked(leash=Leash(line, answer["pid"]), connection=answer["connection"] or {})
+
+
+def _order(wanted: Launch) -> dict[str, Any]:
+    return {
+        "op": "kernel",
+        "tier": wanted.tier,
+        "command": wanted.command.words,
+        "arguments": wanted.command.arguments,
+        # As the stock launcher sets it: kernels find their client by it.
+        "environment": {**wanted.environment, "JPY_PARENT_PID": str(os.getpid())},
+        "directory": wanted.directory,
+        "connection_file": wanted.command.connection_file,
+        "spare": True,
+        "ipc_prefix": None,
+    }
