@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from jupyter_process import JupyterProcess, jupyter_server, make_home, processes
 
@@ -19,6 +21,20 @@ REQUIRE_ALL = bool(os.environ.get("CI") or os.environ.get("OPSPAWN_REQUIRE_ALL")
 
 #: Reasons by file, of the tests that were skipped.
 _left_out: dict[str, str] = {}
+
+
+def pytest_configure() -> None:
+    """Be as one who sits before a terminal, on a machine that may have little time for us.
+
+    A shell that starts something in the background has it ignore Ctrl-C, and all that it starts.
+    Hypothesis takes an example that was not given a processor for one that is slow.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("patient")
 
 
 @pytest.hookimpl(wrapper=True)

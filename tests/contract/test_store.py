@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.errors import (
     IllegalTransition,
     InvalidRequest,
@@ -336,7 +337,7 @@ def test_a_store_tells_how_it_is(stores: Stores) -> None:
 
 async def until_written(store: Store) -> None:
     """Wait until the history has everything."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while store.status().waiting_events:  # noqa: ASYNC110 (a store promises no event)
             await asyncio.sleep(0.01)
 

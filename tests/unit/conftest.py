@@ -22,6 +22,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter import errors
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.model import wire
@@ -141,7 +142,7 @@ class StandIn:
         return self._in_loop(lambda: self._submit({"kind": "notebook", "name": name, "spec": {}}))
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             assert time.monotonic() < deadline, "it did not happen"
             time.sleep(0.005)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.cli import main
 
 Captured = pytest.CaptureFixture[str]
@@ -152,7 +153,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_task(stand_in: Any) -> None:
     stand_in.until(lambda: bool(stand_in.listeners))
 
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
 
     (task,) = stand_in.tasks.values()
     assert process.returncode == 130
@@ -167,7 +168,7 @@ def test_a_reader_who_has_read_enough_is_no_error(stand_in: Any) -> None:
 
     process = start("tasks", stdout=writing)
     os.close(writing)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert (process.returncode, err) == (0, b"")
 
@@ -195,7 +196,7 @@ def test_on_a_terminal_there_is_a_bar(stand_in: Any, stories: Any) -> None:
     shown = b""
     while b"run directory" not in shown:
         shown += os.read(ours, 4096)
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_SECONDS)
     os.close(ours)
 
     assert process.returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.buses.fanout import FanoutBus
 from opspawn_jupyter.buses.websocket import Subscription, WebsocketBus
 from opspawn_jupyter.model.event import Event
@@ -54,7 +55,7 @@ def test_a_listener_that_waits_is_woken():
 
         bus.tell([event(7)])
 
-        assert [e.seq for e in await asyncio.wait_for(waiting, 5)] == [7]
+        assert [e.seq for e in await asyncio.wait_for(waiting, PATIENCE_SECONDS)] == [7]
 
     asyncio.run(scene())
 
@@ -74,7 +75,7 @@ def test_a_listener_that_does_not_keep_up_is_dropped_and_told_so():
 
         assert slow.is_overrun
         assert await heard(slow, 1) == []
-        assert len(await asyncio.wait_for(reading, 5)) == 2001
+        assert len(await asyncio.wait_for(reading, PATIENCE_SECONDS)) == 2001
         assert not other.is_overrun
 
     asyncio.run(scene())
@@ -163,7 +164,7 @@ def test_a_closed_bus_ends_every_iteration():
 
         bus.close()
 
-        assert await asyncio.wait_for(waiting, 5) == []
+        assert await asyncio.wait_for(waiting, PATIENCE_SECONDS) == []
 
     asyncio.run(scene())
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.kernels.client import SwiftKernelClient
 
 
@@ -61,7 +62,7 @@ def test_after_a_welcome_one_question_is_enough():
     client = PlayedClient().play(subscribed_at=1)
     client.iopub_channel.messages.append(message("iopub_welcome"))
 
-    asyncio.run(client.wait_for_ready(timeout=5))
+    asyncio.run(client.wait_for_ready(timeout=PATIENCE_SECONDS))
 
     assert next(client.numbers) == 2
     assert client.iopub_channel.messages == []
@@ -73,7 +74,7 @@ def test_without_a_welcome_the_client_asks_until_it_is_heard(subscribed_at):
     """Older kernels and other languages send none; output of the first cell would be lost."""
     client = PlayedClient().play(subscribed_at=subscribed_at)
 
-    asyncio.run(client.wait_for_ready(timeout=5))
+    asyncio.run(client.wait_for_ready(timeout=PATIENCE_SECONDS))
 
     assert next(client.numbers) == subscribed_at + 2
     assert client.iopub_channel.messages == []
@@ -83,4 +84,4 @@ def test_a_kernel_that_died_is_reported():
     client = PlayedClient().play(subscribed_at=1, alive=False)
 
     with pytest.raises(RuntimeError, match="died"):
-        asyncio.run(client.wait_for_ready(timeout=5))
+        asyncio.run(client.wait_for_ready(timeout=PATIENCE_SECONDS))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter import errors
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import CellState, EventType, State
@@ -292,17 +294,26 @@ def test_what_an_unheard_worker_may_have_is_not_called_withdrawn(
 
 
 def test_who_asks_while_a_task_is_withdrawn_does_not_get_it(
-    play: Callable[[Scenario], None],
+    play: Callable[[Scenario], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk takes its time: until then the store calls the task queued."""
 
     async def scenario(o: Orchestration) -> None:
         task, _ = await submit(o, note(), "ada")
-        cancelling = asyncio.ensure_future(cancel(o, task.id, "eve"))
-        await asyncio.sleep(0)
-        assert (await find(o, task.id)).state is State.QUEUED
+        disk, append = asyncio.Event(), o.store.append
 
-        answer = await take(o, "w", ASKING)
+        async def append_later(drafts: Sequence[Draft]) -> tuple[Event, ...]:
+            await disk.wait()
+            return await append(drafts)
+
+        with monkeypatch.context() as slow:
+            slow.setattr(o.store, "append", append_later)
+            cancelling = asyncio.ensure_future(cancel(o, task.id, "eve"))
+            await asyncio.sleep(0)
+            assert (await find(o, task.id)).state is State.QUEUED
+            answer = await take(o, "w", ASKING)
+            disk.set()
+            await asyncio.wait({cancelling})
 
         assert answer.assignments == ()
         assert (await cancelling).state is State.CANCELLED
@@ -351,7 +362,7 @@ def test_a_running_task_is_cancelled_by_its_worker(play: Callable[[Scenario], No
 
         assert (await cancel(o, task.id, "eve")).cancel_requested
         assert (await cancel(o, task.id, "eve")).state is State.RUNNING
-        assert (await asyncio.wait_for(waiting, 5)).cancel == (task.id,)
+        assert (await asyncio.wait_for(waiting, PATIENCE_SECONDS)).cancel == (task.id,)
 
         error = wire.encode({"name": "Cancelled", "message": "by eve"})
         await report(o, "w", of(task, reported(EventType.CANCELLED, 4, error=error)))

@@ -20,11 +20,11 @@ def test_a_crowd_that_may_not_go_costs_the_others_nothing() -> None:
             await queue.put(task(f"t{number}"))
         await queue.take("w", 1, {})
 
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(1_000):
             (taken,) = await queue.take("v", 1, {})
             await queue.started(taken)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     # Half a second is what looking through all of them would take for the first few.
     assert asyncio.run(scenario()) < 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.runners.brake import Brake, Stop
 
@@ -25,7 +26,7 @@ def test_a_pull_from_another_thread_wakes_the_run() -> None:
 
     async def wait() -> None:
         threading.Thread(target=brake.pull, args=(State.CANCELLED, "now")).start()
-        await asyncio.wait_for(brake.wait(), 5)
+        await asyncio.wait_for(brake.wait(), PATIENCE_SECONDS)
 
     asyncio.run(wait())
 

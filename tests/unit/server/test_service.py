@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.errors import SettingInvalid, StoreUnavailable, Unavailable
 from opspawn_jupyter.server.service import Service
 
@@ -74,7 +75,7 @@ def test_a_store_that_is_held_is_tried_again():
             await one.running()
 
         may_open.set()
-        await asyncio.wait_for(is_open.wait(), 5)
+        await asyncio.wait_for(is_open.wait(), PATIENCE_SECONDS)
 
         assert await one.running() is system
         assert one.health().status == "ok"

@@ -72,7 +72,7 @@ async def fill(directory: Path) -> None:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for it, not for ever."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 (the store's threads set no asyncio event)
             await asyncio.sleep(0.02)
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import duckdb
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import State
@@ -143,7 +144,7 @@ def test_a_full_disk_of_the_database_delays_only_the_history(
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for it, not for ever."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110 (the store's threads set no asyncio event)
             await asyncio.sleep(0.02)
 

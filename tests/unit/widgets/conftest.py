@@ -20,8 +20,9 @@ _PAGE = """<!doctype html><html lang="en"><title>views</title>
 @pytest.fixture(scope="module")
 def shared_page(browser: Any) -> Iterator[Any]:
     """One tab for the tests of a module."""
-    page = browser.new_page(viewport={"width": 900, "height": 900})
-    page.set_default_timeout(30_000)
+    from browser import new_page
+
+    page = new_page(browser, viewport={"width": 900, "height": 900})
     page.add_init_script(path=Path(__file__).parent / "fake_server.js")
     page.foreign = []
     page.route("**/*", lambda route: _serve(page, route))

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 
 import psutil
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.model.work import Grace
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.spares import RunnerProcess, SpareRunners
-
-_DEADLINE_SECONDS = 60.0
 
 
 def carry_out(story: Callable[[SpareRunners], Awaitable[None]], count: int) -> None:
@@ -21,7 +20,7 @@ def carry_out(story: Callable[[SpareRunners], Awaitable[None]], count: int) -> N
         launcher = Launcher()
         spares = SpareRunners(launcher, Grace(), count)
         try:
-            async with asyncio.timeout(_DEADLINE_SECONDS):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await story(spares)
         finally:
             await spares.close()
@@ -33,7 +32,7 @@ def carry_out(story: Callable[[SpareRunners], Awaitable[None]], count: int) -> N
 async def ended(runner: RunnerProcess) -> bool:
     """Whether the process ends, of which nobody wants anything any more."""
     return runner.handle is None or bool(
-        (await asyncio.to_thread(psutil.wait_procs, [runner.handle], _DEADLINE_SECONDS))[0]
+        (await asyncio.to_thread(psutil.wait_procs, [runner.handle], PATIENCE_SECONDS))[0]
     )
 
 
