@@ -30,7 +30,8 @@
     │   ├── RecordChanged
     │   ├── KeyTaken
     │   ├── AmbiguousReference
-    │   └── ToolNotApproved
+    │   ├── ToolNotApproved
+    │   └── ToolLoginNeeded
     ├── NotAuthenticated          the server does not know the caller
     ├── NotAuthorized             the server knows the caller and refuses
     │   └── ToolNotAllowed
@@ -282,6 +283,12 @@ class ToolNotApproved(Conflict):
     `opspawn tools NAME --approve`."""
 
     code = "tool_not_approved"
+
+
+class ToolLoginNeeded(Conflict):
+    """The tool server wants somebody to log in; `opspawn tools SERVER --login` shows where."""
+
+    code = "tool_login_needed"
 
 
 class NotAuthenticated(OpspawnError):

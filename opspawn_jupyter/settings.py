@@ -87,3 +87,5 @@ class Settings:
     openlineage_api_key: str = field(default="", repr=False)
     #: MCP servers by name, beside those in the configuration files, as ``mcpServers`` has them.
     mcp_servers: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    #: Where browsers reach this server; empty where that is not known.
+    public_url: str = ""

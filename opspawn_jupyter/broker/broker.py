@@ -21,6 +21,7 @@ from opspawn_jupyter.broker.approvals import Approvals
 from opspawn_jupyter.broker.changes import Hear
 from opspawn_jupyter.broker.config import ServerConfig
 from opspawn_jupyter.broker.limits import RateLimit
+from opspawn_jupyter.broker.login import Logins
 from opspawn_jupyter.broker.ports import CallLog, Connection, Host, People
 from opspawn_jupyter.broker.upstreams import Upstreams
 from opspawn_jupyter.errors import (
@@ -45,6 +46,7 @@ from opspawn_jupyter.model.tool import (
     Tool,
     ToolCallRequest,
     ToolList,
+    ToolLogin,
     ToolResult,
     ToolServer,
     ToolServerList,
@@ -106,7 +108,7 @@ class ToolBroker:
         """Every configured server that the caller may reach, as it stands."""
         await self._upstreams.refresh()
         found = [
-            self._upstreams.describe(config)
+            self._upstreams.describe(config, principal)
             for config in self._upstreams.configs()
             if principal.may_reach(config.name)
         ]
@@ -127,9 +129,13 @@ class ToolBroker:
         self._upstreams.forget()
         logger.info("tool servers imported path=%s servers=%s", path, ",".join(new))
 
-    async def tools(self, principal: Principal, server: str | None = None) -> ToolList:
-        """The tools that the caller may see, of one server or of all."""
-        found, problems = await self._ask_all(principal, server, self._tools_of)
+    async def tools(
+        self, principal: Principal, server: str | None = None, *, waits: bool = False
+    ) -> ToolList:
+        """The tools that the caller may see, of one server or of all. Who waits is given those of
+        the one server once somebody has logged in, where it wants that."""
+        of = partial(self._tools_of, waits=waits and server is not None)
+        found, problems = await self._ask_all(principal, server, of)
         return ToolList(tools=tuple(found), problems=problems)
 
     async def resources(self, principal: Principal, server: str | None = None) -> ResourceList:
@@ -183,7 +189,9 @@ class ToolBroker:
         await self._upstreams.refresh()
         upstream = self._upstreams.get(self._config(principal, server), principal)
         return await upstream.use(
-            lambda connection: connection.complete(ref, argument, given), is_safe=True
+            lambda connection: connection.complete(ref, argument, given),
+            is_safe=True,
+            waits=False,
         )
 
     def listen(self, principal: Principal, only: str | None, hear: Hear) -> Callable[[], object]:
@@ -213,7 +221,26 @@ class ToolBroker:
         await self._approvals.approve_command(config)
         self._upstreams.tell_all(server, "")
         logger.info("tool server approved server=%s by=%s", server, principal.user)
-        return self._upstreams.describe(config)
+        return self._upstreams.describe(config, principal)
+
+    async def log_in(self, principal: Principal, server: str) -> ToolLogin:
+        """Whether the server lets the caller in, and if not, where somebody is to log in."""
+        await self._upstreams.refresh()
+        config = self._login_config(principal, server)
+        url = await self._upstreams.get(config, principal).log_in()
+        return ToolLogin(server=server, is_logged_in=not url, url=url)
+
+    async def log_out(self, principal: Principal, server: str) -> ToolLogin:
+        """Forget the login that the caller shares."""
+        await self._upstreams.refresh()
+        await self._upstreams.log_out(self._login_config(principal, server), principal)
+        logger.info("tool server logged out server=%s by=%s", server, principal.user)
+        return ToolLogin(server=server, is_logged_in=False)
+
+    @property
+    def logins(self) -> Logins:
+        """Those that people are to make."""
+        return self._upstreams.logins
 
     async def forget_task(self, task_id: str) -> None:
         """The task has ended: end what was started for it alone."""
@@ -265,7 +292,7 @@ class ToolBroker:
             raise ToolNotFound(f"{config.name}.{name}")
         if catalogue.permission(config.rules, name) is Permission.DENY:
             raise ToolNotAllowed(f"{config.name}.{name}")
-        for tool in await self._tools_of(principal, config):
+        for tool in await self._tools_of(principal, config, waits=True):
             if tool.name == name:
                 if tool.problem:
                     raise ToolNotApproved(tool.full_name, hint=tool.problem)
@@ -285,9 +312,11 @@ class ToolBroker:
         if not await self._people.may_call(principal, tool, shown, call_id):
             raise ToolNotApproved(tool.full_name, hint="the answer was no")
 
-    async def _tools_of(self, principal: Principal, config: ServerConfig) -> Sequence[Tool]:
+    async def _tools_of(
+        self, principal: Principal, config: ServerConfig, *, waits: bool = False
+    ) -> Sequence[Tool]:
         upstream = self._upstreams.get(config, principal)
-        found = await upstream.tools(self._approvals)
+        found = await upstream.tools(self._approvals, waits=waits)
         await self._approvals.save()
         return [
             tool
@@ -304,6 +333,14 @@ class ToolBroker:
                 logger.info("tool approved tool=%s by=%s", tool.full_name, principal.user)
                 return replace(tool, problem=None)
         raise ToolNotApproved(f"{config.name}.{name}", hint="it is not what was shown")
+
+    def _login_config(self, principal: Principal, name: str) -> ServerConfig:
+        if principal.task_id is not None:
+            raise NotAuthorized(hint="a task logs nobody in or out; a person does")
+        config = self._config(principal, name)
+        if config.command:
+            raise InvalidRequest(name, hint="it is started here, and wants no login")
+        return config
 
     def _config(self, principal: Principal, name: str) -> ServerConfig:
         """The server, if this caller may know of it."""
@@ -322,7 +359,8 @@ class ToolBroker:
         """Resources or prompts, with the names of their servers."""
 
         async def of(principal: Principal, config: ServerConfig) -> Sequence[L]:
-            listed = await self._upstreams.get(config, principal).use(ask, is_safe=True)
+            upstream = self._upstreams.get(config, principal)
+            listed = await upstream.use(ask, is_safe=True, waits=False)
             return [replace(one, server=config.name) for one in listed]
 
         return await self._ask_all(principal, server, of)
@@ -351,7 +389,7 @@ class ToolBroker:
             try:
                 found += _given(wait)
             except OpspawnError as problem:
-                standing = self._upstreams.describe(config).problem
+                standing = self._upstreams.describe(config, principal).problem
                 problems[config.name] = standing or problem.message
         return found, problems
 

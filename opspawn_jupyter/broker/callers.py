@@ -29,6 +29,11 @@ class Callers:
         #: Those who look for an answer at this moment.
         self._asked: list[Host] = []
 
+    @property
+    def current(self) -> Host | None:
+        """The host of the request in whose context this is asked."""
+        return _host.get()
+
     @contextmanager
     def calling(self, host: Host | None) -> Iterator[None]:
         """The host's request runs within the block."""

@@ -41,6 +41,30 @@ class Isolation(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OAuth:
+    """How we are let in where a server over HTTP asks for OAuth. Without any of it a person logs
+    in, as a client that registers itself."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    #: Whether a person logs in, or we do as ourselves; ``none`` leaves a 401 as it is.
+    grant: Literal["authorization_code", "client_credentials", "none"] = "authorization_code"
+    #: Of a client that is registered already.
+    client_id: str = ""
+    client_secret: str = ""
+    #: PEM of the key that signs instead of a secret.
+    private_key: str = ""
+    #: Of the signature.
+    algorithm: str = "RS256"
+    #: How the id and the secret are shown, as OAuth names it.
+    method: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+    #: Address of a document that describes the client (client ID metadata document).
+    client_metadata_url: str = ""
+    #: The authorization server that may see the client's id and secret; any where it is empty.
+    issuer: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """Our part of a server's entry, under ``opspawn``."""
 
@@ -73,6 +97,9 @@ class Rules:
         "elicitation",
         "logging",
     )
+    oauth: OAuth = OAuth()
+    #: How long a person has to log in.
+    login_timeout_seconds: Annotated[float, Gt(0)] = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,3 +249,17 @@ def _check(name: str, entry: _Entry) -> None:
         raise InvalidRequest(name, hint=f"its transport {said!r} is not spoken; http is")
     if entry.url and not entry.url.startswith(("http://", "https://", "${")):
         raise InvalidRequest(name, hint="its url must begin with http:// or https://")
+    _check_oauth(name, entry.opspawn.oauth)
+
+
+def _check_oauth(name: str, oauth: OAuth) -> None:
+    if (oauth.client_secret or oauth.private_key) and not (oauth.client_id and oauth.issuer):
+        # Else whatever server it leads to would be shown them.
+        hint = "oauth with a client_secret or private_key needs the client_id and the issuer"
+        raise InvalidRequest(name, hint=hint)
+    if oauth.grant == "client_credentials":
+        if bool(oauth.client_secret) == bool(oauth.private_key):
+            hint = "oauth by client_credentials needs a client_secret or a private_key"
+            raise InvalidRequest(name, hint=hint)
+    elif oauth.private_key:
+        raise InvalidRequest(name, hint="only the grant client_credentials uses a private_key")

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import httpx2
 import mcp_types as types
 from mcp import Client, MCPError
 from mcp.client.subscriptions import (
@@ -23,9 +24,10 @@ from mcp.client.subscriptions import (
 from pydantic import TypeAdapter, ValidationError
 
 from opspawn_jupyter.broker import http, stdio
-from opspawn_jupyter.broker.config import ServerConfig
+from opspawn_jupyter.broker.config import OAuth, ServerConfig
 from opspawn_jupyter.broker.declaring import Ready, declaring
 from opspawn_jupyter.broker.inquiring import callbacks, dumped
+from opspawn_jupyter.broker.oauth import Access, Door, authentication
 from opspawn_jupyter.broker.ports import (
     Change,
     Changed,
@@ -34,7 +36,11 @@ from opspawn_jupyter.broker.ports import (
     Host,
     Open,
 )
-from opspawn_jupyter.errors import ToolServerFault, ToolTimedOut
+from opspawn_jupyter.errors import (
+    ToolLoginNeeded,
+    ToolServerFault,
+    ToolTimedOut,
+)
 from opspawn_jupyter.model.tool import Prompt, Resource, ToolResult
 from opspawn_jupyter.version import __version__
 
@@ -65,11 +71,12 @@ class Resolved:
     working_directory: str | None
     url: str
     headers: Mapping[str, str]
+    oauth: OAuth
 
 
 @asynccontextmanager
 async def connect(
-    config: ServerConfig, resolved: Resolved, events: Open
+    config: ServerConfig, resolved: Resolved, events: Open, access: Access
 ) -> AsyncIterator[SdkConnection]:
     """The server, greeted in whichever era of the protocol it knows."""
     largest = config.rules.max_result_bytes + _ENVELOPE_BYTES
@@ -89,6 +96,7 @@ async def connect(
             streams, line = await stack.enter_async_context(
                 http.reached(
                     resolved.url,
+                    auth=_authentication(config.name, resolved, events, access),
                     headers=resolved.headers,
                     largest_message_bytes=largest,
                     lost=events.lost,
@@ -108,7 +116,25 @@ async def connect(
             await stack.enter_async_context(client)
         except Exception as failure:
             raise ToolServerFault(config.name, hint=_why(line, failure)) from failure
+        if isinstance(line, http.Guard):
+            line.is_open = True
         yield SdkConnection(client, line)
+
+
+def _authentication(
+    server: str, resolved: Resolved, events: Open, access: Access
+) -> httpx2.Auth | None:
+    """None where the configuration brings a key of its own."""
+    if any(name.lower() == "authorization" for name in resolved.headers):
+        return None
+    door = Door(
+        server=server,
+        url=resolved.url,
+        oauth=resolved.oauth,
+        access=access,
+        log_in=events.log_in,
+    )
+    return authentication(door)
 
 
 class SdkConnection:
@@ -291,6 +317,9 @@ class SdkConnection:
             code = failure.error.code
             if code == types.CONNECTION_CLOSED or self._line.fault:
                 raise ConnectionLost(_why(self._line, failure)) from failure
+            if code == http.LOGIN_REFUSED:
+                refused = ToolLoginNeeded if failure.error.data == ToolLoginNeeded.code else None
+                raise (refused or ToolServerFault).restore(failure.error.message, {}) from failure
             if code == types.REQUEST_TIMEOUT:
                 raise ToolTimedOut(hint=failure.error.message) from failure
             raise ToolServerFault(

@@ -7,9 +7,12 @@ first connection.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,13 +22,20 @@ from jupyter_core.paths import jupyter_config_path
 from opspawn_jupyter.broker import config as configuration
 from opspawn_jupyter.broker.approvals import Approvals
 from opspawn_jupyter.broker.broker import ToolBroker
-from opspawn_jupyter.broker.config import Configuration, ServerConfig
+from opspawn_jupyter.broker.config import Configuration, OAuth, ServerConfig
 from opspawn_jupyter.broker.keys import Keys, load_secret
+from opspawn_jupyter.broker.login import Logins
 from opspawn_jupyter.broker.ports import CallLog, Connection, Open, People
+from opspawn_jupyter.broker.tokens import Tokens
 from opspawn_jupyter.broker.upstreams import Upstreams
 from opspawn_jupyter.broker.variables import Secrets
 from opspawn_jupyter.errors import StoreUnavailable, ToolServerUnavailable
 from opspawn_jupyter.settings import Settings
+
+#: Where browsers come back to from a login, below the server's address.
+CALLBACK = "opspawn/login"
+#: Settings of OAuth that may hold references.
+_REFERRING = ("client_id", "client_secret", "private_key", "client_metadata_url", "issuer")
 
 
 def open_keys(settings: Settings, url: str) -> Keys:
@@ -45,6 +55,11 @@ def open_broker(settings: Settings, log: CallLog, people: People | None = None) 
     surroundings = {**os.environ, "JUPYTER_ROOT_DIR": str(root)}
     secrets = Secrets(settings.state_directory / "secrets.json", surroundings)
 
+    tokens = Tokens(settings.state_directory / "mcp_logins.json", secrets.conceal)
+    tokens.load()
+    public = settings.public_url.rstrip("/")
+    callback_url = f"{public}/{CALLBACK}" if public else ""
+
     def read() -> Configuration:
         return configuration.read(config_files(root), settings.mcp_servers)
 
@@ -52,14 +67,19 @@ def open_broker(settings: Settings, log: CallLog, people: People | None = None) 
     async def connect(config: ServerConfig, events: Open) -> AsyncIterator[Connection]:
         sdk = await asyncio.to_thread(import_module, "opspawn_jupyter.broker.connection")
         resolved = await asyncio.to_thread(_resolved, config, secrets, root)
+        access = sdk.Access(
+            login=tokens.login(config.name, events.sharers, _bound_to(resolved)),
+            callback_url=callback_url,
+            hide=secrets.hide,
+        )
         try:
-            async with sdk.connect(config, sdk.Resolved(**resolved), events) as connection:
+            async with sdk.connect(config, sdk.Resolved(**resolved), events, access) as connection:
                 yield connection
         except ToolServerUnavailable as problem:
             hidden = secrets.hide(problem.message)
             raise type(problem).restore(hidden, problem.detail) from problem
 
-    upstreams = Upstreams(read, approvals, connect, people)
+    upstreams = Upstreams(read, approvals, connect, Logins(people), tokens)
     return ToolBroker(upstreams, approvals, log, people, root, hide=secrets.hide)
 
 
@@ -71,11 +91,26 @@ def config_files(root: Path) -> list[Path]:
 
 def _resolved(config: ServerConfig, secrets: Secrets, root: Path) -> Mapping[str, Any]:
     expand = secrets.expand
-    where = config.working_directory
+    where, oauth = config.working_directory, config.rules.oauth
+    expanded: dict[str, Any] = {name: expand(getattr(oauth, name)) for name in _REFERRING}
     return {
         "command": tuple(expand(word) for word in config.command),
         "environment": {name: expand(text) for name, text in config.environment.items()},
         "working_directory": str(root / expand(where)) if where else str(root),
         "url": expand(config.url),
         "headers": {name: expand(text) for name, text in config.headers.items()},
+        "oauth": replace(oauth, **expanded),
     }
+
+
+def _bound_to(resolved: Mapping[str, Any]) -> str:
+    """What a login is for: another address, or client, needs another. A new secret does not."""
+    oauth: OAuth = resolved["oauth"]
+    said = [
+        resolved["url"],
+        oauth.grant,
+        oauth.client_id,
+        oauth.client_metadata_url,
+        oauth.issuer,
+    ]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()

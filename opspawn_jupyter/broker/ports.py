@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -85,6 +86,20 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """What an authorization server sent somebody's browser back with."""
+
+    state: str
+    code: str = ""
+    #: Who it says it is (RFC 9207), if it does.
+    issuer: str | None = None
+    #: Why there is no code.
+    problem: str = ""
+    #: Whoever uses the code says here what came of it: nothing, or what went wrong.
+    outcome: asyncio.Future[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Open:
     """Whom a connection tells."""
 
@@ -94,6 +109,10 @@ class Open:
     #: Raises ``NotAnswered``.
     ask: Callable[[Inquiry], Awaitable[Mapping[str, Any]]]
     log: Callable[[Mapping[str, Any]], Awaitable[None]]
+    #: Has somebody log in at this address. Raises ``ToolLoginNeeded``.
+    log_in: Callable[[str], Awaitable[Arrival]]
+    #: Whose connection it is, and so whose login.
+    sharers: str = ""
     #: Client capabilities that some caller may have.
     capabilities: frozenset[str] = frozenset()
 
@@ -162,6 +181,11 @@ class People(Protocol):
         self, principal: Principal, server: str, question: Question
     ) -> Mapping[str, Any] | None:
         """What a person answers to a server in the middle of a call; None for a refusal."""
+
+    async def log_in(
+        self, principal: Principal, server: str, url: str, outcome: asyncio.Future[str]
+    ) -> None:
+        """Ask a person to log in at this address, until the outcome is there or they refuse."""
 
 
 class CallLog(Protocol):

@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
 import anyio
@@ -23,7 +23,9 @@ from opspawn_jupyter.broker.approvals import Approvals
 from opspawn_jupyter.broker.callers import Callers, nobodys_context
 from opspawn_jupyter.broker.changes import Hear, Watch
 from opspawn_jupyter.broker.config import ServerConfig
+from opspawn_jupyter.broker.login import Gate, Logins
 from opspawn_jupyter.broker.ports import (
+    Arrival,
     Change,
     Changed,
     Connection,
@@ -31,10 +33,14 @@ from opspawn_jupyter.broker.ports import (
     Definition,
     Host,
     Open,
-    People,
 )
-from opspawn_jupyter.errors import OpspawnError, ToolLimitReached, ToolServerUnavailable
-from opspawn_jupyter.model.tool import ServerState, Tool
+from opspawn_jupyter.errors import (
+    OpspawnError,
+    ToolLimitReached,
+    ToolLoginNeeded,
+    ToolServerUnavailable,
+)
+from opspawn_jupyter.model.tool import Principal, ServerState, Tool
 
 T = TypeVar("T")
 Connect = Callable[[ServerConfig, Open], AbstractAsyncContextManager[Connection]]
@@ -54,15 +60,24 @@ class Upstream:
     """One connection's life, and the tools that were seen through it."""
 
     def __init__(
-        self, config: ServerConfig, connect: Connect, people: People | None, tell: Hear
+        self,
+        config: ServerConfig,
+        connect: Connect,
+        logins: Logins,
+        tell: Hear,
+        sharers: str,
     ) -> None:
         self.config = config
         self._connect = connect
-        self._people = people
+        self._logins = logins
         self._tell = tell
+        self._sharers = sharers
+        #: Whoever came last: it is they who are asked to log in, where somebody has to.
+        self.caller = Principal(user="")
+        self._gate = Gate(config.name)
         self._callers = Callers()
         self._watch = Watch()
-        self.problem: str | None = None
+        self._problem: str | None = None
         self._connection: Connection | None = None
         self._opening: asyncio.Future[Connection] | None = None
         self._owner: asyncio.Task[None] | None = None
@@ -85,9 +100,16 @@ class Upstream:
         """How it stands."""
         if self._connection is not None:
             return ServerState.READY
+        if self._gate.url or self._gate.problem:
+            return ServerState.LOGIN_NEEDED
         if self._opening is not None:
             return ServerState.CONNECTING
-        return ServerState.FAILED if self.problem else ServerState.IDLE
+        return ServerState.FAILED if self._problem else ServerState.IDLE
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is not ready, as far as that is known."""
+        return self._gate.needed.message if self._gate.url else self._problem
 
     @property
     def connection(self) -> Connection | None:
@@ -99,18 +121,22 @@ class Upstream:
         """The tools that were seen last, where any were."""
         return self._definitions
 
-    async def definitions(self) -> Sequence[Definition]:
+    async def definitions(self, *, waits: bool) -> Sequence[Definition]:
         """What the server says of its tools; asked again only when that changed."""
+        if self._definitions is None:
+            await self._opened(waits=waits)  # a login keeps only those waiting who wait for it
         async with self._listing:
             found = self._definitions
             if found is None:
-                found = await self.use(lambda connection: connection.tools(), is_safe=True)
+                found = await self.use(
+                    lambda connection: connection.tools(), is_safe=True, waits=waits
+                )
                 self._definitions = found
         return found
 
-    async def tools(self, approvals: Approvals) -> Sequence[Tool]:
+    async def tools(self, approvals: Approvals, *, waits: bool) -> Sequence[Tool]:
         """The tools as callers see them."""
-        definitions = await self.definitions()
+        definitions = await self.definitions(waits=waits)
         seen = (id(definitions), approvals.version)
         if self._described is None or self._described[0] != seen:
             found = tuple(catalogue.tools(self.config, definitions, approvals))
@@ -123,17 +149,34 @@ class Upstream:
         *,
         is_safe: bool,
         host: Host | None = None,
+        waits: bool = True,
     ) -> T:
         """What the work gives, on an open connection. Work that is safe to repeat is repeated
         once where the connection was lost. The host is asked what the server wants to know.
-        Raises ``ToolServerUnavailable`` and what the work does."""
-        async with self._place():
-            with self._callers.calling(host):
-                return await self._used(work, is_safe=is_safe)
+        Where the server wants a login, somebody is asked to log in for a caller who waits.
+        Raises ``ToolServerUnavailable``, ``ToolLoginNeeded`` and what the work does."""
+        with self._gate.waited_at() if waits else nullcontext():
+            await self._opened(waits=waits)  # before it takes a place, for a login may take long
+            async with self._place():
+                with self._callers.calling(host):
+                    return await self._used(work, is_safe=is_safe, waits=waits)
 
-    async def _used(self, work: Callable[[Connection], Awaitable[T]], *, is_safe: bool) -> T:
+    async def log_in(self) -> str:
+        """Where to log in, once somebody is asked to; nothing where no login is needed."""
+        with self._gate.waited_at():
+            opening = self._begun(waits=True)
+            if opening is None:
+                return ""
+            await self._gate.told(opening)
+        if opening.done():
+            opening.result()
+        return self._gate.url
+
+    async def _used(
+        self, work: Callable[[Connection], Awaitable[T]], *, is_safe: bool, waits: bool
+    ) -> T:
         for is_last in (not is_safe, True):
-            connection = await self._opened()
+            connection = await self._opened(waits=waits)
             try:
                 return await work(connection)
             except ConnectionLost as loss:
@@ -145,7 +188,7 @@ class Upstream:
     async def watch(self, uri: str) -> None:
         """Have it told when this resource changes."""
         self._watch.add(uri)
-        await self._opened()
+        await self._opened(waits=False)
 
     def unwatch(self, uri: str) -> None:
         """One less wants to hear of it."""
@@ -178,17 +221,26 @@ class Upstream:
             self._used_at = time.monotonic()
             self._places.release()
 
-    async def _opened(self) -> Connection:
-        if self._connection is not None:
+    async def _opened(self, *, waits: bool) -> Connection:
+        opening = self._begun(waits=waits)
+        if opening is None:
+            assert self._connection is not None  # noqa: S101 (``_begun`` has just looked)
             return self._connection
+        return await self._gate.passed(opening, waits=waits)
+
+    def _begun(self, *, waits: bool) -> asyncio.Future[Connection] | None:
+        """The opening that is under way, begun where there was none; None where it is done."""
+        if self._connection is not None:
+            return None
+        if self._gate.problem and not waits and self._opening is None:
+            raise self._gate.needed  # nobody is asked for somebody who only looks
         if self._opening is None:
             self._open()
-        elif self._failures:
+        elif self._failures and not self._gate.url:
             raise self._unavailable()  # somebody else tries it
-        opening = self._opening
-        if opening is None:
+        if self._opening is None:
             raise self._unavailable()
-        return await asyncio.shield(opening)
+        return self._opening
 
     def _open(self) -> None:
         if time.monotonic() < self._closed_until:
@@ -226,9 +278,31 @@ class Upstream:
                     scope.deadline = anyio.current_time() + _CLOSE_SECONDS
         except (Exception, BaseExceptionGroup) as failure:  # whatever a server can do to us
             reason = _reason(failure)
+            if isinstance(_first_of(failure), ToolLoginNeeded) and not opening.done():
+                self._not_let_in(reason, opening)
         finally:
             if not opening.done():
                 self._failed(reason, opening)
+
+    async def _log_in(self, url: str) -> Arrival:
+        """Have somebody log in, where anybody waits for it. Meanwhile the time for connecting
+        stands still."""
+        if not self._gate.is_waited_at:
+            raise ToolLoginNeeded(self.config.name)
+        host = self._callers.current
+        principal = host.principal if host is not None else self.caller
+        scope, now = self._scope, anyio.current_time()
+        left = scope.deadline - now if scope is not None else math.inf
+        try:
+            if scope is not None:
+                scope.deadline = math.inf
+            with self._gate.asked(url):
+                return await self._logins.await_person(
+                    principal, self.config.name, url, self.config.rules.login_timeout_seconds
+                )
+        finally:
+            if scope is not None:
+                scope.deadline = anyio.current_time() + left
 
     def _events(self, end: asyncio.Event) -> Open:
         return Open(
@@ -236,21 +310,29 @@ class Upstream:
             changed=self._changed,
             ask=self._callers.ask,
             log=self._callers.log,
-            capabilities=asking.offered(self.config.rules, self._people),
+            log_in=self._log_in,
+            sharers=self._sharers,
+            capabilities=asking.offered(self.config.rules, self._logins.people),
         )
 
     def _ready(self, connection: Connection, opening: asyncio.Future[Connection]) -> None:
-        self._connection, self.problem, self._failures = connection, None, 0
-        self._opening = None
+        self._connection, self._problem, self._failures = connection, None, 0
+        self._opening, self._gate.problem = None, None
         self._forget()
         opening.set_result(connection)
         logger.info("tool server ready server=%s", self.config.name)
+
+    def _not_let_in(self, reason: str, opening: asyncio.Future[Connection]) -> None:
+        """It is no fault of the server's, so the next one who waits for a login may try."""
+        self._problem, self._gate.problem, self._opening = reason, reason, None
+        logger.info("tool server wants a login server=%s", self.config.name)
+        opening.set_exception(ToolLoginNeeded.restore(reason, {}))
 
     def _failed(self, reason: str, opening: asyncio.Future[Connection]) -> None:
         self._failures += 1
         doubled = _OPEN_SECONDS * 2 ** max(0, self._failures - _PATIENT_FAILURES)
         self._closed_until = time.monotonic() + min(doubled, _LONGEST_OPEN_SECONDS)
-        self.problem, self._opening = reason, None
+        self._problem, self._opening, self._gate.problem = reason, None, None
         logger.warning("tool server failed server=%s reason=%s", self.config.name, reason)
         opening.set_exception(self._unavailable())
 
@@ -286,7 +368,7 @@ class Upstream:
         self._definitions = None
 
     def _unavailable(self, reason: str | None = None) -> ToolServerUnavailable:
-        why = reason or self.problem or "it was ended"
+        why = reason or self._problem or "it was ended"
         return ToolServerUnavailable(self.config.name, hint=why)
 
 
@@ -296,9 +378,15 @@ def _look_at(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _reason(failure: BaseException) -> str:
+def _first_of(failure: BaseException) -> BaseException:
+    """The failure itself, out of the groups that it comes in; a login's before all others."""
     while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
+        failure = (failure.subgroup(ToolLoginNeeded) or failure).exceptions[0]
+    return failure
+
+
+def _reason(failure: BaseException) -> str:
+    failure = _first_of(failure)
     if isinstance(failure, OpspawnError):
         return failure.message
     if isinstance(failure, FileNotFoundError):

@@ -10,7 +10,9 @@ from functools import partial
 from opspawn_jupyter.broker.approvals import Approvals
 from opspawn_jupyter.broker.changes import Changes
 from opspawn_jupyter.broker.config import Configuration, Isolation, ServerConfig
-from opspawn_jupyter.broker.ports import Change, Changed, People
+from opspawn_jupyter.broker.login import Logins
+from opspawn_jupyter.broker.ports import Change, Changed
+from opspawn_jupyter.broker.tokens import Tokens
 from opspawn_jupyter.broker.upstream import Connect, Upstream
 from opspawn_jupyter.errors import ToolNotAllowed, ToolNotApproved, ToolServerUnavailable
 from opspawn_jupyter.model.tool import Principal, ServerState, ToolServer
@@ -27,12 +29,14 @@ class Upstreams:
         read: Callable[[], Configuration],
         approvals: Approvals,
         connect: Connect,
-        people: People | None = None,
+        logins: Logins,
+        tokens: Tokens,
     ) -> None:
         self._read = read
         self._approvals = approvals
         self._connect = connect
-        self._people = people
+        self.logins = logins
+        self._tokens = tokens
         self._configuration = Configuration()
         self._read_at: float | None = None
         self._reading = asyncio.Lock()
@@ -97,13 +101,16 @@ class Upstreams:
         key = (config.name, _sharers(config, principal))
         if key not in self._open:
             tell = partial(self.changes.tell, *key)
-            self._open[key] = Upstream(config, self._connect, self._people, tell)
+            self._open[key] = Upstream(config, self._connect, self.logins, tell, key[1])
+        self._open[key].caller = principal
         return self._open[key]
 
-    def describe(self, config: ServerConfig) -> ToolServer:
-        """The server as it stands: its best connection, where there are several."""
-        mine = [upstream for key, upstream in self._open.items() if key[0] == config.name]
-        best = min(mine, key=lambda one: _BEST_FIRST.index(one.state)) if mine else None
+    def describe(self, config: ServerConfig, principal: Principal) -> ToolServer:
+        """The server as it stands: the caller's connection, or else the best of the others'."""
+        own = self._open.get((config.name, _sharers(config, principal)))
+        others = [upstream for key, upstream in self._open.items() if key[0] == config.name]
+        of_others = min(others, key=lambda one: _BEST_FIRST.index(one.state), default=None)
+        best = own or of_others
         connection = best.connection if best else None
         state, problem = self._standing(config, best)
         known = best.known_definitions if best else None
@@ -120,13 +127,21 @@ class Upstreams:
         )
 
     async def forget_task(self, task_id: str) -> None:
-        """End what was started for this task alone."""
-        await self._end([key for key in self._open if key[1] == f"task {task_id}"])
+        """End what was started for this task alone, and forget its logins."""
+        sharers = f"task {task_id}"
+        await self._end([key for key in self._open if key[1] == sharers])
+        await self._tokens.forget_all(sharers)
+
+    async def log_out(self, config: ServerConfig, principal: Principal) -> None:
+        """Forget the login that the caller shares, and end what it let in."""
+        key = (config.name, _sharers(config, principal))
+        await self._end([one for one in self._open if one == key])
+        await self._tokens.forget(*key)
 
     async def close(self) -> None:
         """End everything, side by side."""
         self._is_closed = True
-        await self._end(list(self._open))
+        await asyncio.gather(self.logins.close(), self._end(list(self._open)))
 
     def _standing(
         self, config: ServerConfig, best: Upstream | None
@@ -146,6 +161,7 @@ class Upstreams:
 
 _BEST_FIRST = (
     ServerState.READY,
+    ServerState.LOGIN_NEEDED,
     ServerState.CONNECTING,
     ServerState.IDLE,
     ServerState.FAILED,

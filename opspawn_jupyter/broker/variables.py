@@ -34,9 +34,14 @@ class Secrets:
         not set. Reads a file."""
         return _REFERENCE.sub(self._value, text)
 
+    def conceal(self, value: str) -> None:
+        """Count it among the secrets, though it was not given out here."""
+        if len(value) >= _SHORTEST_SECRET:
+            self._given.add(value)
+
     def hide(self, text: str) -> str:
         """The text without any secret that was given out."""
-        for value in self._given:
+        for value in tuple(self._given):
             text = text.replace(value, "***")
         return text
 
@@ -48,8 +53,8 @@ class Secrets:
         if value is None:
             what = f"secret {name!r} is not in {self._file}" if is_secret else f"{name} is not set"
             raise SettingInvalid(found[0], hint=what)
-        if is_secret and len(value) >= _SHORTEST_SECRET:
-            self._given.add(value)
+        if is_secret:
+            self.conceal(value)
         return value
 
     def _secret(self, name: str) -> str | None:

@@ -169,6 +169,8 @@ class Client(Blocking[AsyncClient]):
     tool_servers = blocking(AsyncClient.tool_servers)
     approve_tool = blocking(AsyncClient.approve_tool)
     import_tool_servers = blocking(AsyncClient.import_tool_servers)
+    log_in_to = blocking(AsyncClient.log_in_to)
+    log_out_of = blocking(AsyncClient.log_out_of)
     tools = blocking(AsyncClient.tools)
     call_tool = blocking(AsyncClient.call_tool)
     resources = blocking(AsyncClient.resources)

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from opspawn_jupyter.client import audit_html, task_text, text
 from opspawn_jupyter.client.discovery import Server
-from opspawn_jupyter.client.question_text import QUESTION_HEADINGS, question_row
+from opspawn_jupyter.client.question_text import QUESTION_HEADINGS, logins, question_row
 from opspawn_jupyter.model.diagnosis import Report, Verdict
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.notebook import Parameter
@@ -82,7 +82,12 @@ def question_list(questions: Sequence[Question]) -> str:
     if not questions:
         return "<div>no open questions</div>"
     rows = ([escape(value) for value in question_row(question)] for question in questions)
-    return table_html(QUESTION_HEADINGS, rows)
+    links = (
+        f'<div><a href="{escape(url)}" target="_blank" rel="noopener noreferrer">'
+        f"log in to {escape(server)}</a></div>"
+        for _, server, url in logins(questions)
+    )
+    return table_html(QUESTION_HEADINGS, rows) + "".join(links)
 
 
 def text_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

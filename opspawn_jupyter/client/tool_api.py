@@ -12,6 +12,7 @@ from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.tool import (
     ApprovalRequest,
     ImportRequest,
+    LoginRequest,
     PromptList,
     PromptRequest,
     PromptText,
@@ -20,6 +21,7 @@ from opspawn_jupyter.model.tool import (
     ResourceRequest,
     ToolCallRequest,
     ToolList,
+    ToolLogin,
     ToolResult,
     ToolServerList,
 )
@@ -51,9 +53,29 @@ class ToolApi:
             ToolServerList, await self._connected().call("POST", "mcp/imports", body=body)
         )
 
-    async def tools(self, server: str | None = None) -> ToolList:
-        """The tools of all servers or of one. Starts servers that are not running."""
-        return wire.decode(ToolList, await self._get("mcp/tools", {"server": server}))
+    async def log_in_to(self, server: str) -> ToolLogin:
+        """Where to log in to a server that wants it, with OAuth; calls that wait for the login go
+        on once somebody has. Its ``url`` is empty where no login is needed."""
+        body = wire.encode(LoginRequest(server=server))
+        return wire.decode(ToolLogin, await self._connected().call("POST", "mcp/login", body=body))
+
+    async def log_out_of(self, server: str) -> ToolLogin:
+        """Forget a login, and end what it let in."""
+        body = wire.encode(LoginRequest(server=server))
+        return wire.decode(ToolLogin, await self._connected().call("POST", "mcp/logout", body=body))
+
+    async def tools(self, server: str | None = None, *, wait: bool = False) -> ToolList:
+        """The tools of all servers or of one. Starts servers that are not running. Raises
+        ``ToolLoginNeeded`` where the one wants a login, unless ``wait`` has it wait for that."""
+        if not wait:
+            return wire.decode(ToolList, await self._get("mcp/tools", {"server": server}))
+        answer = await self._connected().call(
+            "GET",
+            "mcp/tools",
+            query={"server": server, "wait": True},
+            timeout_seconds=_CALL_TIMEOUT_SECONDS,
+        )
+        return wire.decode(ToolList, answer)
 
     async def call_tool(
         self,

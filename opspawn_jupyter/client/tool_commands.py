@@ -16,6 +16,7 @@ from opspawn_jupyter.model.tool import (
     ResourceList,
     Tool,
     ToolList,
+    ToolLogin,
     ToolResult,
     ToolServer,
     ToolServerList,
@@ -40,6 +41,7 @@ ToolAnswer = (
     | ResourceContent
     | PromptList
     | PromptText
+    | ToolLogin
     | Approved
 )
 TOOL_ANSWERS: tuple[type, ...] = (
@@ -51,6 +53,7 @@ TOOL_ANSWERS: tuple[type, ...] = (
     ResourceContent,
     PromptList,
     PromptText,
+    ToolLogin,
     Approved,
 )
 
@@ -58,13 +61,19 @@ TOOL_ANSWERS: tuple[type, ...] = (
 def _tools(client: Client, options: Options) -> ToolAnswer:
     if options.approve:
         return _approve(client, _named(options, "--approve"))
+    if options.login or options.logout:
+        return _let_in(client, options)
     if options.read:
         return client.read_resource(_named(options, "--read"), options.read)
     if options.import_from:
         return client.import_tool_servers(options.import_from)
-    if options.servers:
-        return client.tool_servers()
-    return _listed(client, options)
+    return client.tool_servers() if options.servers else _listed(client, options)
+
+
+def _let_in(client: Client, options: Options) -> ToolLogin:
+    if options.login:
+        return client.log_in_to(_named(options, "--login"))
+    return client.log_out_of(_named(options, "--logout"))
 
 
 def _listed(client: Client, options: Options) -> ToolAnswer:

@@ -40,6 +40,10 @@ def tools(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike ever
         action="store_true",
         help="let the command of the server NAME run, or take the changed tool NAME as it is now",
     )
+    what.add_argument(
+        "--login", action="store_true", help="say where to log in to the server NAME (OAuth)"
+    )
+    what.add_argument("--logout", action="store_true", help="forget your login to the server NAME")
 
 
 def tool(parser: Parser, surface: Surface) -> None:  # noqa: ARG001 (alike everywhere)

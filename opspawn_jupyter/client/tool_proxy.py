@@ -54,9 +54,10 @@ class ToolFunction:
 class ToolNamespace:
     """The tools of one server, as attributes; ``server["a-name"]`` for those with other names."""
 
-    def __init__(self, client: Client, server: str) -> None:
+    def __init__(self, client: Client, server: str, *, waits: bool) -> None:
         self._client = client
         self._server = server
+        self._waits = waits
         self._tools: Mapping[str, Tool] | None = None
 
     def resources(self) -> Sequence[Resource]:
@@ -102,7 +103,8 @@ class ToolNamespace:
 
     def _known(self) -> Mapping[str, Tool]:
         if self._tools is None:
-            self._tools = {tool.name: tool for tool in self._client.tools(self._server).tools}
+            listed = self._client.tools(self._server, wait=self._waits)
+            self._tools = {tool.name: tool for tool in listed.tools}
         return self._tools
 
 
@@ -117,7 +119,8 @@ class Tools:
     def __getitem__(self, name: str) -> ToolNamespace:
         client = self._connected()
         if name not in self._servers:
-            self._servers[name] = ToolNamespace(client, name)
+            # A task waits for a login as it waits for an answer; a person is told to make it.
+            self._servers[name] = ToolNamespace(client, name, waits=TASK_VARIABLE in os.environ)
         return self._servers[name]
 
     def __getattr__(self, name: str) -> ToolNamespace:

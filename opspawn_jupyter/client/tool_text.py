@@ -16,6 +16,7 @@ from opspawn_jupyter.model.tool import (
     ResourceList,
     Tool,
     ToolList,
+    ToolLogin,
     ToolResult,
     ToolServerList,
 )
@@ -84,7 +85,7 @@ def _server_list(listed: ToolServerList) -> str:
     rows = [
         (
             server.name,
-            server.state.value,
+            server.state.value.replace("_", " "),
             "" if server.tool_count is None else str(server.tool_count),
             brief(server.target, _LONGEST_DESCRIPTION),
             server.problem or "",
@@ -129,6 +130,12 @@ def _prompt_text(written: PromptText) -> str:
     )
 
 
+def _login(login: ToolLogin) -> str:
+    if login.url:
+        return f"{login.server} wants you to log in: {login.url}"
+    return f"{login.server}: {'lets you in' if login.is_logged_in else 'logged out'}"
+
+
 _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     ToolList: _tool_list,
     Tool: tool_card,
@@ -138,5 +145,6 @@ _TEXTS: Mapping[type[Any], Callable[[Any], str]] = {
     ResourceContent: _resource_content,
     PromptList: _prompt_list,
     PromptText: _prompt_text,
+    ToolLogin: _login,
     Approved: lambda approved: f"approved {approved.name}: {approved.what}",
 }

@@ -13,6 +13,9 @@ from opspawn_jupyter.model.policy import STRICT
 
 #: What most questions are about: whether something may be done.
 YES, NO = "yes", "no"
+#: In the detail of a question that wants somebody to log in: where. Only they have it, and only it
+#: is shown as a link.
+LOGIN_ADDRESS = "log_in_at"
 
 
 class QuestionState(StrEnum):

@@ -51,6 +51,8 @@ class ServerState(StrEnum):
     READY = "ready"
     #: The last try failed; it is tried again.
     FAILED = "failed"
+    #: It wants somebody to log in; ``problem`` says where, or how that is begun.
+    LOGIN_NEEDED = "login_needed"
     #: Its command was not approved yet, or has changed since.
     UNAPPROVED = "unapproved"
     #: Its configuration cannot be used; ``problem`` says why.
@@ -250,6 +252,26 @@ class ApprovalRequest:
     name: str
     #: As it was shown, so that nothing else is approved than what was seen.
     digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginRequest:
+    """The server to log in to, or out of."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    server: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolLogin:
+    """How the caller stands with a server that wants a login."""
+
+    server: str
+    #: The server lets the caller in.
+    is_logged_in: bool
+    #: Where to log in, where somebody has to.
+    url: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,8 +71,20 @@ async def answer(o: Orchestration, reference: str, given: Answer, by: str) -> Qu
     """The question with its answer. Raises ``IllegalTransition`` where it is not open any more,
     ``InvalidRequest`` for an answer that is none of its choices."""
     record = await _find(o, reference)
+    _check(_question(record), given)
+    return await _answer(o, record, given, by)
+
+
+async def settle(o: Orchestration, question_id: str, given: Answer, by: str) -> Question:
+    """As ``answer``, for what is no choice of a person's: the thing itself has happened. Raises
+    ``IllegalTransition`` where it is not open any more."""
+    record = await _find(o, question_id)
+    _require_open(_question(record))
+    return await _answer(o, record, given, by)
+
+
+async def _answer(o: Orchestration, record: Record, given: Answer, by: str) -> Question:
     question = _question(record)
-    _check(question, given)
     answered = replace(
         question,
         state=QuestionState.ANSWERED,
@@ -156,10 +168,14 @@ def _closing(type: EventType, record: Record, question: Question) -> Draft:
     return draft(type, change, record.task_id)
 
 
-def _check(question: Question, given: Answer) -> None:
+def _require_open(question: Question) -> None:
     if question.state is not QuestionState.OPEN:
         who = f" by {question.answered_by}: {question.answer}" if question.answered_by else ""
         raise IllegalTransition("answer", hint=f"it was {question.state.value}{who}")
+
+
+def _check(question: Question, given: Answer) -> None:
+    _require_open(question)
     if question.choices and given.answer not in question.choices:
         raise InvalidRequest(given.answer, hint=f"answer one of {', '.join(question.choices)}")
     if len(given.answer) + len(given.comment) > _LONGEST_ANSWER:

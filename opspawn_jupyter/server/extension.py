@@ -202,6 +202,12 @@ class OpspawnExtension(ExtensionApp):
         help="MCP servers by name, as {'time': {'command': 'mcp-server-time'}}, beside those in "
         "opspawn_mcp.json. Their commands need no approval.",
     ).tag(config=True)
+    public_url = Unicode(
+        Settings.public_url,
+        help="Where browsers reach this server, as https://hub.example.com/user/me/, for those "
+        "that come back from a login to a tool server. By default what JupyterHub or the server "
+        "itself says.",
+    ).tag(config=True)
 
     service: Service
     #: What the configuration or the environment has that is no setting; the service does not start.
@@ -278,7 +284,11 @@ class OpspawnExtension(ExtensionApp):
             )
         given = {name: getattr(self, name) for name in self.class_own_traits(config=True)}
         state_directory = (root / Path(self.state_directory).expanduser()).resolve()
-        placed = {"state_directory": state_directory, "runs_directory": runs_directory}
+        placed = {
+            "state_directory": state_directory,
+            "runs_directory": runs_directory,
+            "public_url": public_address(self.public_url, os.environ, self._server.connection_url),
+        }
         settings = Settings(root_directory=root, **given | placed | {"anchors": (*self.anchors,)})
         check_agent_limits(settings)
         require_places(settings.anchors, root)
@@ -304,6 +314,15 @@ class OpspawnExtension(ExtensionApp):
             msg = "the extension is not linked to a server"
             raise RuntimeError(msg)
         return self.serverapp
+
+
+def public_address(given: str, environment: Mapping[str, str], own: str) -> str:
+    """Where browsers reach the server; empty where only the hub knows and does not say. Raises
+    ``SettingInvalid``."""
+    if given and urlsplit(given).scheme not in ("http", "https"):
+        raise SettingInvalid(given, hint="public_url must begin with http:// or https://")
+    is_behind_hub = "JUPYTERHUB_SERVICE_PREFIX" in environment
+    return given or environment.get("JUPYTERHUB_PUBLIC_URL", "" if is_behind_hub else own)
 
 
 def _has_extension(server: ServerApp, name: str) -> bool:

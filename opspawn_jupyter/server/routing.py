@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from opspawn_jupyter.broker.opening import CALLBACK
 from opspawn_jupyter.server.handlers.base import EnvelopeMixin, UnknownRouteHandler
+from opspawn_jupyter.server.handlers.login import LoginPageHandler
 from opspawn_jupyter.server.handlers.mcp import McpHandler
 from opspawn_jupyter.server.handlers.run_page import pages
 from opspawn_jupyter.server.route import Area, Route
@@ -52,5 +54,6 @@ def handlers(service: Service) -> list[tuple[str, type[EnvelopeMixin], dict[str,
     ]
     spoken = {"service": service, "area": Area.TOOLS.value}
     mcp = (f"{MCP}(?:/(?P<only>[^/]+))?/?", McpHandler, spoken)
+    back = (CALLBACK, LoginPageHandler, spoken)
     unknown = {"service": service, "area": Area.SERVER.value}
-    return [*pages(service), *known, mcp, (f"{API}(?:/.*)?", UnknownRouteHandler, unknown)]
+    return [*pages(service), *known, mcp, back, (f"{API}(?:/.*)?", UnknownRouteHandler, unknown)]

@@ -132,6 +132,8 @@ class ToolQuery:
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     server: str | None = None
+    #: Whether to wait until somebody has logged in to the one server, where it wants that.
+    wait: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

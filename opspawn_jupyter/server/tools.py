@@ -16,6 +16,7 @@ from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import OUTCOME_EVENTS
 from opspawn_jupyter.model.tool import Principal, Tool, ToolCall
 from opspawn_jupyter.orchestrator.context import Orchestration
+from opspawn_jupyter.orchestrator.login import log_in, withdraw_logins
 from opspawn_jupyter.orchestrator.tool_call import is_known, may_call, put, record_call
 from opspawn_jupyter.server.background import Background
 from opspawn_jupyter.server.mcp_sessions import McpSessions
@@ -42,6 +43,7 @@ class Tools:
         self._o = o
         self._broker = await asyncio.to_thread(open_broker, o.settings, CallRecords(o), Askable(o))
         self._sessions = McpSessions(self._broker, Verbs(o))
+        self._background.start(withdraw_logins(o), "withdraw logins")
 
     async def mcp_application(self) -> Callable[..., Any]:
         """The ASGI application that speaks MCP."""
@@ -112,3 +114,9 @@ class Askable:
     ) -> Mapping[str, Any] | None:
         """Put the server's question."""
         return await put(self._o, principal, server, question.message, question.schema)
+
+    async def log_in(
+        self, principal: Principal, server: str, url: str, outcome: asyncio.Future[str]
+    ) -> None:
+        """Ask somebody to log in."""
+        await log_in(self._o, principal, server, url, outcome)

@@ -48,7 +48,9 @@ class Calls:
 class Stage:
     """The broker, and what it recorded."""
 
-    def __init__(self, root: Path, servers: Mapping[str, Any], **more: Any) -> None:
+    def __init__(
+        self, root: Path, servers: Mapping[str, Any], *, public_url: str = "", **more: Any
+    ) -> None:
         self.root = root
         self.log = Calls()
         (root / "state").mkdir(exist_ok=True)
@@ -57,6 +59,7 @@ class Stage:
             state_directory=root / "state",
             runs_directory=root / "runs",
             mcp_servers=servers,
+            public_url=public_url,
         )
         self.broker: ToolBroker = open_broker(settings, self.log, **more)
 

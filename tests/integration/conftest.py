@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -63,6 +65,18 @@ class Server:
         """Status and JSON of the answer."""
         status, _, body = self.ask(method, path, **more)
         return status, json.loads(body)
+
+    def shell(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The command ``opspawn`` with these words, in the server's directory."""
+        return subprocess.run(
+            [sys.executable, "-m", "opspawn_jupyter.cli", *words],
+            env=self.jupyter.environment,
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
 
     def wait(
         self,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,18 +39,6 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         stop(one.jupyter.process)
         left = await_none(home)
         assert not left, f"these outlived their server: {left}"
-
-
-def _shell(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "opspawn_jupyter.cli", *words],
-        env=server.jupyter.environment,
-        cwd=server.root,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
 
 
 def _call(server: Server, name: str, arguments: dict[str, Any], **more: Any) -> tuple[int, Any]:
@@ -193,22 +179,22 @@ def test_a_task_without_tools_is_told_how_to_get_them(server: Server) -> None:
 
 
 def test_the_shell_lists_shows_approves_and_calls(server: Server) -> None:
-    listed = _shell(server, "tools")
+    listed = server.shell("tools")
     assert "good.echo" in listed.stdout
     assert "filed: run `opspawn tools filed --approve`" in listed.stdout
-    assert "good.echo(text: string, times: integer" in _shell(server, "tools", "good.echo").stdout
-    called = _shell(server, "tool", "good.echo", "-p", "text=12", "-p", "times=3")
+    assert "good.echo(text: string, times: integer" in server.shell("tools", "good.echo").stdout
+    called = server.shell("tool", "good.echo", "-p", "text=12", "-p", "times=3")
     assert (called.returncode, called.stdout.strip()) == (0, "12")
-    wrong = _shell(server, "tool", "good.echo", "-p", "text=12", "-p", "times=three")
+    wrong = server.shell("tool", "good.echo", "-p", "text=12", "-p", "times=three")
     assert wrong.returncode == 2
     assert "integer" in wrong.stderr
-    failed = _shell(server, "tool", "good.fail", "-p", "text=why not")
+    failed = server.shell("tool", "good.fail", "-p", "text=why not")
     assert failed.returncode == 1
     assert "why not" in failed.stderr
-    approved = _shell(server, "tools", "filed", "--approve")
+    approved = server.shell("tools", "filed", "--approve")
     assert "habits.py" in approved.stdout
-    assert _shell(server, "tool", "filed.echo", "-p", "text=x").stdout.strip() == "x"
-    servers = json.loads(_shell(server, "tools", "--servers", "--json").stdout)["servers"]
+    assert server.shell("tool", "filed.echo", "-p", "text=x").stdout.strip() == "x"
+    servers = json.loads(server.shell("tools", "--servers", "--json").stdout)["servers"]
     assert {one["name"]: one["state"] for one in servers}["filed"] == "ready"
 
 

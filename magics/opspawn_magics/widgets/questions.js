@@ -10,11 +10,24 @@ import { node, say } from "./dom.js";
 /** @param {string} word */
 const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 
+/** Where a question is a login, the address is in its detail (``LOGIN_ADDRESS`` in Python). */
+const LOGIN = "log_in_at";
+
 /** What is asked about, one value a line: the arguments of a call stand by their names.
  * @param {Record<string, any>} detail @returns {[string, unknown][]} */
-const flat = (detail) => Object.entries(detail).flatMap(([name, value]) => (
+const flat = (detail) => Object.entries(detail).filter(([name]) => name !== LOGIN).flatMap(([name, value]) => (
   name === "arguments" && value && typeof value === "object" ? Object.entries(value) : [[name, value]]
 ));
+
+/** The text, with a link in place of the address of a login. No other address becomes a link: the
+ * texts are other people's.
+ * @param {Question} question @returns {(string | Element | false)[]} */
+const asked = ({ text, detail }) => {
+  const address = detail[LOGIN];
+  if (typeof address !== "string" || !/^https?:\/\//.test(address)) return [text];
+  const link = node("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, `log in at ${new URL(address).host}`);
+  return [text.replace(`: ${address}`, ": "), link];
+};
 
 /** Open questions, of one task or of all. Nothing is shown where there are none. */
 export class Questions {
@@ -66,7 +79,7 @@ export class Questions {
     ));
     this.list.prepend(node(
       "div", { class: "opspawn-question", "data-question": question.id },
-      node("div", { class: "opspawn-asked" }, question.text),
+      node("div", { class: "opspawn-asked" }, ...asked(question)),
       facts.length > 0 && node("dl", { class: "opspawn-values" }, ...facts),
       !this.isReadOnly && this.#answers(question),
     ));

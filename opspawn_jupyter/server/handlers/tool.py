@@ -119,8 +119,9 @@ class ToolsHandler(ToolHandler):
     @authorized
     async def get(self) -> None:
         """List them."""
-        query = self.query(ToolQuery)
-        await self.answer(await (await self.broker()).tools(self.principal, query.server))
+        broker, query = await self.broker(), self.query(ToolQuery)
+        listing = broker.tools(self.principal, query.server, waits=query.wait)
+        await self.answer_while_heard(listing)
 
 
 class ToolCallHandler(ToolHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from opspawn_jupyter.model.tool import (
     ApprovalRequest,
     ImportRequest,
+    LoginRequest,
     PromptList,
     PromptRequest,
     PromptText,
@@ -13,10 +14,12 @@ from opspawn_jupyter.model.tool import (
     ResourceRequest,
     ToolCallRequest,
     ToolList,
+    ToolLogin,
     ToolResult,
     ToolServerList,
 )
 from opspawn_jupyter.server import schemas
+from opspawn_jupyter.server.handlers.login import LoginHandler, LogoutHandler
 from opspawn_jupyter.server.handlers.tool import (
     PromptHandler,
     PromptsHandler,
@@ -48,6 +51,18 @@ ROUTES = (
         ToolImportHandler,
         Area.TOOLS,
         post("Take over the servers of another program's file", ImportRequest, ToolServerList),
+    ),
+    route(
+        "mcp/login",
+        LoginHandler,
+        Area.TOOLS,
+        post("Begin a login to an MCP server", LoginRequest, ToolLogin),
+    ),
+    route(
+        "mcp/logout",
+        LogoutHandler,
+        Area.TOOLS,
+        post("Forget a login to an MCP server", LoginRequest, ToolLogin),
     ),
     route(
         "mcp/tools",

@@ -47,6 +47,21 @@ def test_other_programs_keys_are_passed_over_and_ours_are_checked(tmp_path: Path
         ("a", {"command": "x", "args": "no list"}, "args"),
         ("a", ["x"], "object"),
         ("a", {"command": "x", "opspawn": {"timeout_seconds": 0}}, "timeout_seconds"),
+        ("a", {"url": "http://y", "opspawn": {"oauth": {"grant": "magic"}}}, "grant"),
+        ("a", {"url": "http://y", "opspawn": {"oauth": {"client_secret": "x"}}}, "the issuer"),
+        (
+            "a",
+            {"url": "http://y", "opspawn": {"oauth": {"grant": "client_credentials"}}},
+            "a client_secret or a private_key",
+        ),
+        (
+            "a",
+            {
+                "url": "http://y",
+                "opspawn": {"oauth": {"client_id": "c", "private_key": "k", "issuer": "http://i"}},
+            },
+            "only the grant client_credentials",
+        ),
     ],
 )
 def test_a_faulty_entry_says_what_is_wrong_and_spoils_no_other(

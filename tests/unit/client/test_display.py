@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from opspawn_jupyter import connect
-from opspawn_jupyter.client import html, task_text, text
+from opspawn_jupyter.client import html, question_text, task_text, text
 from opspawn_jupyter.model.notebook import Parameter
 from opspawn_jupyter.model.policy import Policy
+from opspawn_jupyter.model.question import LOGIN_ADDRESS, Question
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.table import Column, Table
 from opspawn_jupyter.model.task import Task
@@ -151,3 +152,21 @@ def test_tables_are_columns_of_text() -> None:
 )
 def test_durations_are_said_as_people_do(seconds: float, said: str) -> None:
     assert task_text.duration(seconds) == said
+
+
+def test_where_to_log_in_is_shown_whole_and_harmless():
+    """A table would cut the address; and its text is another server's."""
+    url = f"https://login.example/authorize?state={'x' * 200}&y={EVIL}"
+    question = Question(
+        id="01a21645-3203-70e9-b9d5-e01e038a0ea9",
+        text=f"guarded wants you to log in: {url}",
+        detail={"server": f"guarded{EVIL}", LOGIN_ADDRESS: url},
+        choices=("no",),
+        asked_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+    assert url in question_text.question_list([question])
+    assert url in question_text.question_card(question)
+    shown = html.question_list([question])
+    assert "<a href=" in shown
+    assert "<script>" not in shown

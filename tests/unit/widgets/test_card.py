@@ -221,6 +221,25 @@ def test_a_question_is_answered_in_the_card(stage: Stage) -> None:
     assert (sent["path"], sent["body"]) == ("questions/q1/answer", {"answer": "yes"})
 
 
+def test_where_to_log_in_is_a_link_and_no_other_address_is(stage: Stage) -> None:
+    """The texts of questions are other people's."""
+    address = "https://login.example/authorize?state=1"
+    asked = {"id": "q1", "choices": ["no"], "task_id": ID, "asked_by": "me"}
+    for known, detail in (("q1", {"server": "mail", "log_in_at": address}), ("q2", {})):
+        text = f"mail wants you to log in: {address}"
+        question = {**asked, "id": known, "text": text, "detail": detail}
+        stage.page.evaluate("question => fake.questions.push(question)", question)
+    waiting = task_record(state="waiting")
+    stage.hold(waiting)
+    shown = stage.mount(card(waiting))
+
+    link = shown.locator(".opspawn-question a")
+    expect(link).to_have_count(1)
+    expect(link).to_have_attribute("href", address)
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    expect(link).to_have_text("log in at login.example")
+
+
 def test_a_retry_stands_below_as_a_card_of_its_own(stage: Stage) -> None:
     stage.hold(failed_record())
     shown = stage.mount(card(failed_record()))
