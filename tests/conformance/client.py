@@ -1,21 +1,29 @@
-"""Our side towards MCP servers, as a program that the official suite can start: it connects a
-broker to the suite's server and does what the scenario asks for.
+"""Our side towards MCP servers, for the official suite: a broker of its own for each scenario,
+connected to the suite's server, that does what the scenario asks for.
 
-    python client.py URL        with MCP_CONFORMANCE_SCENARIO in the environment
+    python client.py SOCKET
+
+One process plays them all, because the SDK takes seconds to import; the suite starts ``door.py``,
+which brings the scenario here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
 
 from opspawn_jupyter.broker.broker import ToolBroker
+from opspawn_jupyter.broker.login import Logins
 from opspawn_jupyter.broker.opening import open_broker
 from opspawn_jupyter.broker.ports import Question
 from opspawn_jupyter.errors import OpspawnError
@@ -40,8 +48,29 @@ class Records:
 class Person:
     """See ``broker.ports.People``: somebody who takes what is proposed."""
 
+    def __init__(self) -> None:
+        self.logins: Logins | None = None
+        self.has_logged_in = asyncio.Event()
+
     async def may_call(self, *_: Any) -> bool:
         return True
+
+    async def log_in(self, who: Principal, _: str, url: str, __: object) -> None:
+        """Follow the address as a browser does, and bring back what it is sent on with."""
+        async with httpx2.AsyncClient(timeout=30) as browser:
+            answer = await browser.get(url)
+        query = parse_qs(urlsplit(answer.headers["location"]).query)
+        said = {name: values[0] for name, values in query.items()}
+        assert self.logins is not None
+        _, outcome = self.logins.arrive(
+            who,
+            said["state"],
+            code=said.get("code", ""),
+            issuer=said.get("iss"),
+            problem=said.get("error", ""),
+        )
+        await outcome
+        self.has_logged_in.set()
 
     async def ask(self, _: Principal, __: str, question: Question) -> Mapping[str, Any]:
         fields: Mapping[str, Any] = question.schema.get("properties", {})
@@ -56,39 +85,87 @@ def _arguments(tool: Tool) -> dict[str, Any]:
     }
 
 
-async def _play(broker: ToolBroker) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """What the suite says: where its server is, what is tried, and with what."""
+
+    url: str
+    name: str
+    context: Mapping[str, Any]
+
+    @property
+    def wants_login(self) -> bool:
+        return self.name.startswith("auth/")
+
+
+async def _play(broker: ToolBroker, scenario: Scenario) -> None:
     """List everything, and call what the suite says, or each tool."""
     listed = {tool.name: tool for tool in (await broker.tools(ME, "suite")).tools}
-    said = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT", "{}")).get("toolCalls")
+    said = scenario.context.get("toolCalls")
     if "json_schema_echo" in listed:  # it gets the schema of the other one, as it arrived here
         other = next(tool for name, tool in listed.items() if name != "json_schema_echo")
         said = [{"name": "json_schema_echo", "arguments": {"schema": dict(other.input_schema)}}]
     calls = [(one["name"], one.get("arguments") or {}) for one in said or ()]
     for name, arguments in calls or [(one.name, _arguments(one)) for one in listed.values()]:
-        if name not in listed:
-            continue
-        request = ToolCallRequest(server="suite", tool=name, arguments=arguments)
-        try:
-            print(name, await broker.call(ME, request))
-        except OpspawnError as problem:  # some scenarios have the server refuse
-            print(name, problem.message)
+        if name in listed:
+            request = ToolCallRequest(server="suite", tool=name, arguments=arguments)
+            with suppress(OpspawnError):  # some scenarios have the server refuse
+                await broker.call(ME, request)
 
 
-async def main(url: str) -> None:
+async def _oauth(scenario: Scenario) -> dict[str, Any]:
+    """What the configuration says of OAuth: what the suite gives us. Which authorization server it
+    means, it does not say; so that is asked for here, as nobody should who has a secret."""
+    given = scenario.context
+    oauth = {key: given[key] for key in ("client_id", "client_secret") if key in given}
+    if "private_key_pem" in given:
+        oauth |= {"private_key": given["private_key_pem"], "algorithm": given["signing_algorithm"]}
+    if scenario.name.startswith("auth/client-credentials"):
+        oauth["grant"] = "client_credentials"
+    if oauth:
+        parts = urlsplit(scenario.url)
+        where = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
+        async with httpx2.AsyncClient(timeout=30) as client:
+            oauth["issuer"] = (await client.get(where)).json()["authorization_servers"][0]
+    return {**oauth, "client_metadata_url": "https://conformance-test.local/client-metadata.json"}
+
+
+async def _played(scenario: Scenario, root: Path) -> str:
+    """Play it; gives what went wrong, which some scenarios want."""
+    person = Person()
+    rules = {"oauth": await _oauth(scenario)} if scenario.wants_login else {}
+    settings = Settings(
+        root_directory=root,
+        state_directory=root,
+        runs_directory=root,
+        mcp_servers={"suite": {"url": scenario.url, "opspawn": rules}},
+        public_url="http://localhost:3000/",
+    )
+    broker = open_broker(settings, Records(), person)
+    person.logins = broker.logins
+    try:
+        if scenario.wants_login and (await broker.log_in(ME, "suite")).url:
+            await person.has_logged_in.wait()
+        await _play(broker, scenario)
+    except OpspawnError as problem:
+        return problem.message
+    finally:
+        await broker.close()
+    return "played"
+
+
+async def _serve(incoming: asyncio.StreamReader, outgoing: asyncio.StreamWriter) -> None:
+    scenario = Scenario(**json.loads(await incoming.readline()))
     with tempfile.TemporaryDirectory() as place:
-        root = Path(place)
-        settings = Settings(
-            root_directory=root,
-            state_directory=root,
-            runs_directory=root,
-            mcp_servers={"suite": {"url": url}},
-        )
-        broker = open_broker(settings, Records(), Person())
-        try:
-            await _play(broker)
-        finally:
-            await broker.close()
+        said = await asyncio.wait_for(_played(scenario, Path(place)), 250)
+    outgoing.write(said.encode())
+    outgoing.close()
+
+
+async def main(socket: str) -> None:
+    server = await asyncio.start_unix_server(_serve, socket)
+    await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(asyncio.wait_for(main(sys.argv[1]), 250))
+    asyncio.run(main(sys.argv[1]))

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter import errors
 from opspawn_jupyter.broker.login import Logins
 from opspawn_jupyter.model.tool import Principal, ServerState
@@ -57,7 +58,7 @@ class Person:
 
 async def brought_back(url: str) -> dict[str, Any]:
     """What a browser comes back with from the login page."""
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as browser:
         answer = await browser.get(url)
     said = parse_qs(urlsplit(answer.headers["location"]).query)
     return {

@@ -25,7 +25,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from pydantic import AnyHttpUrl
 
-_START_SECONDS = 30.0
+from jupyter_process import PATIENCE_SECONDS
 
 
 @dataclass
@@ -154,7 +154,7 @@ def guarded() -> Iterator[Guarded]:
 
 
 def _await_start(run: uvicorn.Server, thread: threading.Thread) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not run.started and thread.is_alive() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert run.started
