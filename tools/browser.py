@@ -66,6 +66,19 @@ def new_page(browser: Browser, **options: Any) -> Page:
     return page
 
 
+#: Notices go after some seconds, which whoever is outside of the page may miss.
+_KEEP_NOTICES = """window.noticed = [];
+new MutationObserver(() => {
+  for (const { textContent } of document.querySelectorAll(".Toastify__toast"))
+    if (!noticed.includes(textContent)) noticed.push(textContent);
+}).observe(document, { childList: true, subtree: true, characterData: true });"""
+
+
+def await_notice(page: Page, words: str) -> None:
+    """Wait until JupyterLab has shown a notice with these words since the page was loaded."""
+    page.wait_for_function("words => noticed.some((text) => text.includes(words))", arg=words)
+
+
 @contextmanager
 def lab_page(browser: Browser, *, width: int = 1280, height: int = 860) -> Iterator[Page]:
     """An empty page of a fresh profile."""
@@ -73,6 +86,7 @@ def lab_page(browser: Browser, *, width: int = 1280, height: int = 860) -> Itera
         viewport={"width": width, "height": height}, device_scale_factor=1.5
     )
     page = context.new_page()
+    page.add_init_script(_KEEP_NOTICES)
     page.set_default_timeout(_TIMEOUT_MILLISECONDS)
     try:
         yield page

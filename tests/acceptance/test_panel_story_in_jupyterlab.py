@@ -67,10 +67,6 @@ class Story:
     def side(self) -> Any:
         return self.page.locator("#opspawn-tasks")
 
-    @property
-    def notices(self) -> Any:
-        return self.page.locator(".Toastify")
-
     def card(self, cell: int) -> Any:
         """The first card below the cell of this number."""
         return self.page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".opspawn-card").first
@@ -169,10 +165,12 @@ class Story:
         """What failed is told and run again; what had succeeded is not."""
         from playwright.sync_api import expect
 
+        from browser import await_notice
+
         card = self.card(3)
         expect(card.locator(".opspawn-graph").get_by_label("check: failed")).to_be_visible()
-        expect(self.notices).to_contain_text("nightly: failed")
-        expect(self.notices).not_to_contain_text("success")
+        await_notice(self.page, "nightly: failed")
+        assert "success" not in "".join(self.page.evaluate("noticed"))
         (self.lab.root / "mended").touch()
         card.get_by_role("button", name="Repair nightly").click()
         mended = self.page.locator(".jp-Notebook .jp-Cell").nth(3).locator(".opspawn-card").nth(1)

@@ -85,7 +85,7 @@ def test_a_notebook_is_run_by_a_form_and_steered_in_the_side_bar(
     """No cell and no shell is needed to run a notebook in the background."""
     from playwright.sync_api import expect
 
-    from browser import open_notebook
+    from browser import await_notice, open_notebook
 
     (lab.root / "go").unlink(missing_ok=True)
     write(
@@ -101,7 +101,7 @@ def test_a_notebook_is_run_by_a_form_and_steered_in_the_side_bar(
     form = page.get_by_role("dialog")
     form.get_by_label("count").fill("many")
     form.get_by_role("button", name="Run").click()
-    expect(page.locator(".Toastify")).to_contain_text("typed.ipynb was not started")
+    await_notice(page, "typed.ipynb was not started")
 
     page.locator('[data-jp-item-name="opspawn-run"]').click()
     form.get_by_label("count").fill("7")
@@ -113,7 +113,7 @@ def test_a_notebook_is_run_by_a_form_and_steered_in_the_side_bar(
     expect(row.locator(".opspawn-pill")).to_have_text("▶ running")
     row.get_by_role("button", name="Cancel typed").click()
     expect(row.locator(".opspawn-pill")).to_have_text("⊘ cancelled")
-    expect(page.locator(".Toastify")).to_contain_text("typed: cancelled")
+    await_notice(page, "typed: cancelled")
     (lab.root / "go").touch()
     row.get_by_role("button", name="Retry typed").click()
     done = side.locator(".opspawn-row", has=page.locator(".opspawn-is-success"), has_text="typed")
@@ -131,7 +131,7 @@ def test_a_notebook_is_scheduled_by_a_form_and_steered_in_the_side_bar(
     """The form says what a rule means before anything is made."""
     from playwright.sync_api import expect
 
-    from browser import open_notebook
+    from browser import await_notice, open_notebook
 
     write(lab.root / "annual.ipynb", "count: int = 3  # how many", has_parameters=True)
     open_notebook(page, lab, "annual.ipynb")
@@ -148,7 +148,7 @@ def test_a_notebook_is_scheduled_by_a_form_and_steered_in_the_side_bar(
     expect(meaning.locator("time")).to_have_count(5)
     form.get_by_label("count").fill("7")
     form.get_by_role("button", name="Schedule").click()
-    expect(page.locator(".Toastify")).to_contain_text("annual is scheduled")
+    await_notice(page, "annual is scheduled")
 
     page.get_by_role("tab", name="Background tasks").click()
     row = page.locator("#opspawn-tasks .opspawn-schedule", has_text="annual")

@@ -10,6 +10,7 @@ import { RunForm } from "./form.js";
  */
 
 const WORDS = { pause: "Pause", resume: "Resume", trigger: "Run now", edit: "Edit…", remove: "Delete" };
+const REALLY = "Really delete";
 
 /** @typedef {(path: string, method?: string, body?: unknown) => Promise<boolean>} Act  whether the server did it */
 
@@ -52,7 +53,7 @@ class Row {
   /** The second press counts. @param {() => void} remove */
   #remove(remove) {
     if (this.verbs.remove.textContent !== WORDS.remove) return remove();
-    this.#name_verb("remove", "Really delete");
+    this.#name_verb("remove", REALLY);
   }
 
   /** Show the form below the row, or put it away. @param {(body: unknown) => Promise<boolean>} save */
@@ -93,7 +94,8 @@ class Row {
     say(this.name, name);
     say(this.words, words);
     this.next.replaceChildren(...(next ? ["next ", dueMoment(next)] : [schedule.state_reason && `${schedule.state}: ${schedule.state_reason}`]));
-    for (const verb of /** @type {(keyof typeof WORDS)[]} */ (Object.keys(WORDS))) this.#name_verb(verb);
+    const is_asking = this.verbs.remove.textContent === REALLY;  // news is no answer to that
+    for (const verb of /** @type {(keyof typeof WORDS)[]} */ (Object.keys(WORDS))) this.#name_verb(verb, is_asking && verb === "remove" ? REALLY : WORDS[verb]);
     show(this.verbs.pause, schedule.state === "active");
     show(this.verbs.resume, schedule.state === "paused");
     show(this.last, Boolean(schedule.last_task_id));

@@ -233,6 +233,9 @@ def test_one_is_deleted_by_a_second_press(stage: Stage) -> None:
     assert stage.sent("DELETE") == []
 
     delete.click()
+    hold(stage, {**schedule_view("a"), "words": "every hour"})
+    stage.tell("schedule.edited")
+    expect(shown).to_contain_text("every hour")
     hold(stage)
     really.click()
     expect(shown).to_be_hidden()
