@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
@@ -34,7 +35,7 @@ def play(request: pytest.FixtureRequest) -> Play:
         queue = ADAPTERS[request.param](Limits(**limits))
 
         async def main() -> None:
-            await asyncio.wait_for(scenario(queue), 10)
+            await asyncio.wait_for(scenario(queue), PATIENCE_SECONDS)
 
         asyncio.run(main())
 
@@ -322,7 +323,7 @@ def test_a_place_that_becomes_free_wakes_the_waiting(play: Play) -> None:
 
         await queue.remove("a")
 
-        await asyncio.wait_for(queue.changed(before, 60), 5)
+        await asyncio.wait_for(queue.changed(before, 10 * PATIENCE_SECONDS), PATIENCE_SECONDS)
 
     play(scenario)
 
@@ -333,12 +334,12 @@ def test_a_waiter_wakes_at_once_and_misses_nothing(play: Play) -> None:
     async def scenario(queue: Queue) -> None:
         before = queue.version
         await put(queue, task("a"))
-        await asyncio.wait_for(queue.changed(before, 60), 5)
+        await asyncio.wait_for(queue.changed(before, 10 * PATIENCE_SECONDS), PATIENCE_SECONDS)
 
-        waiting = asyncio.create_task(queue.changed(queue.version, 60))
+        waiting = asyncio.create_task(queue.changed(queue.version, 10 * PATIENCE_SECONDS))
         await asyncio.sleep(0)
         queue.notify()
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, PATIENCE_SECONDS)
 
     play(scenario)
 

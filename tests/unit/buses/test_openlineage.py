@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.buses.openlineage import LineageBus, require_target
 from opspawn_jupyter.errors import SettingInvalid
 from opspawn_jupyter.model.event import Draft
@@ -36,7 +37,7 @@ class World:
 
     async def told(self) -> list[dict[str, Any]]:
         """The events in the file, once all is written."""
-        await asyncio.wait_for(self.bus._waiting.join(), 20)
+        await asyncio.wait_for(self.bus._waiting.join(), PATIENCE_SECONDS)
         return [json.loads(line) for line in self.target.read_text().splitlines()]
 
 

@@ -9,6 +9,7 @@ from typing import Self
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter import errors
 from opspawn_jupyter.client.connections import FAILURES, Connections
 from opspawn_jupyter.client.transport import Transport
@@ -84,7 +85,7 @@ def _with(
                 connections.close()
             return server
 
-    return asyncio.run(asyncio.wait_for(run(), 30))
+    return asyncio.run(asyncio.wait_for(run(), PATIENCE_SECONDS))
 
 
 def test_a_connection_serves_one_request_after_the_other() -> None:
@@ -215,7 +216,7 @@ def test_what_is_no_answer_is_a_server_that_cannot_be_reached(answer: bytes) -> 
             finally:
                 transport.close()
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_SECONDS))
 
 
 def test_an_answer_that_does_not_come_in_time_is_told_as_that() -> None:
@@ -225,7 +226,7 @@ def test_an_answer_that_does_not_come_in_time_is_told_as_that() -> None:
             with pytest.raises(errors.ServerUnreachable, match="did not answer in time"):
                 await transport.call("GET", "tasks", timeout_seconds=0.05)
 
-    asyncio.run(asyncio.wait_for(run(), 30))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE_SECONDS))
 
 
 def test_a_token_cannot_add_lines_to_a_request() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from tests.unit.orchestrator.stage import Scenario, orchestration
 
 
@@ -19,7 +20,7 @@ def play(tmp_path: Path) -> Callable[..., None]:
     def run(scenario: Scenario, **settings: Any) -> None:
         async def main() -> None:
             async with orchestration(tmp_path, **settings) as o:
-                await asyncio.wait_for(scenario(o), 30)
+                await asyncio.wait_for(scenario(o), PATIENCE_SECONDS)
 
         asyncio.run(main())
 

@@ -30,6 +30,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.errors import IllegalTransition
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.advance import advance
@@ -99,7 +100,7 @@ class Life(RuleBasedStateMachine):
         self.born = 2
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(asyncio.wait_for(work, 20))
+        return self.loop.run_until_complete(asyncio.wait_for(work, PATIENCE_SECONDS))
 
     @initialize()
     def open(self) -> None:

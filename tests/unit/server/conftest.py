@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from tests.unit.server.workflow_world import World, world
 
 Story = Callable[[World], Awaitable[None]]
@@ -20,7 +21,7 @@ def play(tmp_path: Path) -> Callable[..., None]:
 
     def run(story: Story, ran: Counter[str] | None = None) -> None:
         async def main() -> None:
-            async with asyncio.timeout(60), world(tmp_path, ran) as one:
+            async with asyncio.timeout(PATIENCE_SECONDS), world(tmp_path, ran) as one:
                 await story(one)
 
         asyncio.run(main())

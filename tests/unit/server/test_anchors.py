@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tornado import web
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.audit.merkle import Tree
 from opspawn_jupyter.buses.webhook import signature
 from opspawn_jupyter.errors import SettingInvalid
@@ -26,7 +27,9 @@ SECRET = "a secret"
 def play(root: Path, scenario: Callable[[Any, Anchors], Awaitable[None]], **settings: Any) -> None:
     async def main() -> None:
         async with orchestration(root, **settings) as o:
-            await asyncio.wait_for(scenario(o.store, Anchors(o.store, o.settings)), 30)
+            await asyncio.wait_for(
+                scenario(o.store, Anchors(o.store, o.settings)), PATIENCE_SECONDS
+            )
 
     asyncio.run(main())
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.buses.websocket import WebsocketBus
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import EventType
@@ -32,7 +33,7 @@ class Journal:
 async def seqs(messages: AsyncIterator[str], count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
-        found.append(json.loads(await asyncio.wait_for(anext(messages), 5))["seq"])
+        found.append(json.loads(await asyncio.wait_for(anext(messages), PATIENCE_SECONDS))["seq"])
     return found
 
 

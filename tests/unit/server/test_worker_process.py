@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.server.worker_process import (
     WorkerProcess,
     living_workers,
@@ -70,10 +72,12 @@ def test_without_traces_there_are_no_workers(tmp_path):
 def test_a_worker_that_does_not_obey_is_killed(child):
     """A stopped server leaves nothing running."""
     worker = WorkerProcess("local-1", psutil.Process(child.pid))
-    child.send_signal(19)  # SIGSTOP: it cannot hear SIGTERM
+    child.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)  # from here on it cannot hear SIGTERM
 
     asyncio.run(worker.end(0.2))
 
+    assert child.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     assert not worker.is_alive()
 
 
