@@ -256,13 +256,14 @@ def test_python_has_the_command(
     monkeypatch.chdir(place.root)
 
     async def ask() -> Any:
-        client = (connect_async if is_async else connect)(place.url, place.token)
-        answer = command.python(client, runs)
-        answer = await answer if isawaitable(answer) else answer
-        if hasattr(answer, "run_directory"):
-            waited = client.wait(answer.id)
-            answer = await waited if isawaitable(waited) else waited
-        return answer
+        async with connect_async(place.url, place.token) as theirs:
+            client = theirs if is_async else connect(place.url, place.token)
+            answer = command.python(client, runs)
+            answer = await answer if isawaitable(answer) else answer
+            if hasattr(answer, "run_directory"):
+                waited = client.wait(answer.id)
+                answer = await waited if isawaitable(waited) else waited
+            return answer
 
     text = json.dumps(wire.encode(asyncio.run(ask())))
     assert [word for word in command.says if word not in text] == []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,6 +109,15 @@ class Server:
             lambda: self.json("GET", "health", token=None)[1],
             lambda health: "starting" not in (health["problem"] or ""),
         )
+
+
+def files_below(root: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file with its content, but for those that are replaced or removed at that moment."""
+    for directory, _, names in os.walk(root):
+        for path in (Path(directory, name) for name in names):
+            with suppress(FileNotFoundError):
+                content = path.read_bytes() if path.is_file() else b""
+                yield path, content
 
 
 Running = Callable[..., AbstractContextManager[Server]]

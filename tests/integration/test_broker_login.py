@@ -184,13 +184,13 @@ def test_nobody_is_asked_for_those_who_only_look(tmp_path: Path, door: Guarded) 
 
     async def story(stage: Stage) -> None:
         for _ in range(2):
-            listed = await stage.broker.tools(ME)
+            listed = await stage.tools()
             assert "--login" in listed.problems["guarded"]
         assert person.asked == []
         login = await stage.broker.log_in(ME, "guarded")
         assert login.url.startswith(door.url.removesuffix("mcp"))
         assert "redirect_uri=http%3A%2F%2Flocalhost%3A1%2Fbase%2Fopspawn%2Flogin" in login.url
-        assert login.url in (await stage.broker.tools(ME)).problems["guarded"]
+        assert login.url in (await stage.tools()).problems["guarded"]
         stage.broker.logins.arrive(ME, **await brought_back(login.url))
         assert (await stage.call("guarded.who")).text
         assert (await stage.broker.log_in(ME, "guarded")).is_logged_in

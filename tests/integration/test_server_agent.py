@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter import connect
 from tests.integration.broker_stage import habit
-from tests.integration.conftest import Running, Server
+from tests.integration.conftest import Running, Server, files_below
 from tests.integration.openai_server import OpenAIServer, openai_server
 from tests.integration.provider_servers import anthropic, provider_server
 
@@ -116,9 +115,8 @@ def test_the_key_is_nowhere_but_in_the_run(server: Server, provider: OpenAIServe
     assert provider.keys[-1] == f"Bearer {KEY}"
     assert cells(server, task)["call_1_0"].outputs[0].text == "[]\n"
     found = {}
-    for path in server.root.rglob("*"):
-        with suppress(IsADirectoryError, FileNotFoundError):  # some are being replaced meanwhile
-            found[path.name] = found.get(path.name, False) or KEY.encode() in path.read_bytes()
+    for path, content in files_below(server.root):
+        found[path.name] = found.get(path.name, False) or KEY.encode() in content
     assert found.pop("secrets.json")
     assert found.keys() >= {"output.ipynb", "tape.jsonl", "run.log", "events.jsonl", "task.json"}
     assert [name for name, holds_it in found.items() if holds_it] == []

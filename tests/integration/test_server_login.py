@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from jupyter_process import PATIENCE_SECONDS, jupyter_server
-from tests.integration.conftest import ENABLED, Server
+from tests.integration.conftest import ENABLED, Server, files_below
 from tests.integration.tool_servers.guarded import Guarded, guarded
 
 
@@ -162,8 +162,8 @@ def _assert_nothing_is_told(server: Server, door: Guarded) -> None:
     assert door.secrets
     state = server.root / ".opspawn"
     assert (state / "mcp_logins.json").stat().st_mode & 0o777 == 0o600
-    files = [path for path in server.root.rglob("*") if path.is_file()]
-    told = [path.name for path in files if _holds_any(path.read_bytes(), door.secrets)]
+    files = files_below(server.root)
+    told = [path.name for path, content in files if _holds_any(content, door.secrets)]
     assert told == ["mcp_logins.json"]
     assert not _holds_any(server.jupyter.log.encode(), [*door.secrets, *door.codes])
 

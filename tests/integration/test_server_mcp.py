@@ -41,6 +41,8 @@ def server(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "cells": [{**cell, "source": source, "execution_count": None}],
     }
     (root / "n.ipynb").write_text(json.dumps(notebook))
+    notebook["cells"][0]["source"] = "import time; time.sleep(600)"
+    (root / "sleeps.ipynb").write_text(json.dumps(notebook))
     workflow = "name: w\ntasks: [{id: only, notebook: n.ipynb}]\n"
     (root / "w.yaml").write_text(workflow)
     with running(root, home, f"--OpspawnExtension.mcp_servers={own!r}") as one:
@@ -161,7 +163,10 @@ def test_workflows_schedules_and_audits_are_at_hand(server: Server) -> None:
         assert run["id"] in {one["id"] for one in (await ask("list_workflows"))["workflows"]}
         assert (await ask("task_result", task=audit["id"]))["outputs"]["headline"]
         past = await ask("run_audit", task=started["id"])
-        await ask("cancel_task", task=past["id"])
+        await asyncio.to_thread(server.jupyter.await_task, past["id"])
+        sleeps = await ask("run_notebook", notebook="sleeps.ipynb")
+        await ask("cancel_task", task=sleeps["id"])
+        await asyncio.to_thread(server.jupyter.await_task, sleeps["id"])
         fired = (await ask("schedule_history", schedule="daily"))["firings"]
         assert {one["task_id"]: one["cause"] for one in fired}[started["id"]] == "mcp"
         for name in ("create_schedule", "run_audit"):
@@ -204,7 +209,11 @@ def test_collectors_of_tools_find_our_verbs_and_call_them(
             await verbs["opspawn_audit"]("n.ipynb"),
             await verbs["opspawn_run_workflow"]("w.yaml"),
         ):
-            await verbs["opspawn_cancel_task"](begun["id"])
+            await asyncio.to_thread(server.jupyter.await_task, begun["id"])
+        sleeps = await verbs["opspawn_run_notebook"]("sleeps.ipynb")
+        await verbs["opspawn_cancel_task"](sleeps["id"])
+        ended = await asyncio.to_thread(server.jupyter.await_task, sleeps["id"])
+        assert ended["state"] == "cancelled"
 
     asyncio.run(asyncio.wait_for(story(), PATIENCE_SECONDS))
 

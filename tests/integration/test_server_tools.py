@@ -17,7 +17,7 @@ from jupyter_process import PATIENCE_SECONDS, await_none, stop
 from opspawn_jupyter.model.ids import new_id
 from opspawn_magics.completion import complete
 from tests.integration.broker_stage import habit, write_config
-from tests.integration.conftest import Running, Server
+from tests.integration.conftest import Running, Server, files_below
 
 
 @pytest.fixture(scope="module")
@@ -166,8 +166,7 @@ step.output("key", base64.b64encode(token.encode()).decode())
     key = base64.b64decode(task["outputs"]["key"]).decode()
     assert _call(server, "good.echo", {"text": "x"}, token=key)[0] == 401
     run = server.root / task["run_directory"]
-    written = [path for path in run.rglob("*") if path.is_file()]
-    assert not [path for path in written if key.encode() in path.read_bytes()]
+    assert not [path for path, content in files_below(run) if key.encode() in content]
     assert key not in server.jupyter.log
 
 
