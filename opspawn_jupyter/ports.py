@@ -271,13 +271,16 @@ class Reporter(Protocol):
 
 class Runner(Protocol):
     """What carries out a task of one kind, in a process of its own. Found by entry point
-    ``opspawn_jupyter.runners``; the class is called with the worker's ``Grace``."""
+    ``opspawn_jupyter.runners``; the class is called with the worker's ``Grace``.
+
+    One with an attribute ``is_clean`` that is true after a run has left the process as it was:
+    the next run may begin in it, instead of in a new one.
+    """
 
     def run(self, assignment: Assignment, directory: Path, reporter: Reporter) -> None:
         """Carry it out and tell the outcome as the last event.
 
-        Called once, in the main thread of a fresh process whose standard streams go to
-        ``run.log``.
+        Called once, in the main thread of a process whose standard streams go to ``run.log``.
         """
 
 

@@ -25,6 +25,8 @@ from opspawn_jupyter.runners.kernel import Kernel, kernel_environment
 from opspawn_jupyter.runners.saving import SavingManager
 
 _KERNELS = {Tier.KERNEL: ForkedKernel, Tier.DIRECT: DirectKernel, Tier.COLD: Kernel}
+#: After these the kernel has ended as it was asked to.
+_CLEAN = (State.SUCCESS, State.FAILED)
 _STOP_MESSAGES = {
     State.CANCELLED: "The task was cancelled.",
     State.CRASHED: "The worker process died.",
@@ -36,6 +38,8 @@ class NotebookRunner:
 
     def __init__(self, grace: Grace) -> None:
         self._grace = grace
+        #: See ``ports.Runner``.
+        self.is_clean = False
 
     def run(self, assignment: Assignment, directory: Path, reporter: Reporter) -> None:
         """See ``ports.Runner``."""
@@ -70,6 +74,7 @@ class NotebookRunner:
         tell_outcome(reporter, outcome)
         if is_kept:
             keeper.keep()
+        self.is_clean = not is_kept and outcome.state in _CLEAN
 
     def _kernel(self, assignment: Assignment, spec: NotebookSpec, files: RunDirectory) -> Kernel:
         return _KERNELS[spec.tier](

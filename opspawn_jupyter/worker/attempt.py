@@ -26,7 +26,7 @@ from opspawn_jupyter.worker.history import History
 from opspawn_jupyter.worker.kept import Kept
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.outbox import Outbox
-from opspawn_jupyter.worker.spares import SpareRunners
+from opspawn_jupyter.worker.spares import RunnerProcess, SpareRunners
 
 #: What a runner gets beyond its graces before the worker takes over.
 _MARGIN_SECONDS = 5.0
@@ -54,6 +54,8 @@ class Attempt:
         self._kernel: psutil.Process | None = None
         self._process: BaseProcess | None = None
         self._is_keeping = False
+        #: The runner has done its work, and would take another attempt.
+        self._is_over = False
         self._forced: Stop | None = None
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -108,10 +110,7 @@ class Attempt:
 
     async def _run_process(self) -> int | None:
         runner = await self._spares.take()
-        self._process, self._runner = runner.process, runner.handle
-        reader, self._writer = await asyncio.open_connection(
-            sock=runner.line, limit=channel.LINE_LIMIT
-        )
+        self._process, self._runner, self._writer = runner.process, runner.handle, runner.writer
         self._writer.write(channel.assignment_message(self.assignment))
         if self.is_cancelling:  # it was cancelled before there was somebody to tell
             self._send_cancel()
@@ -120,24 +119,37 @@ class Attempt:
         if self._forced is not None:
             self._kill()
         self._limit()
+        is_left = False
         try:
-            await self._listen(reader)
+            await self._listen(runner.reader)
+            is_left = self._has_left_a_kernel or self._give_back(runner)
         finally:
-            if not self._has_left_a_kernel:
-                self._writer.close()
-        if self._has_left_a_kernel:
+            if not is_left:
+                runner.writer.close()
+        if is_left:
             return None
         return await self._exit_code(runner.process)
+
+    def _give_back(self, runner: RunnerProcess) -> bool:
+        """Leave the runner to another attempt, if it is one that can be left; it is nobody's to
+        kill from here on."""
+        if not self._is_over or self._forced is not None or not self._spares.give_back(runner):
+            return False
+        self._process = self._runner = self._writer = None
+        return True
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):  # the runner died with a message to it unread
             async for line in reader:
                 if line.endswith(b"\n"):
                     self._hear(channel.parse(line))
-                if self._has_left_a_kernel:
+                if self._has_left_a_kernel or self._is_over:
                     return
 
-    def _hear(self, event: ReportedEvent | Recipe) -> None:
+    def _hear(self, event: ReportedEvent | Recipe | None) -> None:
+        if event is None:
+            self._is_over = True
+            return
         if isinstance(event, Recipe):
             self._fork_servers.start(event)
             return

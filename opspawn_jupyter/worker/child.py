@@ -1,4 +1,8 @@
-"""The runner process, from its first line to its last."""
+"""The runner process, from its first line to its last.
+
+It carries out attempts one after the other, as long as each leaves it as it was: what user code
+does, it does in kernels, and they are new for each.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,35 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from opspawn_jupyter import timeline
 from opspawn_jupyter.kernels import servers
+from opspawn_jupyter.kernels.forking.family import has_children
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.model.work import Grace
+from opspawn_jupyter.model.work import Assignment, Grace
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker.channel import ChannelReporter
 
 #: What an orphan gets beyond its graces before it is ended whatever it does.
 _ORPHAN_SECONDS = 5.0
+#: After so many attempts, or with so much memory gained by them, another process takes its place.
+_MOST_ATTEMPTS = 100
+_MOST_GAINED_BYTES = 64 << 20
+#: The main thread, and the one that hears the worker.
+_THREADS = 2
 
 
 def main(line: socket.socket, grace: Grace) -> None:
-    """Get ready, wait for an attempt, carry it out, and end."""
+    """Get ready, wait for attempts, carry them out, and end."""
     # Not at the top: the worker imports this module too, and has no use for papermill.
-    from opspawn_jupyter.runners import preload, problems
+    from opspawn_jupyter.runners import preload
 
     os.setsid()
     processes.adopt_orphans()
@@ -33,12 +46,27 @@ def main(line: socket.socket, grace: Grace) -> None:
     servers.delegate(reporter.need)
     if not reporter.is_spoken_to:
         preload.exercise()
-    assignment = reporter.assignment()
-    if assignment is None:
-        return
     reporter.listen()
+    streams, memory = _Streams(), _memory_bytes()
+    for _ in range(_MOST_ATTEMPTS):
+        assignment = reporter.assignment()
+        if assignment is None:
+            return
+        is_clean = _carry_out(assignment, grace, reporter, streams)
+        if not is_clean or _memory_bytes() > memory + _MOST_GAINED_BYTES:
+            return
+        streams.lead_back()
+        reporter.wait_again()
+
+
+def _carry_out(
+    assignment: Assignment, grace: Grace, reporter: ChannelReporter, streams: _Streams
+) -> bool:
+    """Whether nothing is left of it in this process."""
+    from opspawn_jupyter.runners import preload, problems
+
     directory = RunDirectory(Path(assignment.run_directory))
-    _redirect_streams(directory.log)
+    streams.lead_to(directory.log)
     timeline.reach("runner.begun")
     try:
         runner = preload.runner(assignment.kind, grace)
@@ -46,17 +74,37 @@ def main(line: socket.socket, grace: Grace) -> None:
     except Exception as error:  # the process's boundary: a runner's own fault ends as a crash
         problem = wire.encode(problems.unexpected(error))
         reporter.tell(EventType.CRASHED, {"error": problem})
+        return False
+    is_clean = bool(getattr(runner, "is_clean", False))
+    return is_clean and threading.active_count() == _THREADS and not has_children()
 
 
-def _redirect_streams(log: Path) -> None:
-    """What this process and its kernel write outside of cells goes to the log."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for descriptor in (sys.__stdout__, sys.__stderr__):
-        if descriptor is not None:
-            os.dup2(target, descriptor.fileno())
-    os.close(target)
+class _Streams:
+    """Where this process and its kernels write what is said outside of cells."""
+
+    def __init__(self) -> None:
+        self._numbers = [s.fileno() for s in (sys.__stdout__, sys.__stderr__) if s is not None]
+        self._own = [os.dup(number) for number in self._numbers]
+
+    def lead_to(self, log: Path) -> None:
+        """To a run's log."""
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._lead([target] * len(self._numbers))
+        os.close(target)
+
+    def lead_back(self) -> None:
+        """To the worker's."""
+        self._lead(self._own)
+
+    def _lead(self, targets: Sequence[int]) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, target in zip(self._numbers, targets, strict=True):
+            os.dup2(target, number)
+
+
+def _memory_bytes() -> int:
+    return psutil.Process().memory_info().rss
 
 
 def _end_soon(grace: Grace) -> None:

@@ -65,7 +65,9 @@ class Worker:
         self._outbox = Outbox()
         self._fork_servers = ForkServers()
         self._launcher = Launcher()
-        self._spares = SpareRunners(self._launcher, settings.grace, settings.spare_runners)
+        self._spares = SpareRunners(
+            self._launcher, settings.grace, settings.spare_runners, room=settings.slots
+        )
         self._kept = KeptKernels(
             settings.state_directory / "kernels", self._launcher, settings.grace
         )

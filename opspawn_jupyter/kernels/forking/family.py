@@ -25,6 +25,18 @@ def adopt_orphans() -> None:
     _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def has_children() -> bool:
+    """Whether this process has any, also such as only have to be waited for; yes where the system
+    does not tell."""
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def kill_strays(known: Collection[int]) -> None:
     """Kill our children that are not known, with all below them."""
     for pid in [pid for pid in _children(os.getpid()) if pid not in known]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ipykernel.ipkernel import IPythonKernel
 from traitlets import default
+
+from .family import has_children
 
 
 class ForkedKernel(IPythonKernel):
@@ -21,15 +22,7 @@ class ForkedKernel(IPythonKernel):
     def _process_children(self) -> list[Any]:
         """Those that a shutdown has to end. To look for them reads every process of the system,
         which takes 11 ms; most kernels have none, as one call tells."""
-        if not _has_children():
+        if not has_children():
             return []
         found: list[Any] = super()._process_children()  # type: ignore[no-untyped-call]
         return found
-
-
-def _has_children() -> bool:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""What a forked kernel leaves out, and when it must not."""
+"""What a process has started."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 
 _CODE = """
 import subprocess
-from opspawn_jupyter.kernels.forking.kernel_class import _has_children
-said = [_has_children()]
+from opspawn_jupyter.kernels.forking.family import has_children
+said = [has_children()]
 child = subprocess.Popen(['sleep', '600'])
-said.append(_has_children())
+said.append(has_children())
 child.kill()
-said.append(_has_children())
+said.append(has_children())
 child.wait()
-said.append(_has_children())
+said.append(has_children())
 print(said)
 """
 

@@ -1,0 +1,104 @@
+"""What worker and runner say to each other."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+import pytest
+
+from opspawn_jupyter.model.states import EventType, State
+from opspawn_jupyter.model.task import Policy
+from opspawn_jupyter.model.work import Assignment
+from opspawn_jupyter.worker import channel
+from opspawn_jupyter.worker.channel import ChannelReporter
+
+_ASSIGNMENT = Assignment(
+    task_id="t", attempt=1, kind="notebook", name="n", spec={}, policy=Policy(),
+    run_directory="/run", root_directory="/",
+)  # fmt: skip
+
+
+class Ends:
+    """Both ends of a line, and what the runner's was told."""
+
+    def __init__(self) -> None:
+        self.worker, self.far_end = socket.socketpair()
+        self.lines = self.worker.makefile("rb")
+        self.orphaned: SimpleQueue[bool] = SimpleQueue()
+        self.stops: SimpleQueue[State] = SimpleQueue()
+        self.runner = ChannelReporter(self.far_end, orphaned=lambda: self.orphaned.put(True))
+        self.runner.listen()
+
+    def assign(self) -> None:
+        self.worker.sendall(channel.assignment_message(_ASSIGNMENT))
+        assert self.runner.assignment() == _ASSIGNMENT
+        self.runner.on_stop(self.stops.put)
+
+    def wait_again(self) -> None:
+        self.runner.wait_again()
+        assert channel.parse(self.lines.readline()) is None
+
+    def hang_up(self) -> None:
+        self.lines.close()
+        self.worker.close()
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    """A line that is open."""
+    line = Ends()
+    yield line
+    line.hang_up()
+    assert line.runner.assignment() is None  # its thread has come to the end
+    line.far_end.close()
+
+
+def test_a_runner_hears_of_one_attempt_after_the_other(ends: Ends) -> None:
+    """And says between them that it waits."""
+    for _ in range(3):
+        ends.assign()
+        ends.runner.tell(EventType.SUCCEEDED, {})
+        told = channel.parse(ends.lines.readline())
+        assert getattr(told, "type", None) is EventType.SUCCEEDED
+        ends.wait_again()
+
+
+def test_a_cancel_stops_only_the_attempt_that_it_was_meant_for(ends: Ends) -> None:
+    """It may be on its way while the attempt ends."""
+    ends.assign()
+    ends.worker.sendall(channel.cancel_message())
+    assert ends.stops.get(timeout=60) is State.CANCELLED
+    ends.wait_again()
+    ends.worker.sendall(channel.cancel_message())
+    ends.assign()
+    ends.worker.sendall(channel.cancel_message())
+    assert ends.stops.get(timeout=60) is State.CANCELLED
+    assert ends.stops.empty()
+
+
+def test_a_cancel_before_anybody_listens_to_it_is_not_lost(ends: Ends) -> None:
+    """A runner that has just got its assignment still reads files."""
+    ends.worker.sendall(channel.assignment_message(_ASSIGNMENT) + channel.cancel_message())
+    assert ends.runner.assignment() == _ASSIGNMENT
+    ends.runner.on_stop(ends.stops.put)
+    assert ends.stops.get(timeout=60) is State.CANCELLED
+
+
+def test_the_end_of_the_worker_stops_an_attempt(ends: Ends) -> None:
+    """Its kernel has to be ended by somebody."""
+    ends.assign()
+    ends.hang_up()
+    assert ends.stops.get(timeout=60) is State.CRASHED
+    assert ends.orphaned.get(timeout=60)
+
+
+def test_a_runner_that_waits_is_no_orphan(ends: Ends) -> None:
+    """It simply ends."""
+    ends.assign()
+    ends.wait_again()
+    ends.hang_up()
+    assert ends.runner.assignment() is None
+    assert ends.orphaned.empty()
+    ends.runner._waiting.put(None)  # for the fixture
