@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from jupyter_client.connect import LocalPortCache
 
-from jupyter_process import JupyterProcess, jupyter_server, make_home, processes
+from jupyter_process import JupyterProcess, free_port, jupyter_server, make_home, processes
 
 EXAMPLES = Path(__file__).parent.parent / "notebooks" / "examples"
 
@@ -65,6 +66,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"LEFT OUT, all or in part: {suite}: {reason}", yellow=True)
     if not _left_out:
         terminalreporter.write_line("No test was left out.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ports_of_kernels() -> Iterator[None]:
+    """Kernels that tests start themselves are told ports a second before they bind them; those that
+    the system gives could be somebody else's by then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalPortCache, "find_available_port", lambda _cache, _ip: free_port())
+        yield
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ including workers, which are in process groups of their own.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -29,6 +30,7 @@ import psutil
 PATIENCE_SECONDS = 150.0
 STOP_SECONDS = 60.0
 _MARK = "JUPYTER_RUNTIME_DIR"
+_port_numbers = itertools.count(1009 * os.getpid())
 #: Variables by which an outer server, hub or shell would be taken for the one started here.
 _FOREIGN = ("OPSPAWN_", "JPY_", "JUPYTER", "VSCODE_")
 
@@ -241,9 +243,10 @@ def free_port() -> int:
 
     Those that it gives itself (Linux from 32768 on, others from 49152) go to every connection and
     to every kernel: one of them could be somebody's again before a server is up that is to have it.
+    No two calls give the same, and two processes hardly ever.
     """
     while True:
-        port = 10_000 + secrets.randbelow(22_000)
+        port = 10_000 + next(_port_numbers) % 22_000
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
