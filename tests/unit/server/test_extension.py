@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import gc
+
 import pytest
 from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config
@@ -56,6 +60,18 @@ def test_a_bad_value_is_refused_by_the_variables_name(variable, value):
     """The administrator must find it."""
     with pytest.raises(SettingInvalid, match=variable):
         extension()._adopt_environment({variable: value})
+
+
+def test_the_end_of_the_server_looks_for_no_garbage(monkeypatch):
+    """It takes half a second of a processor, of which nobody has anything."""
+    last = []
+    monkeypatch.setattr(atexit, "register", last.append)
+    one = extension()
+    one.initialize_settings()
+
+    asyncio.run(one.stop_extension())
+
+    assert last == [gc.freeze]
 
 
 HUB = {"JUPYTERHUB_SERVICE_PREFIX": "/user/me/"}
