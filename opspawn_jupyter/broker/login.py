@@ -114,7 +114,7 @@ class Gate:
     def needed(self) -> ToolLoginNeeded:
         """What callers are told that do not wait."""
         if self.url:
-            return ToolLoginNeeded(self._server, hint=f"open {self.url}")
+            return ToolLoginNeeded(self._server, hint=f"open {self.url} and log in")
         return ToolLoginNeeded.restore(self.problem or "", {})
 
     @contextmanager

@@ -282,7 +282,7 @@ class Upstream:
                 self._not_let_in(reason, opening)
         finally:
             if not opening.done():
-                self._failed(reason, opening)
+                self._failed("it was ended" if end.is_set() else reason, opening)
 
     async def _log_in(self, url: str) -> Arrival:
         """Have somebody log in, where anybody waits for it. Meanwhile the time for connecting

@@ -25,8 +25,8 @@ const flat = (detail) => Object.entries(detail).filter(([name]) => name !== LOGI
 const asked = ({ text, detail }) => {
   const address = detail[LOGIN];
   if (typeof address !== "string" || !/^https?:\/\//.test(address)) return [text];
-  const link = node("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, `log in at ${new URL(address).host}`);
-  return [text.replace(`: ${address}`, ": "), link];
+  const link = node("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, `at ${new URL(address).host}`);
+  return [text.replace(`: ${address}`, " "), link];
 };
 
 /** Open questions, of one task or of all. Nothing is shown where there are none. */

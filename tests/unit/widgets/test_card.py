@@ -237,7 +237,7 @@ def test_where_to_log_in_is_a_link_and_no_other_address_is(stage: Stage) -> None
     expect(link).to_have_count(1)
     expect(link).to_have_attribute("href", address)
     expect(link).to_have_attribute("rel", "noopener noreferrer")
-    expect(link).to_have_text("log in at login.example")
+    expect(link).to_have_text("at login.example")
 
 
 def test_a_retry_stands_below_as_a_card_of_its_own(stage: Stage) -> None:
