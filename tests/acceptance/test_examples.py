@@ -16,6 +16,7 @@ def test_the_example_runs_by_hand(examples_server: JupyterProcess, notebook: str
     """An example that fails is the first thing that a new user sees; outputs that are kept in
     the notebook and tagged are compared too."""
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider"]
+    command += [f"--nbval-kernel-startup-timeout={PATIENCE_SECONDS}"]
     command += ["-c", "/dev/null", f"--rootdir={examples_server.root}", notebook]
 
     answer = subprocess.run(
