@@ -27,7 +27,7 @@ from opspawn_jupyter.broker import http, stdio
 from opspawn_jupyter.broker.config import OAuth, ServerConfig
 from opspawn_jupyter.broker.declaring import Ready, declaring
 from opspawn_jupyter.broker.inquiring import callbacks, dumped
-from opspawn_jupyter.broker.oauth import Access, Door, authentication
+from opspawn_jupyter.broker.oauth import authentication
 from opspawn_jupyter.broker.ports import (
     Change,
     Changed,
@@ -36,6 +36,7 @@ from opspawn_jupyter.broker.ports import (
     Host,
     Open,
 )
+from opspawn_jupyter.broker.remembering import Access, Door
 from opspawn_jupyter.errors import (
     ToolLoginNeeded,
     ToolServerFault,

@@ -47,7 +47,8 @@ async def _listed(patterns: Sequence[str], environment: Mapping[str, str]) -> li
     try:
         async with AsyncClient(Server(url=url, token=token, verify=False)) as client:
             for server in servers:
-                listed = await client.tools(server)
+                # A login is waited for as an answer is.
+                listed = await client.tools(server, wait=server is not None)
                 if listed.problems:
                     raise AgentStopped(hint="; ".join(listed.problems.values()).rstrip("."))
                 tools += [tool for tool in listed.tools if tool.problem is None]

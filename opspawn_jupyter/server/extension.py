@@ -292,7 +292,7 @@ class OpspawnExtension(ExtensionApp):
         placed = {
             "state_directory": state_directory,
             "runs_directory": runs_directory,
-            "public_url": public_address(self.public_url, os.environ, self._server.connection_url),
+            "public_url": public_address(self.public_url, os.environ, self._url()),
         }
         settings = Settings(root_directory=root, **given | placed | {"anchors": (*self.anchors,)})
         check_agent_limits(settings)
