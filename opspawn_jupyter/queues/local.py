@@ -147,7 +147,8 @@ class LocalQueue:
         if self._version > since:
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._change.wait(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await self._change.wait()
 
     def _wait(self, ticket: _Ticket) -> None:
         self._waiting[ticket.task_id] = ticket

@@ -17,6 +17,9 @@ from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.stores import chain
 
 _RecordId = tuple[Subject, str]
+#: So many ended tasks are still at hand once the database has them: a worker names in its next
+#: request what it has just ended, and a client asks how a task ended that it waited for.
+_MOST_RECENT = 200
 
 
 class Archive(Protocol):
@@ -57,6 +60,8 @@ class Memory:
     def __init__(self, seq: int, digest: str) -> None:
         self._lock = Lock()
         self._tasks: dict[str, Task] = {}
+        #: Ended tasks as the database has them, the one that was forgotten last at the end.
+        self._recent: dict[str, Task] = {}
         self._ids_by_key: dict[str, str] = {}
         self._records: dict[Subject, dict[str, Record]] = {subject: {} for subject in Subject}
         #: Ids by key.
@@ -67,8 +72,8 @@ class Memory:
         self.hash = digest
 
     def task(self, task_id: str) -> Task | None:
-        """The task, if it is unfinished or not yet in the database."""
-        return self._tasks.get(task_id)
+        """The task, if it is unfinished, not yet in the database or has ended just now."""
+        return self._tasks.get(task_id) or self._recent.get(task_id)
 
     def task_by_key(self, idempotency_key: str) -> Task | None:
         """Likewise, by the key that it was submitted with."""
@@ -146,8 +151,11 @@ class Memory:
             self._events = [event for event in self._events if event.seq > applied]
             for task in [*self._tasks.values()]:
                 if task.state.is_final and task.seq <= applied:
+                    self._recent[task.id] = task
                     del self._tasks[task.id]
                     self._ids_by_key.pop(task.idempotency_key or "", None)
+            while len(self._recent) > _MOST_RECENT:
+                del self._recent[next(iter(self._recent))]
             self._forget_records(applied)
 
     def _replay(self, event: Event, task: Task | None) -> None:
@@ -156,6 +164,7 @@ class Memory:
     def _keep(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
             self._tasks[task.id] = task
+            self._recent.pop(task.id, None)
             if task.idempotency_key is not None:
                 self._ids_by_key[task.idempotency_key] = task.id
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 
-from opspawn_jupyter.errors import NotAuthenticated, StoreUnavailable
-from opspawn_jupyter.model.work import ReportRequest, TakeAnswer, TakeRequest
+from opspawn_jupyter.errors import NotAuthenticated, NotAuthorized, StoreUnavailable
+from opspawn_jupyter.model.work import Assignment, ReportRequest, TakeRequest
+from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.report import report
 from opspawn_jupyter.orchestrator.take import take
 from opspawn_jupyter.server.handlers.base import ApiHandler
@@ -29,8 +30,11 @@ class WorkerHandler(ApiHandler):
     _track_activity = False
 
     async def prepare(self, **_: Any) -> None:
-        """Compare secrets, in a time that says nothing about them."""
-        await super().prepare()
+        """Compare secrets, in a time that says nothing about them. Who else might ask is nobody's
+        concern here, so Jupyter is not asked to find out."""
+        self.current_user = self._jupyter_current_user = None
+        if not self.check_host():
+            raise NotAuthorized(hint="requests must name this server as their host")
         secret = self.service.worker_token()
         shown = self.request.headers.get("Authorization", "").encode()
         if secret is None or not hmac.compare_digest(shown, f"worker {secret}".encode()):
@@ -43,7 +47,7 @@ class WorkerHandler(ApiHandler):
 class TakeHandler(WorkerHandler):
     """Work for a worker."""
 
-    _poll: asyncio.Task[TakeAnswer] | None = None
+    _giving: asyncio.Task[None] | None = None
 
     # Without Jupyter's authentication; ``prepare`` has asked for the worker's secret.
     @allow_unauthenticated
@@ -53,17 +57,23 @@ class TakeHandler(WorkerHandler):
         asked = await self.body(TakeRequest)
         wait_seconds = min(max(asked.wait_seconds, 0.0), _LONGEST_WAIT_SECONDS)
         request = replace(asked, wait_seconds=wait_seconds)
-        self._poll = self.service.background.start(take(o, worker_id, request), "take")
-        await asyncio.wait([self._poll])
-        if self._poll.cancelled():
+        self._giving = self.service.background.start(self._give(o, worker_id, request), "take")
+        await asyncio.wait([self._giving])
+        if self._giving.cancelled():
             raise StoreUnavailable(hint="the server is stopping")
-        await self.answer(self._poll.result())
+        self._giving.result()  # raises what went wrong
 
     def on_connection_close(self) -> None:
         """The worker hung up: what would be handed out now is for another."""
         super().on_connection_close()
-        if self._poll is not None:
-            self._poll.cancel()
+        if self._giving is not None:
+            self._giving.cancel()
+
+    async def _give(self, o: Orchestration, worker_id: str, request: TakeRequest) -> None:
+        """In the task that waits, so that nothing comes between a task and its worker."""
+        answer = await take(o, worker_id, request)
+        size_bytes = sum(map(_size_bytes, answer.assignments)) + sum(map(len, answer.cancel))
+        await self.answer(answer, size_bytes=size_bytes)
 
 
 class ReportHandler(WorkerHandler):
@@ -74,4 +84,10 @@ class ReportHandler(WorkerHandler):
         """Take it in."""
         o = await self.orchestration()
         answer = await report(o, worker_id, await self.body(ReportRequest))
+        await asyncio.sleep(0)  # first of all those are told who wait for the news
         await self.answer(answer, size_bytes=sum(map(len, answer.unknown)))
+
+
+def _size_bytes(assignment: Assignment) -> int:
+    """About how much it is as JSON: what somebody submitted, and a page of our own."""
+    return 4096 + len(str(assignment.spec)) + sum(len(str(one)) for one in assignment.questions)
