@@ -49,7 +49,7 @@ class Subscription:
         #: It was too slow and has missed something.
         self.is_overrun = False
         self._is_closed = False
-        self._waiting: deque[Told] = deque()
+        self._waiting: list[Told] = []
         self._characters = 0
         self._change = asyncio.Event()
 
@@ -72,13 +72,13 @@ class Subscription:
         self._waiting.clear()
         self._change.set()
 
-    async def __aiter__(self) -> AsyncIterator[Told]:
-        """Events as they come, until the subscription is closed."""
+    async def __aiter__(self) -> AsyncIterator[Sequence[Told]]:
+        """Events as they come, all at once that wait, until the subscription is closed."""
         while not self._is_closed:
             while self._waiting:
-                told = self._waiting.popleft()
-                if not told.event.type.is_durable:
-                    self._characters -= len(told.text)
+                told = tuple(self._waiting)
+                self._waiting.clear()
+                self._characters = 0
                 yield told
             self._change.clear()
             if not self._waiting and not self._is_closed:

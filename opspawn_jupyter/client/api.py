@@ -273,6 +273,7 @@ class Api(ToolApi, NoteApi):
         Raises ``ServerUnreachable`` when it breaks.
         """
         query = {"task": task_id, "after": after, "outputs": None if task_id else "false"}
+        query["batched"] = "true"
         stream = self._connected().stream("events/stream", query=query)
         async with aclosing(stream) as messages:
             async for message in messages:

@@ -28,7 +28,7 @@ _NETWORK_ERRORS = (OSError, ssl.SSLError, HTTPStreamClosedError, HTTPTimeoutErro
 async def messages(
     url: str, headers: Mapping[str, str], *, verify: bool, server: str
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """See ``Transport.stream``. Errors name ``server``."""
+    """See ``Transport.stream``. A message may hold several, one a line. Errors name ``server``."""
     request = HTTPRequest(
         url.replace("http", "ws", 1),
         headers=dict(headers),
@@ -43,7 +43,8 @@ async def messages(
         )
         try:
             while (message := await socket.read_message()) is not None:
-                yield json.loads(message)
+                for line in message.splitlines():
+                    yield json.loads(line)
         finally:
             socket.close()
     except HTTPClientError as failure:

@@ -95,7 +95,8 @@ class EventQuery:
 class StreamQuery:
     """Where to begin (new events only, where ``after`` is left out), and whose events.
 
-    ``outputs`` off leaves out what cells put out, which is most of the traffic.
+    ``outputs`` off leaves out what cells put out, which is most of the traffic. With ``batched``
+    a message may hold several events, one a line.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -103,6 +104,7 @@ class StreamQuery:
     after: Annotated[int, Ge(0)] | None = None
     task: str | None = None
     outputs: bool = True
+    batched: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -271,9 +271,14 @@ class _Stream(WebSocketHandler):
         after = int(self.get_query_argument("after", "0"))
         self.write_message({"type": "hello", "seq": len(self.world.events), "instance": "one"})
         self.write_message({"type": "task.of_the_future", "seq": 10**6})
-        for event in self.world.events:
-            if event.seq > after or not event.type.is_durable:
-                self.tell(event)
+        missed = [
+            wire.to_json(event)
+            for event in self.world.events
+            if event.task_id == self.task_id and (event.seq > after or not event.type.is_durable)
+        ]
+        for message in ["\n".join(missed)] if self.get_query_argument("batched", "") else missed:
+            if message:
+                self.write_message(message)
         self.world.listeners.append(self)
 
     def tell(self, event: Event) -> None:

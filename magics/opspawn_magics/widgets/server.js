@@ -166,7 +166,7 @@ export class Stream {
   #address() {
     const address = new URL(`${API}events/stream`, this.server.sockets);
     const words = {
-      task: this.task, outputs: this.task ? undefined : "false", after: this.after,
+      task: this.task, outputs: this.task ? undefined : "false", after: this.after, batched: "true",
       _xsrf: cookie("_xsrf") || undefined, token: this.server.token || undefined,
     };
     for (const [name, value] of Object.entries(words)) {
@@ -179,7 +179,9 @@ export class Stream {
     this.timer = 0;
     const socket = new WebSocket(this.#address());
     this.socket = socket;
-    socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
+    socket.onmessage = ({ data }) => {
+      for (const line of data.split("\n")) this.#take(JSON.parse(line));
+    };
     socket.onclose = () => socket === this.socket && this.#pause();
   }
 

@@ -8,7 +8,7 @@ way, and those are read from the store; one whose number was passed is dropped.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import ws_authenticated
@@ -41,17 +41,17 @@ class EventFeed:
         self._task_id = task_id
         self._sent = 0
 
-    async def messages(self, after: int | None, last_seq: int) -> AsyncIterator[str]:
-        """JSON messages, from the past into the future.
+    async def messages(self, after: int | None, last_seq: int) -> AsyncIterator[Sequence[str]]:
+        """JSON messages, from the past into the future, those together that can be told at once.
 
         ``last_seq`` must have been read from the store after the subscription was made.
         """
         self._sent = last_seq if after is None else min(after, last_seq)
         async for text in self._past(last_seq):
-            yield text
-        async for told in self._subscription:
-            async for text in self._live(told):
-                yield text
+            yield (text,)
+        async for some in self._subscription:
+            if texts := [text for told in some async for text in self._live(told)]:
+                yield texts
 
     async def _past(self, last_seq: int) -> AsyncIterator[str]:
         """What was missed, with the kept outputs between the events that they came between."""
@@ -136,5 +136,6 @@ class EventStreamHandler(EnvelopeMixin, WebSocketMixin, WebSocketHandler, Jupyte
         hello = {"type": "hello", "seq": last_seq, "instance": self.service.instance}
         await self.write_message(wire.to_json(hello))
         feed = EventFeed(store, subscription, self._task_id)
-        async for text in feed.messages(self._query.after, last_seq):
-            await self.write_message(text)
+        async for texts in feed.messages(self._query.after, last_seq):
+            for message in ("\n".join(texts),) if self._query.batched else texts:
+                await self.write_message(message)

@@ -22,8 +22,8 @@ def output(text: str, task: str = "t") -> Event:
 
 async def heard(subscription: Subscription, count: int) -> list[Event]:
     events = []
-    async for told in subscription:
-        events.append(told.event)
+    async for some in subscription:
+        events += [told.event for told in some]
         if len(events) == count:
             break
     return events

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.buses.websocket import WebsocketBus
@@ -30,11 +31,15 @@ class Journal:
         return tuple(found[:limit])
 
 
-async def seqs(messages: AsyncIterator[str], count: int) -> list[int]:
-    found: list[int] = []
+async def told(messages: AsyncIterator[Sequence[str]], count: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     while len(found) < count:
-        found.append(json.loads(await asyncio.wait_for(anext(messages), PATIENCE_SECONDS))["seq"])
+        found += map(json.loads, await asyncio.wait_for(anext(messages), PATIENCE_SECONDS))
     return found
+
+
+async def seqs(messages: AsyncIterator[Sequence[str]], count: int) -> list[int]:
+    return [message["seq"] for message in await told(messages, count)]
 
 
 def test_what_was_missed_comes_first_and_then_what_happens():
@@ -122,7 +127,7 @@ def test_outputs_come_after_the_events_before_them():
         messages = EventFeed(journal, bus.subscribe("t"), "t").messages(1, 1)
 
         bus.tell([event(2, type=EventType.CELL_OUTPUT)])
-        first, second = [json.loads(await anext(messages)) for _ in range(2)]
+        first, second = await told(messages, 2)
 
         assert (first["type"], second["type"]) == ("cell.started", "cell.output")
 
@@ -137,9 +142,9 @@ def test_kept_outputs_come_where_they_came():
         bus.tell([event(1), event(1, type=EventType.CELL_OUTPUT), event(2)])
         messages = EventFeed(Journal(event(1), event(2)), bus.subscribe("t"), "t").messages(0, 2)
 
-        told = [json.loads(await anext(messages))["type"] for _ in range(3)]
+        types = [message["type"] for message in await told(messages, 3)]
 
-        assert told == ["cell.started", "cell.output", "cell.started"]
+        assert types == ["cell.started", "cell.output", "cell.started"]
 
     asyncio.run(scene())
 
