@@ -10,12 +10,12 @@ import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from functools import cache
-from typing import Any, TypeVar
+from functools import cache, partial
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -26,19 +26,7 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 def encode(value: Any) -> Any:
     """The value as JSON: records become objects, times ISO 8601 strings, enums their values."""
     cls: Any = type(value)  # mypy holds that a class cannot be hashed
-    if cls in _PLAIN:
-        return value
-    if names := _names(cls):
-        return {name: encode(getattr(value, name)) for name in names}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [encode(item) for item in value]
-    return value
+    return value if cls in _PLAIN else _encoder(cls)(value)
 
 
 def to_json(value: Any) -> str:
@@ -63,37 +51,63 @@ def decode(cls: type[T], value: Mapping[str, Any]) -> T:
     """A record of ``cls`` from its JSON object. Keys that ``cls`` lacks are passed over, so that
     an older client can read a newer server."""
     record: Any = cls  # mypy holds that a generic class cannot be hashed
-    hints = _hints(record)
-    known = {name: _read(hints[name], value[name]) for name in hints if name in value}
-    return cls(**known)
+    return cls(
+        **{
+            name: read(value[name]) if read else value[name]
+            for name, read in _readers(record)
+            if name in value
+        }
+    )
 
 
 @cache
-def _names(cls: Any) -> tuple[str, ...]:
-    """Names of a record's fields; none where the class is no record."""
-    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else ()
+def _encoder(cls: Any) -> Callable[[Any], Any]:
+    """How values of the class are encoded: found out once."""
+    if is_dataclass(cls):
+        return partial(_object, tuple(field.name for field in fields(cls)))
+    if issubclass(cls, Enum):
+        return lambda value: value.value
+    if issubclass(cls, datetime):
+        return lambda value: value.isoformat()
+    if issubclass(cls, Mapping):
+        return lambda value: {str(key): encode(item) for key, item in value.items()}
+    if issubclass(cls, (list, tuple)):
+        return lambda value: [encode(item) for item in value]
+    return lambda value: value
+
+
+def _object(names: tuple[str, ...], record: Any) -> dict[str, Any]:
+    held = vars(record)
+    return {name: item if type(item := held[name]) in _PLAIN else encode(item) for name in names}
+
+
+#: Makes a field's value of its JSON; None where that is the value.
+_Reader: TypeAlias = Callable[[Any], Any] | None
 
 
 @cache
-def _hints(cls: Any) -> dict[str, Any]:
+def _readers(cls: Any) -> tuple[tuple[str, _Reader], ...]:
+    """How each field of a record is read: the type hints are looked up once."""
     hints = typing.get_type_hints(cls)
-    return {field.name: hints[field.name] for field in fields(cls)}
+    return tuple((field.name, _reader(hints[field.name])) for field in fields(cls))
 
 
-def _read(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
+def _reader(hint: Any) -> _Reader:
+    read = _reader_of_some(hint)
+    return read and (lambda value: None if value is None else read(value))
+
+
+def _reader_of_some(hint: Any) -> _Reader:
+    """Likewise, for a value that is there."""
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
-        (hint,) = (option for option in typing.get_args(hint) if option is not types.NoneType)
-        return _read(hint, value)
+        options = [one for one in typing.get_args(hint) if one is not types.NoneType]
+        return _reader_of_some(options[0]) if len(options) == 1 else None
     if origin is tuple:
-        items = typing.get_args(hint)
-        return tuple(_read(items[0], item) for item in value)
-    if is_dataclass(hint) and isinstance(hint, type):
-        return decode(hint, value)
+        read = _reader(typing.get_args(hint)[0])
+        return (lambda value: tuple(map(read, value))) if read else tuple
+    if isinstance(hint, type) and is_dataclass(hint):
+        return partial(decode, hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(value)
-    if hint is datetime:
-        return datetime.fromisoformat(value)
-    return value
+        return hint
+    return datetime.fromisoformat if hint is datetime else None
