@@ -112,9 +112,9 @@ class Attempt:
         runner = await self._spares.take()
         self._process, self._runner, self._writer = runner.process, runner.handle, runner.writer
         self._writer.write(channel.assignment_message(self.assignment))
+        timeline.reach("worker.handed")
         if self.is_cancelling:  # it was cancelled before there was somebody to tell
             self._send_cancel()
-        timeline.reach("worker.handed")
         faults.reach("worker.after_start")
         if self._forced is not None:
             self._kill()

@@ -20,12 +20,19 @@ from opspawn_jupyter import timeline
 from opspawn_jupyter.kernels import servers
 from opspawn_jupyter.kernels.forking.family import has_children
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import Assignment, Grace
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker.channel import ChannelReporter
 
+# The fork server imports this: to look the hints of its types up takes longer than to read one.
+_NOTHING = Assignment(
+    task_id="", attempt=0, kind="", name="", spec={}, policy=Policy(), run_directory="",
+    root_directory="",
+)  # fmt: skip
+wire.decode(Assignment, wire.encode(_NOTHING))
 #: What an orphan gets beyond its graces before it is ended whatever it does.
 _ORPHAN_SECONDS = 5.0
 #: After so many attempts, or with so much memory gained by them, another process takes its place.

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.states import OUTCOME_EVENTS
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
 from opspawn_jupyter.model.work import Report, ReportedEvent, ReportRequest
 
 #: What is kept of a task's passing events, such as cell outputs, while nobody takes them.
 _PASSING_BYTES = 1 << 20
 _REPORT_BYTES = 4 << 20
-_OUTCOMES = frozenset(OUTCOME_EVENTS.values())
+#: What ends an attempt, for which somebody waits.
+_ENDS = frozenset({*OUTCOME_EVENTS.values(), EventType.WAITING})
 
 
 @dataclass
@@ -36,33 +36,33 @@ class Outbox:
         self._waiting: dict[tuple[str, int], _Waiting] = {}
         self._sending: dict[tuple[str, int], list[tuple[ReportedEvent, int]]] = {}
         self._filled = asyncio.Event()
-        self._outcome = asyncio.Event()
+        self._end = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
 
     def add(self, task_id: str, attempt: int, event: ReportedEvent) -> None:
         """Take an event of this attempt, later than all before."""
         waiting = self._waiting.setdefault((task_id, attempt), _Waiting())
-        size = len(json.dumps(wire.encode(event.data)))
+        size = len(json.dumps(event.data))
         waiting.events.append((event, size))
         if not event.type.is_durable:
             waiting.passing_bytes += size
             _forget_oldest(waiting)
         self._filled.set()
         self._emptied.clear()
-        if event.type in _OUTCOMES:
-            self._outcome.set()
+        if event.type in _ENDS:
+            self._end.set()
 
     async def filled(self) -> None:
         """Return once there is something to deliver."""
         await self._filled.wait()
 
     async def gather(self, pause_seconds: float) -> None:
-        """Let more events come for so long; no longer than until one is an outcome, for which
-        somebody waits."""
+        """Let more events come for so long; no longer than until one is the end of an attempt,
+        for which somebody waits."""
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_seconds):
-                await self._outcome.wait()
+                await self._end.wait()
 
     async def emptied(self) -> None:
         """Return once everything is delivered."""
@@ -70,7 +70,7 @@ class Outbox:
 
     def collect(self) -> ReportRequest:
         """What to deliver next; ``delivered`` or ``put_back`` must follow."""
-        self._outcome.clear()
+        self._end.clear()
         room = _REPORT_BYTES
         reports = []
         for key, waiting in self._waiting.items():

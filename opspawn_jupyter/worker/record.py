@@ -31,7 +31,9 @@ class Record:
         self._journal = _append_to(directory.events)
         _end_line(directory.events, self._journal)
         self._log = _append_to(directory.log)
-        self._summary_due = 0.0
+        # That of an earlier attempt is not left standing; of a first one there is none to begin
+        # with, and most are over before anybody could look.
+        self._summary_due = time.monotonic() + _SUMMARY_SECONDS if attempt == 1 else 0.0
         self._is_mid_line = False
 
     def journal(self, event: ReportedEvent) -> None:
@@ -132,10 +134,12 @@ def _plain(output: Mapping[str, Any]) -> str:
 
 def _end_line(path: Path, descriptor: int) -> None:
     """A worker that was killed at an earlier attempt may have left half a line."""
+    size = os.fstat(descriptor).st_size
+    if not size:
+        return
     with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 1))
-        if file.read() not in (b"", b"\n"):
+        file.seek(size - 1)
+        if file.read() != b"\n":
             _write(descriptor, b"\n")
 
 

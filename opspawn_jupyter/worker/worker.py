@@ -33,7 +33,8 @@ from opspawn_jupyter.worker.pool import Pool
 from opspawn_jupyter.worker.pooled import PooledAttempt
 from opspawn_jupyter.worker.spares import SpareRunners
 
-_REPORT_PAUSE_SECONDS = 0.06
+#: A short run is over by then, and all of it is told at once.
+_REPORT_PAUSE_SECONDS = 0.1
 _REPORT_TIMEOUT_SECONDS = 60.0
 _WAIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import ReportedEvent
@@ -86,3 +88,17 @@ def test_attempts_of_one_task_are_kept_apart() -> None:
 
     assert [(report.attempt, len(report.events)) for report in reports] == [(1, 1), (2, 1)]
     assert outbox.attempts == {"t": 2}
+
+
+def test_the_end_of_an_attempt_is_not_held_back() -> None:
+    """Somebody waits for it: for the outcome, or to be asked what the task needs to know."""
+
+    async def gathered(kind: EventType) -> bool:
+        outbox = Outbox()
+        outbox.add("t", 1, ReportedEvent(type=kind, at=now(), number=1))
+        async with asyncio.timeout(30):
+            await outbox.gather(3600)
+        return True
+
+    assert asyncio.run(gathered(EventType.SUCCEEDED))
+    assert asyncio.run(gathered(EventType.WAITING))
