@@ -36,6 +36,8 @@ class Orchestration:
     withdrawing: set[str] = field(default_factory=set)
     #: Workers of an earlier server that have not yet said what it had handed them.
     unheard_workers: set[str] = field(default_factory=set)
+    #: How often each worker has asked for work.
+    turns: dict[str, int] = field(default_factory=dict)
     #: When tasks that wait for their time are due.
     alarm: Alarm = field(default_factory=Alarm)
     #: When schedules are due. A clock that jumps, or a machine that slept, is noticed within

@@ -19,15 +19,20 @@ from opspawn_jupyter.orchestrator.question import questions
 
 
 async def take(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnswer:
-    """Assignments and cancellations for the worker; empty after ``wait_seconds`` without any."""
+    """Assignments and cancellations for the worker; empty after ``wait_seconds`` without any, or
+    once the worker asks anew: it has a slot more to offer, or has not had the answer."""
     deadline = time.monotonic() + request.wait_seconds
-    while True:
+    turn = o.turns[worker] = o.turns.get(worker, 0) + 1
+    if turn > 1:
+        o.queue.notify()  # an earlier request of the worker may be waiting
+    while o.turns[worker] == turn:
         version = o.queue.version
         answer = await _look(o, worker, request)
         remaining = deadline - time.monotonic()
         if answer.assignments or answer.cancel or remaining <= 0:
             return answer
         await o.queue.changed(version, remaining)
+    return TakeAnswer()
 
 
 async def _look(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnswer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ _REPORT_PAUSE_SECONDS = 0.1
 _REPORT_TIMEOUT_SECONDS = 60.0
 _WAIT_SECONDS = 20.0
 _LOOK_SECONDS = 0.2
+#: A request that was left is answered while the next one is; without a server, none is.
+_MOST_LEFT = 3
 #: What the last reports get once somebody has told the worker to end.
 _FAREWELL_SECONDS = 3.0
 _log = logging.getLogger(__name__)
@@ -80,6 +83,8 @@ class Worker:
         self._running: set[asyncio.Task[None]] = set()
         self._told_to_cancel: set[str] = set()
         self._slot_freed = asyncio.Event()
+        #: The last requests for work, of which some were left before their answer.
+        self._left: deque[asyncio.Future[TakeAnswer]] = deque()
         self._is_ending = asyncio.Event()
 
     async def run(self) -> None:
@@ -129,7 +134,8 @@ class Worker:
     async def _ask(self) -> TakeAnswer | None:
         """The server's answer; None where a slot became free while it was asked for none.
 
-        Only such a request is given up: one that offered slots may bring an assignment.
+        Only such a request is left: one that offered slots may bring an assignment. The server
+        answers it when it is asked anew, and would say again what it said there.
         """
         request = self._request()
         self._slot_freed.clear()
@@ -143,7 +149,9 @@ class Worker:
             return asking.result() if asking.done() else None
         finally:
             freed.cancel()
-            asking.cancel()
+            self._left.append(asking)
+            if len(self._left) > _MOST_LEFT:
+                self._left.popleft().cancel()
 
     def _request(self) -> TakeRequest:
         running = {task_id: one.assignment.attempt for task_id, one in self._attempts.items()}

@@ -15,6 +15,8 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from jupyter_process import PATIENCE_SECONDS, environment, make_home
+from opspawn_jupyter.client.transport import Transport
+from opspawn_jupyter.errors import ServerUnreachable
 from opspawn_jupyter.server.route import Area
 from opspawn_jupyter.server.routing import API, ROUTES
 
@@ -76,6 +78,29 @@ def test_the_workers_secret_opens_nothing_else(server):
     )
 
     assert status == 401
+
+
+def test_a_worker_that_hangs_up_is_no_fault(server):
+    """It waits for an answer that may never come, and may end at any time."""
+    secret = json.loads((server.root / ".opspawn/server.json").read_text())["worker_token"]
+    path = f"{API}/workers/w/take"
+
+    async def hang_up_on_it() -> None:
+        transport = Transport(server.jupyter.url, f"worker {secret}")
+        with pytest.raises(ServerUnreachable):
+            await transport.call(
+                "POST", "workers/w/take", body={"free_slots": 0}, timeout_seconds=0.2
+            )
+        body = {"free_slots": 0, "wait_seconds": 0}
+        assert await transport.call("POST", "workers/v/take", body=body) == {
+            "assignments": [],
+            "cancel": [],
+        }
+        transport.close()
+
+    asyncio.run(hang_up_on_it())
+
+    assert path not in server.jupyter.log
 
 
 async def hang_up(socket) -> None:

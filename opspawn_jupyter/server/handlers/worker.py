@@ -48,6 +48,7 @@ class TakeHandler(WorkerHandler):
     """Work for a worker."""
 
     _giving: asyncio.Task[None] | None = None
+    _has_hung_up = False
 
     # Without Jupyter's authentication; ``prepare`` has asked for the worker's secret.
     @allow_unauthenticated
@@ -59,6 +60,8 @@ class TakeHandler(WorkerHandler):
         request = replace(asked, wait_seconds=wait_seconds)
         self._giving = self.service.background.start(self._give(o, worker_id, request), "take")
         await asyncio.wait([self._giving])
+        if self._has_hung_up:
+            return  # nobody hears an answer
         if self._giving.cancelled():
             raise StoreUnavailable(hint="the server is stopping")
         self._giving.result()  # raises what went wrong
@@ -66,6 +69,7 @@ class TakeHandler(WorkerHandler):
     def on_connection_close(self) -> None:
         """The worker hung up: what would be handed out now is for another."""
         super().on_connection_close()
+        self._has_hung_up = True
         if self._giving is not None:
             self._giving.cancel()
 

@@ -18,7 +18,7 @@ from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import CellState, EventType, State
 from opspawn_jupyter.model.task import Submission
-from opspawn_jupyter.model.work import TakeRequest
+from opspawn_jupyter.model.work import TakeAnswer, TakeRequest
 from opspawn_jupyter.orchestrator import rescue
 from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.context import Orchestration
@@ -205,6 +205,29 @@ def test_a_waiting_task_is_cancelled_at_once(play: Callable[[Scenario], None]) -
         assert cancelled.error is not None
         assert "eve" in cancelled.error.message
         assert (await take(o, "w", ASKING)).assignments == ()
+
+    play(scenario)
+
+
+def test_a_worker_that_asks_anew_is_answered_on_its_earlier_request(
+    play: Callable[[Scenario], None],
+) -> None:
+    """It has a slot more to offer by then: nothing may be given to the request that it left."""
+
+    async def scenario(o: Orchestration) -> None:
+        waiting = TakeRequest(free_slots=0, wait_seconds=3600)
+        earlier = asyncio.ensure_future(take(o, "w", waiting))
+        other = asyncio.ensure_future(take(o, "v", waiting))
+        await asyncio.sleep(0)
+
+        later = asyncio.ensure_future(take(o, "w", replace(waiting, free_slots=1)))
+
+        assert await earlier == TakeAnswer()
+        task, _ = await submit(o, note(), "ada")
+        (assignment,) = (await later).assignments
+        assert assignment.task_id == task.id
+        assert not other.done()
+        other.cancel()
 
     play(scenario)
 
