@@ -1,32 +1,64 @@
-"""Kernelspecs as they were a moment ago."""
+"""Kernelspecs as they are, without reading all of them each time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import Any
+
+from jupyter_core.paths import jupyter_path
 
 from opspawn_jupyter.kinds.kernel_specs import KernelSpecs
 
 #: Somebody who installs a kernel and then submits to it takes longer.
 _SECONDS = 0.5
+#: A manager of kernels may have other sources than files that Jupyter knows.
+_LONGEST_SECONDS = 10.0
 
 
 class RecentSpecs:
-    """Reads them again only after half a second: Jupyter reads a dozen directories each time, and
-    a workflow of a thousand steps asks a thousand times."""
+    """Reads them again only where a directory or a file of theirs has changed, and looks for that
+    only after half a second: Jupyter reads a dozen directories each time, and a workflow of a
+    thousand steps asks a thousand times."""
 
     def __init__(self, read: KernelSpecs) -> None:
         self._read = read
         self._lock = Lock()
         self._specs: Mapping[str, Any] = {}
-        self._until = 0.0
+        self._places: Sequence[Path] = ()
+        self._changed_at: Sequence[int] = ()
+        self._look_at = 0.0
+        self._read_at = 0.0
 
     def __call__(self) -> Mapping[str, Any]:
         """By name, as ``KernelSpecManager.get_all_specs`` gives them."""
         with self._lock:
-            if time.monotonic() >= self._until:
-                self._specs = self._read()
-                self._until = time.monotonic() + _SECONDS
+            now = time.monotonic()
+            if now >= self._look_at:
+                if now >= self._read_at or self._changed_at != _changed_at(self._places):
+                    self._specs = self._read()
+                    self._places = _places(self._specs)
+                    self._changed_at = _changed_at(self._places)
+                    self._read_at = now + _LONGEST_SECONDS
+                self._look_at = now + _SECONDS
             return self._specs
+
+
+def _places(specs: Mapping[str, Any]) -> Sequence[Path]:
+    """Where specs come from, and where others may come."""
+    homes = [Path(spec["resource_dir"]) for spec in specs.values() if "resource_dir" in spec]
+    around = [*map(Path, jupyter_path("kernels")), *(home.parent for home in homes)]
+    return [*around, *(home / "kernel.json" for home in homes)]
+
+
+def _changed_at(places: Sequence[Path]) -> Sequence[int]:
+    return [_mtime(place) for place in places]
+
+
+def _mtime(place: Path) -> int:
+    try:
+        return place.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +13,84 @@ from opspawn_jupyter.kinds import recent_specs
 from opspawn_jupyter.kinds.recent_specs import RecentSpecs
 
 
-def test_they_are_read_once_for_many_and_again_when_time_has_passed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A new kernel must be found without a restart."""
-    reads: list[dict[str, Any]] = [{"python3": {}}, {"python3": {}, "new": {}}]
-    clock = [100.0]
-    monkeypatch.setattr(recent_specs.time, "monotonic", lambda: clock[0])
-    specs = RecentSpecs(lambda: reads.pop(0))
+class Kernels:
+    """Those in a directory, and how often they were read."""
 
-    assert [list(specs()) for _ in range(3)] == [["python3"]] * 3
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.reads = 0
+
+    def install(self, name: str, at: int) -> None:
+        """At this time, as the file system has it."""
+        home = self.directory / name
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "kernel.json").write_text("{}")
+        for path in (home / "kernel.json", self.directory):
+            os.utime(path, ns=(at, at))
+
+    def __call__(self) -> Mapping[str, Any]:
+        self.reads += 1
+        return {path.name: {"resource_dir": str(path)} for path in self.directory.glob("*")}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [100.0]
+    monkeypatch.setattr(recent_specs.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.fixture
+def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernels:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    return Kernels(tmp_path / "jupyter" / "kernels")
+
+
+def test_they_are_read_once_for_many(kernels: Kernels, clock: list[float]) -> None:
+    """To read them takes longer than to check a notebook."""
+    kernels.install("python3", 1)
+    specs = RecentSpecs(kernels)
+
+    for _ in range(5):
+        clock[0] += 1
+        assert list(specs()) == ["python3"]
+
+    assert kernels.reads == 1
+
+
+def test_the_first_kernel_of_a_directory_is_found(kernels: Kernels, clock: list[float]) -> None:
+    """Without a restart."""
+    specs = RecentSpecs(kernels)
+    assert list(specs()) == []
+
+    kernels.install("new", 1)
     clock[0] += 1
-    assert list(specs()) == ["python3", "new"]
+
+    assert list(specs()) == ["new"]
+
+
+def test_a_kernel_that_is_added_or_changed_is_read(kernels: Kernels, clock: list[float]) -> None:
+    kernels.install("python3", 1)
+    specs = RecentSpecs(kernels)
+    specs()
+
+    kernels.install("new", 2)
+    clock[0] += 1
+    assert sorted(specs()) == ["new", "python3"]
+    os.utime(kernels.directory / "new" / "kernel.json", ns=(3, 3))
+    clock[0] += 1
+    specs()
+
+    assert kernels.reads == 3
+
+
+def test_what_other_managers_find_elsewhere_is_found_in_the_end(clock: list[float]) -> None:
+    """They may look into environments that Jupyter does not know."""
+    found: dict[str, Any] = {"python3": {}}
+    specs = RecentSpecs(lambda: dict(found))
+    specs()
+
+    found["conda"] = {}
+    clock[0] += 60
+
+    assert sorted(specs()) == ["conda", "python3"]
