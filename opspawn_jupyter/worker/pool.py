@@ -101,6 +101,8 @@ class Member:
         self._process: psutil.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._is_doomed = False
+        #: It has ended by itself, or not come up.
+        self._has_died = True
         self._running = asyncio.ensure_future(self._run())
 
     @property
@@ -166,6 +168,7 @@ class Member:
         try:
             await self._listen(reader)
         finally:
+            self._has_died = not self._is_doomed
             self._writer.close()
             self.kill()
         return await self._pool.exit_code(process)
@@ -192,7 +195,7 @@ class Member:
             self._current.exit_code = exit_code
             self._current.ended.set()
         for ticket in self._waiting:
-            ticket.deaths += 1
+            ticket.deaths += self._has_died
             if ticket.deaths >= _MOST_DEATHS:
                 ticket.exit_code = exit_code
                 ticket.ended.set()
