@@ -117,7 +117,7 @@ class _Connection:
         self._writer = writer
         #: The server has said that it will be closed, or did not say where its answer ends.
         self._is_last = False
-        self._rest: asyncio.TimerHandle | None = None
+        self._rest: asyncio.Future[None] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -138,18 +138,25 @@ class _Connection:
         return Answer(status, body)
 
     def rest(self, seconds: float) -> None:
-        """Close it after so long, unless it is woken."""
-        self._rest = asyncio.get_running_loop().call_later(seconds, self.close)
+        """Close it after so long, unless it is woken, or when its loop comes to its end: as a task
+        this is cancelled then, where a client that nobody closes would leave it open."""
+        self._rest = asyncio.ensure_future(asyncio.sleep(seconds))
+        self._rest.add_done_callback(self._end_rest)
 
     def wake(self) -> None:
         """It is to be used."""
-        if self._rest is not None:
-            self._rest.cancel()
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            rest.cancel()
 
     def close(self) -> None:
         """Hang up."""
         self.wake()
         self._writer.close()
+
+    def _end_rest(self, rest: asyncio.Future[None]) -> None:
+        if rest is self._rest:
+            self._writer.close()
 
     async def _head(self) -> tuple[int, Mapping[str, str]]:
         head = await self._reader.readuntil(b"\r\n\r\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 from collections.abc import Awaitable, Callable
 from typing import Self
@@ -165,6 +166,20 @@ def test_an_idle_connection_is_closed_after_its_time() -> None:
         await connections.exchange("GET", "/", None)
 
     assert [len(requests) for requests in _with(ask, _OK, idle_seconds=0.01).asked] == [1, 1]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_client_that_nobody_closes_leaves_nothing_open() -> None:
+    """Programs end, and tests do."""
+
+    async def run() -> None:
+        async with Answering(_OK) as server:
+            await Connections(server.url, {}, verify=True, idle_seconds=60).exchange(
+                "GET", "/", None
+            )
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+    gc.collect()
 
 
 def test_a_request_that_may_have_arrived_is_not_sent_again() -> None:
