@@ -163,7 +163,7 @@ class EventType(StrEnum):
     @property
     def subject(self) -> Subject | None:
         """What the event is about; None for one about a task, its kernel and its cells."""
-        return _SUBJECTS.get(self.value.partition(".")[0])
+        return _SUBJECTS[self]
 
     @property
     def is_durable(self) -> bool:
@@ -172,7 +172,10 @@ class EventType(StrEnum):
         return self is not EventType.CELL_OUTPUT
 
 
-_SUBJECTS: Mapping[str, Subject] = {subject.value: subject for subject in Subject}
+_NAMED: Mapping[str, Subject] = {subject.value: subject for subject in Subject}
+_SUBJECTS: Mapping[EventType, Subject | None] = {
+    type: _NAMED.get(type.value.partition(".")[0]) for type in EventType
+}
 
 
 @dataclass(frozen=True)

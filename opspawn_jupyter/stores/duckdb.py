@@ -1,7 +1,7 @@
 """The store of one machine: a journal for durability, memory for the present, DuckDB to ask.
 
 An event is acknowledged once it lies in the journal, which is cheap because all that wait share
-one sync. Unfinished tasks live in memory. Every quarter of a second one transaction inserts the
+one sync. Unfinished tasks live in memory. Every second one transaction inserts the
 new events and newly finished tasks into DuckDB, together with the seq they reach to; what the
 journal has beyond that seq is replayed at the next start: exactly once.
 

@@ -24,8 +24,8 @@ from opspawn_jupyter.stores.memory import Memory
 
 logger = logging.getLogger(__name__)
 
-_FLUSH_SECONDS = 0.25
-_PATIENCE_BEATS = 4
+_FLUSH_SECONDS = 1.0
+_PATIENCE_BEATS = 2
 
 
 class Flusher:
