@@ -254,3 +254,12 @@ def test_a_token_cannot_add_lines_to_a_request() -> None:
         assert "X-Other" not in str(raised.value)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:x/", "http://127.0.0.1:99999/"])
+def test_an_address_that_is_none_cannot_be_reached(url: str) -> None:
+    async def run() -> None:
+        with pytest.raises(errors.ServerUnreachable):
+            await Transport(url, "").call("GET", "tasks")
+
+    asyncio.run(run())
