@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -47,8 +47,14 @@ def open_keys(settings: Settings, url: str) -> Keys:
         raise StoreUnavailable(str(path), hint=str(failure.strerror)) from failure
 
 
-def open_broker(settings: Settings, log: CallLog, people: People | None = None) -> ToolBroker:
-    """The broker of this server. Reads files; starts nothing."""
+def open_broker(
+    settings: Settings,
+    log: CallLog,
+    people: People | None = None,
+    public_url: Callable[[], str] | None = None,
+) -> ToolBroker:
+    """The broker of this server. Reads files; starts nothing. ``public_url`` gives where browsers
+    reach the server at this moment, instead of the setting."""
     approvals = Approvals(settings.state_directory / "mcp_approvals.json")
     approvals.load()
     root = settings.root_directory
@@ -57,8 +63,6 @@ def open_broker(settings: Settings, log: CallLog, people: People | None = None) 
 
     tokens = Tokens(settings.state_directory / "mcp_logins.json", secrets.conceal)
     tokens.load()
-    public = settings.public_url.rstrip("/")
-    callback_url = f"{public}/{CALLBACK}" if public else ""
 
     def read() -> Configuration:
         return configuration.read(config_files(root), settings.mcp_servers)
@@ -67,9 +71,10 @@ def open_broker(settings: Settings, log: CallLog, people: People | None = None) 
     async def connect(config: ServerConfig, events: Open) -> AsyncIterator[Connection]:
         sdk = await asyncio.to_thread(import_module, "opspawn_jupyter.broker.connection")
         resolved = await asyncio.to_thread(_resolved, config, secrets, root)
+        public = (public_url() if public_url else settings.public_url).rstrip("/")
         access = sdk.Access(
             login=tokens.login(config.name, events.sharers, _bound_to(resolved)),
-            callback_url=callback_url,
+            callback_url=f"{public}/{CALLBACK}" if public else "",
             hide=secrets.hide,
         )
         try:

@@ -23,6 +23,7 @@ from opspawn_jupyter.orchestrator.prune import settings_retention
 from opspawn_jupyter.server import openapi, routing
 from opspawn_jupyter.server.activity import show_activity
 from opspawn_jupyter.server.anchors import require_places
+from opspawn_jupyter.server.browsers import configured_address
 from opspawn_jupyter.server.kept_kernels import Managers
 from opspawn_jupyter.server.routes import job
 from opspawn_jupyter.server.service import Running, Service
@@ -207,8 +208,8 @@ class OpspawnExtension(ExtensionApp):
     public_url = Unicode(
         Settings.public_url,
         help="Where browsers reach this server, as https://hub.example.com/user/me/, for those "
-        "that come back from a login to a tool server. By default what JupyterHub or the server "
-        "itself says.",
+        "that come back from a login to a tool server. By default what JupyterHub says, or where "
+        "a browser was last seen.",
     ).tag(config=True)
 
     service: Service
@@ -292,7 +293,7 @@ class OpspawnExtension(ExtensionApp):
         placed = {
             "state_directory": state_directory,
             "runs_directory": runs_directory,
-            "public_url": public_address(self.public_url, os.environ, self._url()),
+            "public_url": configured_address(self.public_url, os.environ),
         }
         settings = Settings(root_directory=root, **given | placed | {"anchors": (*self.anchors,)})
         check_agent_limits(settings)
@@ -319,15 +320,6 @@ class OpspawnExtension(ExtensionApp):
             msg = "the extension is not linked to a server"
             raise RuntimeError(msg)
         return self.serverapp
-
-
-def public_address(given: str, environment: Mapping[str, str], own: str) -> str:
-    """Where browsers reach the server; empty where only the hub knows and does not say. Raises
-    ``SettingInvalid``."""
-    if given and urlsplit(given).scheme not in ("http", "https"):
-        raise SettingInvalid(given, hint="public_url must begin with http:// or https://")
-    is_behind_hub = "JUPYTERHUB_SERVICE_PREFIX" in environment
-    return given or environment.get("JUPYTERHUB_PUBLIC_URL", "" if is_behind_hub else own)
 
 
 def _has_extension(server: ServerApp, name: str) -> bool:

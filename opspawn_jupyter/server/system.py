@@ -34,6 +34,7 @@ from opspawn_jupyter.queues.local import LocalQueue
 from opspawn_jupyter.server.agents import Agents
 from opspawn_jupyter.server.anchors import Anchors
 from opspawn_jupyter.server.background import Background
+from opspawn_jupyter.server.browsers import Browsers, own_address
 from opspawn_jupyter.server.diagnosis import diagnose
 from opspawn_jupyter.server.kept_kernels import KeptKernels, Managers, are_there_any
 from opspawn_jupyter.server.maintenance import maintain
@@ -105,7 +106,8 @@ class System:
         hooks = await asyncio.to_thread(_hooks, settings, store)
         schedules = Schedules(hooks)
         anchors, lineage = Anchors(store, settings), LineageBus(store, settings)
-        tools = Tools(await asyncio.to_thread(open_keys, settings, url))
+        browsers = Browsers(settings.public_url, own_address(url, os.environ))
+        tools = Tools(await asyncio.to_thread(open_keys, settings, url), browsers)
         orchestration = Orchestration(
             store=store,
             queue=LocalQueue(_limits(settings)),

@@ -19,6 +19,7 @@ from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.login import log_in, withdraw_logins
 from opspawn_jupyter.orchestrator.tool_call import is_known, may_call, put, record_call
 from opspawn_jupyter.server.background import Background
+from opspawn_jupyter.server.browsers import Browsers
 from opspawn_jupyter.server.mcp_sessions import McpSessions
 from opspawn_jupyter.server.mcp_verbs import Verbs
 from opspawn_jupyter.server.metrics import count_call
@@ -29,8 +30,9 @@ _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 class Tools:
     """The broker with its keys. A bus as well: what runs for one task alone ends with it."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, browsers: Browsers) -> None:
         self.keys = keys
+        self.browsers = browsers
         self._background = Background()
         self._broker: ToolBroker | None = None
         self._o: Orchestration | None = None
@@ -41,7 +43,9 @@ class Tools:
     async def open(self, o: Orchestration) -> None:
         """Make the broker. Starts no server."""
         self._o = o
-        self._broker = await asyncio.to_thread(open_broker, o.settings, CallRecords(o), Askable(o))
+        self._broker = await asyncio.to_thread(
+            open_broker, o.settings, CallRecords(o), Askable(o), lambda: self.browsers.address
+        )
         self._sessions = McpSessions(self._broker, Verbs(o))
         self._background.start(withdraw_logins(o), "withdraw logins")
 

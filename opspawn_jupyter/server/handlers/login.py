@@ -39,6 +39,8 @@ class LoginHandler(ToolHandler):
     async def post(self) -> None:
         """Say where to log in, or that it is not needed."""
         broker, request = await self.broker(), await self.body(LoginRequest)
+        browsers = (await self.service.running()).tools.browsers
+        browsers.note(self.request.headers, self.base_url)
         await self.answer_while_heard(broker.log_in(self.principal, request.server))
 
 

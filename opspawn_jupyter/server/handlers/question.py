@@ -20,6 +20,8 @@ class QuestionsHandler(ApiHandler):
     async def get(self) -> None:
         """Give those asked for."""
         o, query = await self.orchestration(), self.query(QuestionQuery)
+        browsers = (await self.service.running()).tools.browsers
+        browsers.note(self.request.headers, self.base_url)  # one may be shown where to log in
         task_id = (await find(o, query.task)).id if query.task else None
         is_open = None if query.all else True
         found = await questions(o, is_open=is_open, task_id=task_id)

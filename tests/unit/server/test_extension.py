@@ -11,7 +11,7 @@ from jupyter_server.serverapp import ServerApp
 from traitlets.config import Config
 
 from opspawn_jupyter.errors import SettingInvalid
-from opspawn_jupyter.server.extension import OpspawnExtension, public_address
+from opspawn_jupyter.server.extension import OpspawnExtension
 from opspawn_jupyter.settings import Settings
 
 
@@ -72,26 +72,3 @@ def test_the_end_of_the_server_looks_for_no_garbage(monkeypatch):
     asyncio.run(one.stop_extension())
 
     assert last == [gc.freeze]
-
-
-HUB = {"JUPYTERHUB_SERVICE_PREFIX": "/user/me/"}
-
-
-@pytest.mark.parametrize(
-    ("given", "environment", "address"),
-    [
-        ("", {}, "http://localhost:8888/"),
-        ("https://set.example/", HUB, "https://set.example/"),
-        ("", HUB, ""),
-        ("", {**HUB, "JUPYTERHUB_PUBLIC_URL": "https://hub/user/me/"}, "https://hub/user/me/"),
-    ],
-)
-def test_browsers_come_back_to_where_they_reach_the_server(given, environment, address):
-    """Behind a hub the server's own address is none that a browser reaches."""
-    assert public_address(given, environment, "http://localhost:8888/") == address
-
-
-def test_an_address_for_browsers_is_one():
-    """It goes to authorization servers, which would only say that something is invalid."""
-    with pytest.raises(SettingInvalid, match="public_url"):
-        public_address("hub.example", {}, "http://localhost:8888/")
