@@ -82,6 +82,7 @@ class Upstream:
         self._opening: asyncio.Future[Connection] | None = None
         self._owner: asyncio.Task[None] | None = None
         self._end = asyncio.Event()
+        self._is_closed = False
         self._scope: anyio.CancelScope | None = None
         self._failures = 0
         self._closed_until = 0.0
@@ -196,6 +197,7 @@ class Upstream:
 
     async def close(self) -> None:
         """End the server and wait for that."""
+        self._is_closed = True
         self._end.set()
         if self._opening is not None and self._scope is not None:
             self._scope.cancel()
@@ -282,7 +284,7 @@ class Upstream:
                 self._not_let_in(reason, opening)
         finally:
             if not opening.done():
-                self._failed("it was ended" if end.is_set() else reason, opening)
+                self._failed("it was ended" if self._is_closed else reason, opening)
 
     async def _log_in(self, url: str) -> Arrival:
         """Have somebody log in, where anybody waits for it. Meanwhile the time for connecting
@@ -369,7 +371,7 @@ class Upstream:
 
     def _unavailable(self, reason: str | None = None) -> ToolServerUnavailable:
         why = reason or self._problem or "it was ended"
-        return ToolServerUnavailable(self.config.name, hint=why)
+        return ToolServerUnavailable(self.config.name, hint=why.rstrip("."))
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:

@@ -32,6 +32,19 @@ def test_redirects_are_not_followed(tmp_path: Path) -> None:
         play(tmp_path, {"remote": {"url": upstream.url}}, story)
 
 
+def test_redirects_are_not_followed_to_a_login_either(tmp_path: Path) -> None:
+    """What is not found where it has to be is not looked for elsewhere."""
+
+    async def story(stage: Stage) -> None:
+        with pytest.raises(errors.ToolServerUnavailable, match="cannot be logged in to"):
+            await stage.call("remote.echo")
+
+    with over_http() as other, over_http("redirects logins", other.url) as upstream:
+        play(tmp_path, {"remote": {"url": upstream.url}}, story, public_url="http://localhost:1/")
+        assert len(upstream.headers) > 2
+        assert other.headers == []
+
+
 def test_an_answer_without_end_is_cut_off(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         with pytest.raises(errors.OpspawnError, match="larger than the limit"):

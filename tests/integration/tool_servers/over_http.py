@@ -25,16 +25,19 @@ _RESULTS: dict[str, Any] = {
 class Upstream:
     """Its address, and the headers of each request."""
 
-    def __init__(self, habit: str) -> None:
+    def __init__(self, habit: str, elsewhere: str) -> None:
         self.habit = habit
+        self.elsewhere = elsewhere
         self.url = ""
         self.headers: list[dict[str, str]] = []
 
 
 @contextmanager
-def over_http(habit: str = "none") -> Iterator[Upstream]:
-    """The server, listening for the length of a block."""
-    upstream = Upstream(habit)
+def over_http(
+    habit: str = "none", elsewhere: str = "http://127.0.0.1:1/elsewhere"
+) -> Iterator[Upstream]:
+    """The server, listening for the length of a block. ``elsewhere`` is where it redirects to."""
+    upstream = Upstream(habit, elsewhere)
     handler = type("Handler", (_Handler,), {"upstream": upstream})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
@@ -53,14 +56,20 @@ class _Handler(BaseHTTPRequestHandler):
     upstream: Upstream
 
     def do_GET(self) -> None:
-        self._end(405)
+        self.upstream.headers.append({k.lower(): v for k, v in self.headers.items()})
+        if self.upstream.habit == "redirects logins":
+            self._end(302, Location=self.upstream.elsewhere)
+        else:
+            self._end(405)
 
     def do_POST(self) -> None:
         self.upstream.headers.append({k.lower(): v for k, v in self.headers.items()})
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        method = request["method"]
+        method = request.get("method")
         if self.upstream.habit == "redirect":
-            self._end(307, Location="http://127.0.0.1:1/elsewhere")
+            self._end(307, Location=self.upstream.elsewhere)
+        elif self.upstream.habit == "redirects logins":
+            self._end(401 if self.path == "/mcp" else 404)
         elif self.upstream.habit == "flood" and method == "tools/call":
             self._flood()
         elif "id" not in request:
