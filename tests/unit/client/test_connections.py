@@ -132,7 +132,7 @@ def test_a_connection_that_the_server_ends_is_not_used_again(answer: bytes, body
         (
             (
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Length: none\r\n\r\n"
-                b"3;more=1\r\nabc\r\n2\r\nde\r\n0\r\nLate: field\r\n\r\n"
+                b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
             ),
             b"abcde",
         ),
