@@ -20,6 +20,7 @@ from opspawn_jupyter.kernels.launching import TIER_DIRECT, Launch, launch
 from opspawn_jupyter.kernels.wire_channels import Wire, WireChannel
 from opspawn_jupyter.runners.forked import ForkedKernel
 from opspawn_jupyter.runners.iopub import BoundedChannel
+from opspawn_jupyter.runners.session import new_session
 
 
 class DirectKernel(ForkedKernel):
@@ -53,7 +54,7 @@ class DirectKernel(ForkedKernel):
     def _open_client(self) -> AsyncKernelClient:
         assert self._line is not None  # noqa: S101  connected after it was launched
         self._wire, self._line = Wire(self._line), None
-        client = AsyncKernelClient(session=Session(key=b""))
+        client = AsyncKernelClient(session=new_session(b""))
         client._shell_channel = _ShellChannel(self._wire.shell, client.session)  # noqa: SLF001
         client._iopub_channel = _IOPubChannel(self._wire.iopub, client.session)  # noqa: SLF001
         client.allow_stdin = False

@@ -20,6 +20,7 @@ from opspawn_jupyter.kernels.task import PATIENCE_SECONDS
 from opspawn_jupyter.model.work import TASK_VARIABLE
 from opspawn_jupyter.runners import processes, sockets
 from opspawn_jupyter.runners.kernel import POLITE_SECONDS, Kernel
+from opspawn_jupyter.runners.session import new_session
 
 
 class ForkedKernel(Kernel):
@@ -84,8 +85,8 @@ class ForkedKernel(Kernel):
         return super()._new_client() if self._leash is None else self._connected_client()
 
     def _connected_client(self) -> AsyncKernelClient:
-        client = AsyncKernelClient(context=self.manager.context)
         told: Any = {**self._connection, "key": self._connection["key"].encode()}
+        client = AsyncKernelClient(context=self.manager.context, session=new_session(told["key"]))
         client.load_connection_info(told)
         return client
 
