@@ -50,13 +50,11 @@ class Connections:
     def __init__(
         self, url: str, headers: Mapping[str, str], *, verify: bool, idle_seconds: float
     ) -> None:
-        parts = urlsplit(url)
-        self._host = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = _tls(verify=verify) if parts.scheme == "https" else None
+        self._address = urlsplit(url)
+        self._tls = _tls(verify=verify) if self._address.scheme == "https" else None
         # Between processes of one machine it takes longer to compress than to send.
-        zipped = {} if self._host in _LOOPBACK else {"Accept-Encoding": "gzip"}
-        self._headers = {"Host": parts.netloc, **headers, **zipped}
+        zipped = {} if self._address.hostname in _LOOPBACK else {"Accept-Encoding": "gzip"}
+        self._headers = {"Host": self._address.netloc, **headers, **zipped}
         self._idle_seconds = idle_seconds
         self._idle: list[_Connection] = []
         self._room = asyncio.Semaphore(_MOST)
@@ -96,10 +94,11 @@ class Connections:
         return None
 
     async def _open(self) -> _Connection:
+        host = self._address.hostname or ""
+        port = self._address.port or (443 if self._tls else 80)
         async with asyncio.timeout(_CONNECT_SECONDS):
-            return _Connection(
-                await TCPClient().connect(self._host, self._port, ssl_options=self._tls)
-            )
+            stream = await TCPClient().connect(host, port, ssl_options=self._tls)
+        return _Connection(stream)
 
     def _keep(self, connection: _Connection) -> None:
         if connection.is_open:
