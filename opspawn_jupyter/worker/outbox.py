@@ -15,8 +15,16 @@ from opspawn_jupyter.model.work import Report, ReportedEvent, ReportRequest
 #: What is kept of a task's passing events, such as cell outputs, while nobody takes them.
 _PASSING_BYTES = 1 << 20
 _REPORT_BYTES = 4 << 20
-#: What ends an attempt, for which somebody waits.
-_ENDS = frozenset({*OUTCOME_EVENTS.values(), EventType.WAITING})
+#: The end of an attempt, for which somebody waits, and what counts against the budgets that agents
+#: share: the next look at those is only milliseconds away.
+_URGENT = frozenset(
+    {
+        *OUTCOME_EVENTS.values(),
+        EventType.WAITING,
+        EventType.MODEL_REPLIED,
+        EventType.AGENT_CALLED,
+    }
+)
 
 
 @dataclass
@@ -36,7 +44,7 @@ class Outbox:
         self._waiting: dict[tuple[str, int], _Waiting] = {}
         self._sending: dict[tuple[str, int], list[tuple[ReportedEvent, int]]] = {}
         self._filled = asyncio.Event()
-        self._end = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
 
@@ -50,19 +58,18 @@ class Outbox:
             _forget_oldest(waiting)
         self._filled.set()
         self._emptied.clear()
-        if event.type in _ENDS:
-            self._end.set()
+        if event.type in _URGENT:
+            self._urgent.set()
 
     async def filled(self) -> None:
         """Return once there is something to deliver."""
         await self._filled.wait()
 
     async def gather(self, pause_seconds: float) -> None:
-        """Let more events come for so long; no longer than until one is the end of an attempt,
-        for which somebody waits."""
+        """Let more events come for so long; no longer than until one comes that is urgent."""
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_seconds):
-                await self._end.wait()
+                await self._urgent.wait()
 
     async def emptied(self) -> None:
         """Return once everything is delivered."""
@@ -70,7 +77,7 @@ class Outbox:
 
     def collect(self) -> ReportRequest:
         """What to deliver next; ``delivered`` or ``put_back`` must follow."""
-        self._end.clear()
+        self._urgent.clear()
         room = _REPORT_BYTES
         reports = []
         for key, waiting in self._waiting.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import ReportedEvent
@@ -90,15 +92,24 @@ def test_attempts_of_one_task_are_kept_apart() -> None:
     assert outbox.attempts == {"t": 2}
 
 
-def test_the_end_of_an_attempt_is_not_held_back() -> None:
-    """Somebody waits for it: for the outcome, or to be asked what the task needs to know."""
+@pytest.mark.parametrize(
+    "kind",
+    [
+        EventType.SUCCEEDED,
+        EventType.CANCELLED,
+        EventType.WAITING,
+        EventType.MODEL_REPLIED,
+        EventType.AGENT_CALLED,
+    ],
+)
+def test_what_somebody_waits_for_is_not_held_back(kind: EventType) -> None:
+    """For the outcome, to be asked something, or to know what is left of a shared budget."""
 
-    async def gathered(kind: EventType) -> bool:
+    async def gathered() -> bool:
         outbox = Outbox()
         outbox.add("t", 1, ReportedEvent(type=kind, at=now(), number=1))
         async with asyncio.timeout(30):
             await outbox.gather(3600)
         return True
 
-    assert asyncio.run(gathered(EventType.SUCCEEDED))
-    assert asyncio.run(gathered(EventType.WAITING))
+    assert asyncio.run(gathered())
