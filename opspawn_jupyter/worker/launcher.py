@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import forkserver
+from multiprocessing import forkserver, util
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 #: The last is what each process begins with: multiprocessing runs it anew in every one of them.
 _PRELOAD = ["opspawn_jupyter.runners.preload", "opspawn_jupyter.worker.__main__"]
+#: A socket's path has at most 107 bytes, of which multiprocessing's own names take 32.
+_LONGEST_DIRECTORY = 70
 
 
 class Launcher:
@@ -64,6 +68,17 @@ class Launcher:
 def _context() -> BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_DIRECTORY:
+        _put_sockets("/tmp")  # noqa: S108  in a private directory there
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
     return context
+
+
+def _put_sockets(place: str) -> None:
+    """Have multiprocessing make its directory here. It does so once, and removes it in the end."""
+    before, tempfile.tempdir = tempfile.tempdir, place
+    try:
+        util.get_temp_dir()
+    finally:
+        tempfile.tempdir = before

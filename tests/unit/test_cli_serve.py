@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.cli.serving import common_root
 
 NOTEBOOK = {
@@ -46,9 +47,10 @@ def marked(directory: Path) -> list[psutil.Process]:
 def test_a_run_serves_itself_and_leaves_only_its_results(
     runtime_directory: Path, tmp_path: Path
 ) -> None:
-    """The tool is of use where no JupyterLab is, in a cron job for one."""
-    scratch, work = tmp_path / "tmp", tmp_path / "work"
-    scratch.mkdir()
+    """The tool is of use where no JupyterLab is, in a cron job for one; also where the directory
+    for temporary files has a longer path than a socket may have."""
+    scratch, work = tmp_path / "t" / ("mp" * 40), tmp_path / "work"
+    scratch.mkdir(parents=True)
     work.mkdir()
     (work / "hello.ipynb").write_text(json.dumps(NOTEBOOK))
 
@@ -58,7 +60,7 @@ def test_a_run_serves_itself_and_leaves_only_its_results(
         env={**os.environ, "TMPDIR": str(scratch)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
