@@ -57,7 +57,7 @@ class Person:
 
     async def log_in(self, who: Principal, _: str, url: str, __: object) -> None:
         """Follow the address as a browser does, and bring back what it is sent on with."""
-        async with httpx2.AsyncClient(timeout=30) as browser:
+        async with httpx2.AsyncClient(timeout=150) as browser:
             answer = await browser.get(url)
         query = parse_qs(urlsplit(answer.headers["location"]).query)
         said = {name: values[0] for name, values in query.items()}
@@ -125,7 +125,7 @@ async def _oauth(scenario: Scenario) -> dict[str, Any]:
     if oauth:
         parts = urlsplit(scenario.url)
         where = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
-        async with httpx2.AsyncClient(timeout=30) as client:
+        async with httpx2.AsyncClient(timeout=150) as client:
             oauth["issuer"] = (await client.get(where)).json()["authorization_servers"][0]
     return {**oauth, "client_metadata_url": "https://conformance-test.local/client-metadata.json"}
 

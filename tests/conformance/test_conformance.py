@@ -158,7 +158,7 @@ def our_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield f"{sys.executable} -I -S {HERE / 'door.py'} {socket}"
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE_SECONDS)
 
 
 def _await(socket: Path, process: subprocess.Popen[bytes]) -> None:
