@@ -12,21 +12,23 @@ from typing import Any
 
 from tests.integration.openai_server import answer, completion
 
-#: A text, calls as (name, arguments), a status to fail with, or None for no answer at all.
-Entry = str | int | None | list[tuple[str, Any]]
+#: A text, calls as (name, arguments), or a status to fail with.
+Entry = str | int | list[tuple[str, Any]]
 #: Makes an answer's body of what the entry says.
 Speak = Callable[[Any], Mapping[str, Any]]
 
 
 class ProviderServer(ThreadingHTTPServer):
-    """Gives the script's entries in turn, in the words of the provider."""
+    """Gives the script's entries in turn, the last one again and again, in the words of the
+    provider; and one of its models no answer at all."""
 
     daemon_threads = True
 
-    def __init__(self, speak: Speak, script: Sequence[Entry]) -> None:
+    def __init__(self, speak: Speak, script: Sequence[Entry], hanging: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.speak = speak
         self.script = list(script)
+        self.hanging = hanging
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.headers: list[Mapping[str, str]] = []
@@ -45,13 +47,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         server = self.server
-        server.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        server.requests.append(request)
         server.paths.append(self.path.partition("?")[0])
         server.headers.append({name.lower(): value for name, value in self.headers.items()})
-        entry = server.script.pop(0)
-        if entry is None:
+        if server.hanging and server.hanging in f"{self.path} {request.get('model')}":
             server.is_over.wait()
-        elif isinstance(entry, int):
+            return
+        entry = server.script.pop(0) if len(server.script) > 1 else server.script[0]
+        if isinstance(entry, int):
             answer(self, entry, {"error": {"message": "as the script says", "type": "x"}})
         else:
             answer(self, 200, server.speak(entry))
@@ -99,9 +103,11 @@ def openrouter(entry: Any) -> Mapping[str, Any]:
 
 
 @contextmanager
-def provider_server(speak: Speak, script: Sequence[Entry]) -> Iterator[ProviderServer]:
+def provider_server(
+    speak: Speak, script: Sequence[Entry], *, hanging: str = ""
+) -> Iterator[ProviderServer]:
     """Such a server for the length of a block."""
-    server = ProviderServer(speak, script)
+    server = ProviderServer(speak, script, hanging)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -96,9 +96,25 @@ def options(url: str, **more: Any) -> ModelOptions:
     return ModelOptions(base_url=url, api_key_env="PROVIDER_TEST_KEY", **given)
 
 
-def patient(names: Sequence[str], options: ModelOptions, path: Path) -> PatientModel:
+class Counted(ProviderModel):
+    """Keeps which model was asked, whether or not the machine found time to send that."""
+
+    def __init__(self, model: str, options: ModelOptions, path: Path, asked: list[str]) -> None:
+        super().__init__(model, options, path)
+        self._model_name, self._asked = model, asked
+
+    async def reply(self, prompt: Prompt) -> Reply:
+        self._asked.append(self._model_name)
+        return await super().reply(prompt)
+
+
+def patient(
+    names: Sequence[str], options: ModelOptions, path: Path, asked: list[str] | None = None
+) -> PatientModel:
+    kept = [] if asked is None else asked
+
     def make(model: str) -> ProviderModel:
-        return ProviderModel(model, options, path)
+        return Counted(model, options, path, kept)
 
     return PatientModel(names, make, options, Account(AgentLimits()))
 
@@ -138,19 +154,22 @@ def test_a_loop_of_two_turns_in_the_providers_own_words(case: Case, tmp_path: Pa
 @pytest.mark.parametrize("case", CASES, ids=repr)
 def test_a_provider_that_does_not_answer_is_given_up_in_time(case: Case, tmp_path: Path) -> None:
     """A connection that hangs would hold a worker for ever."""
-    with provider_server(case.speak, [None, None]) as server:
+    asked: list[str] = []
+    with provider_server(case.speak, [], hanging=case.name.partition(":")[2]) as server:
         given = options(f"{server.url}{case.suffix}", timeout_seconds=0.5, max_retries=1)
         with pytest.raises(ModelUnavailable, match="no answer came within"):
-            asyncio.run(patient([case.name], given, tmp_path).reply(Prompt(messages=ASKED)))
-        assert len(server.requests) == 2
+            asyncio.run(patient([case.name], given, tmp_path, asked).reply(Prompt(messages=ASKED)))
+    assert asked == [case.name] * 2
 
 
 def test_another_model_answers_where_the_first_one_hangs(tmp_path: Path) -> None:
     """Its time-outs are retried as its errors are, and then it is the next one's turn."""
-    with provider_server(openrouter, [None, None, "It is two."]) as server:
-        given = options(f"{server.url}/api/v1", timeout_seconds=0.5, max_retries=1)
+    asked: list[str] = []
+    with provider_server(openrouter, ["It is two."], hanging="some/hanging") as server:
+        given = options(f"{server.url}/api/v1", timeout_seconds=3, max_retries=1)
         names = ["openrouter:some/hanging", "openrouter:some/ready"]
-        reply = asyncio.run(patient(names, given, tmp_path).reply(Prompt(messages=ASKED)))
+        reply = asyncio.run(patient(names, given, tmp_path, asked).reply(Prompt(messages=ASKED)))
 
     assert (reply.text, reply.model) == ("It is two.", "openrouter:some/ready")
-    assert [one["model"] for one in server.requests] == ["some/hanging"] * 2 + ["some/ready"]
+    assert asked[:3] == [names[0], names[0], names[1]]
+    assert server.requests[-1]["model"] == "some/ready"

@@ -47,9 +47,9 @@ class StandIn:
         self.to_cancel: set[str] = set()
         self.events: dict[str, list[ReportedEvent]] = {}
         self.takes: list[TakeRequest] = []
-        #: Of each, whether it came while the one before was still open.
-        self.is_overtaking: list[bool] = []
-        self._open_takes = 0
+        #: How many had waited to their end, and how many of these when each came.
+        self.ran_out = 0
+        self.ran_out_before: list[int] = []
         self._token = ""
         self._changed = asyncio.Condition()
         self._http: HTTPServer | None = None
@@ -108,17 +108,15 @@ class StandIn:
 
     async def take(self, request: TakeRequest) -> TakeAnswer:
         self.takes.append(request)
-        self.is_overtaking.append(self._open_takes > 0)
+        self.ran_out_before.append(self.ran_out)
         await self._notify()
         async with self._changed:
-            self._open_takes += 1
             try:
                 async with asyncio.timeout(request.wait_seconds):
                     await self._changed.wait_for(lambda: bool(self._answer(request)))
             except TimeoutError:
+                self.ran_out += 1
                 return TakeAnswer()
-            finally:
-                self._open_takes -= 1
             answer = self._answer(request) or TakeAnswer()
             given = {one.task_id for one in answer.assignments}
             self.todo = [one for one in self.todo if one.task_id not in given]
@@ -293,10 +291,12 @@ def test_a_third_task_waits_for_one_of_two_slots(tmp_path: Path) -> None:
         assert server.takes[-1].free_slots == 0
 
         await server.cancel("task-1")
+        ran_out = server.ran_out
         await server.heard(EventType.CANCELLED, "task-1")
         await server.heard(EventType.SUCCEEDED, "task-3")
-        takes = zip(server.takes, server.is_overtaking, strict=True)
-        assert next(it for take, it in takes if take.free_slots and "task-2" in take.held)
+        takes = zip(server.takes, server.ran_out_before, strict=True)
+        offers = (before for take, before in takes if take.free_slots and "task-2" in take.held)
+        assert next(offers) == ran_out
 
     tell_story(tmp_path, story)
 
