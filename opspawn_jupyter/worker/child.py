@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +36,7 @@ wire.decode(Assignment, wire.encode(_NOTHING))
 #: What an orphan gets beyond its graces before it is ended whatever it does.
 _ORPHAN_SECONDS = 5.0
 #: After so many attempts, or with so much memory gained by them, another process takes its place.
-_MOST_ATTEMPTS = 100
+MOST_ATTEMPTS = 100
 _MOST_GAINED_BYTES = 64 << 20
 #: The main thread, and the one that hears the worker.
 _THREADS = 2
@@ -55,14 +55,22 @@ def main(line: socket.socket, grace: Grace) -> None:
         preload.exercise()
     reporter.listen()
     streams, memory = _Streams(), _memory_bytes()
-    for _ in range(_MOST_ATTEMPTS):
-        assignment = reporter.assignment()
-        if assignment is None:
-            return
+
+    def carry_out(assignment: Assignment) -> bool:
         is_clean = _carry_out(assignment, grace, reporter, streams)
-        if not is_clean or _memory_bytes() > memory + _MOST_GAINED_BYTES:
-            return
         streams.lead_back()
+        return is_clean and _memory_bytes() < memory + _MOST_GAINED_BYTES
+
+    serve(reporter, carry_out)
+
+
+def serve(reporter: ChannelReporter, carry_out: Callable[[Assignment], bool]) -> None:
+    """Carry out what comes, until that says that another process has to, or has been done often
+    enough. Only who waits says so: the worker may have sent the next one a moment later."""
+    for left in reversed(range(MOST_ATTEMPTS)):
+        assignment = reporter.assignment()
+        if assignment is None or not carry_out(assignment) or not left:
+            return
         reporter.wait_again()
 
 

@@ -11,7 +11,7 @@ import pytest
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Policy
 from opspawn_jupyter.model.work import Assignment
-from opspawn_jupyter.worker import channel
+from opspawn_jupyter.worker import channel, child
 from opspawn_jupyter.worker.channel import ChannelReporter
 
 _ASSIGNMENT = Assignment(
@@ -63,6 +63,36 @@ def test_a_runner_hears_of_one_attempt_after_the_other(ends: Ends) -> None:
         told = channel.parse(ends.lines.readline())
         assert getattr(told, "type", None) is EventType.SUCCEEDED
         ends.wait_again()
+
+
+def test_a_runner_that_has_done_enough_does_not_say_that_it_waits(ends: Ends) -> None:
+    """A task that were given to it would crash with its end."""
+    ends.worker.sendall(channel.assignment_message(_ASSIGNMENT) * (child.MOST_ATTEMPTS + 1))
+    done: list[Assignment] = []
+
+    def carry_out(assignment: Assignment) -> bool:
+        done.append(assignment)
+        ends.runner.tell(EventType.SUCCEEDED, {})
+        return True
+
+    child.serve(ends.runner, carry_out)
+
+    ends.far_end.shutdown(socket.SHUT_WR)
+    heard = [channel.parse(line) for line in ends.lines]
+    assert len(done) == child.MOST_ATTEMPTS
+    assert heard.count(None) == child.MOST_ATTEMPTS - 1
+    assert heard[-1] is not None
+    assert ends.runner.assignment() == _ASSIGNMENT  # nobody was to send it
+
+
+def test_a_runner_that_is_not_clean_does_not_say_that_it_waits(ends: Ends) -> None:
+    """Another process takes the next task."""
+    ends.worker.sendall(channel.assignment_message(_ASSIGNMENT))
+
+    child.serve(ends.runner, lambda _: False)
+
+    ends.far_end.shutdown(socket.SHUT_WR)
+    assert list(ends.lines) == []
 
 
 def test_a_cancel_stops_only_the_attempt_that_it_was_meant_for(ends: Ends) -> None:
