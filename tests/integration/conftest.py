@@ -111,6 +111,18 @@ class Server:
         )
 
 
+def notebook_of(source: str) -> dict[str, Any]:
+    """A notebook with this one cell."""
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "source": source}
+    kernel = {"name": "python3", "display_name": "Python"}
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": kernel},
+        "cells": [{**cell, "execution_count": None}],
+    }
+
+
 def files_below(root: Path) -> Iterator[tuple[Path, bytes]]:
     """Every file with its content, but for those that are replaced or removed at that moment."""
     for directory, _, names in os.walk(root):

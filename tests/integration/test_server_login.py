@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from jupyter_process import PATIENCE_SECONDS, jupyter_server
-from tests.integration.conftest import ENABLED, Server, files_below
+from tests.integration.conftest import ENABLED, Server, files_below, notebook_of
 from tests.integration.tool_servers.guarded import Guarded, guarded
 
 
@@ -140,14 +140,7 @@ def test_a_task_waits_for_the_login(server: Server, door: Guarded) -> None:
     """And afterwards no secret lies in the log, the history, or what the run left."""
     _log_out(server)
     source = "from opspawn_jupyter import mcp\nprint('I am', mcp.guarded.who())"
-    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "source": source}
-    kernel = {"name": "python3", "display_name": "Python"}
-    content = {
-        "nbformat": 4,
-        "nbformat_minor": 5,
-        "metadata": {"kernelspec": kernel},
-        "cells": [{**cell, "execution_count": None}],
-    }
+    content = notebook_of(source)
     status, task = server.json("POST", "tasks", body={"spec": {"content": content}})
     assert status == 201, task
     question = _question(server)

@@ -17,7 +17,7 @@ from jupyter_process import PATIENCE_SECONDS, await_none, stop
 from opspawn_jupyter.model.ids import new_id
 from opspawn_magics.completion import complete
 from tests.integration.broker_stage import habit, write_config
-from tests.integration.conftest import Running, Server, files_below
+from tests.integration.conftest import Running, Server, files_below, notebook_of
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +49,7 @@ def _call(server: Server, name: str, arguments: dict[str, Any], **more: Any) -> 
 
 def _run(server: Server, source: str, **spec: Any) -> dict[str, Any]:
     """The task of a notebook with one cell, once it has ended."""
-    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "source": source}
-    kernel = {"name": "python3", "display_name": "Python"}
-    content = {
-        "nbformat": 4,
-        "nbformat_minor": 5,
-        "metadata": {"kernelspec": kernel},
-        "cells": [{**cell, "execution_count": None}],
-    }
+    content = notebook_of(source)
     status, task = server.json("POST", "tasks", body={"spec": {"content": content, **spec}})
     assert status == 201, task
     return server.wait(

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
-from jupyter_process import PATIENCE_SECONDS
 from tests.integration.conftest import Server
 
 _FLOW = """\
@@ -118,9 +115,9 @@ def test_the_shell_runs_a_workflow_and_keeps_its_log_elsewhere(server: Server) -
     (server.root / "short.yaml").write_text("tasks: [{id: a, cell: 'print(1)'}]")
     (server.root / "bad.yaml").write_text("tasks: [{id: a, cell: '1 / 0'}]")
 
-    good = _shell(server, "workflow", "run", "short.yaml", "--log-dir", "logs", "--json")
-    bad = _shell(server, "bad.yaml")
-    plugins = _shell(server, "workflow", "list-plugins")
+    good = server.shell("workflow", "run", "short.yaml", "--log-dir", "logs", "--json")
+    bad = server.shell("bad.yaml")
+    plugins = server.shell("workflow", "list-plugins")
     (directory,) = (server.root / "logs").iterdir()
     summary = json.loads((directory / "summary.json").read_text())
 
@@ -131,15 +128,3 @@ def test_the_shell_runs_a_workflow_and_keeps_its_log_elsewhere(server: Server) -
     assert bad.returncode != 0
     assert "division by zero" in bad.stderr
     assert {"shell", "csv_ingest", "mcp_tool"} <= set(plugins.stdout.split())
-
-
-def _shell(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "opspawn_jupyter.cli", *words],
-        env=server.jupyter.environment,
-        cwd=server.root,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
