@@ -55,6 +55,57 @@ def test_a_torn_end_is_dropped(tmp_path: Path, kept: int) -> None:
     assert path.read_bytes() == b"".join(lines[:-1])
 
 
+@pytest.mark.parametrize("lives", [1, 3])
+def test_any_part_of_the_last_batch_may_be_missing(tmp_path: Path, lives: int) -> None:
+    """The power goes while it is written: the system writes its blocks in any order. Wherever the
+    hole is, what was acknowledged before is there, and writing goes on."""
+    written = fill(tmp_path, lives)
+    (path,) = journal.segments(tmp_path)
+    whole = path.read_bytes()
+    acknowledged = whole.index(b'{"seq":%d,' % written[-8].seq) - 9
+    ends = [place for place, byte in enumerate(whole, start=1) if byte == ord("\n")]
+    for begin in range(acknowledged, len(whole), 97):
+        for length in (1, 60, 700, len(whole)):
+            hole = bytes(min(length, len(whole) - begin))
+            path.write_bytes(whole[:begin] + hole + whole[begin + len(hole) :] + bytes(300))
+
+            journal.mend(tmp_path)
+
+            left = sum(end <= begin for end in ends)
+            assert path.stat().st_size == ([0, *ends])[left]
+            assert list(journal.read(tmp_path)) == written[:left]
+
+
+def test_a_hole_with_a_batch_behind_it_is_refused(tmp_path: Path) -> None:
+    """A batch is written when the one before is durable: this was acknowledged, and the disk has
+    lost it."""
+    written = fill(tmp_path, lives=3)
+    (path,) = journal.segments(tmp_path)
+    whole = path.read_bytes()
+    lost = whole.index(b'{"seq":%d,' % written[-12].seq)
+    last = whole.index(b'{"seq":%d,' % written[-8].seq) - 9
+    for end in (lost + 1, last):
+        path.write_bytes(whole[:lost] + bytes(end - lost) + whole[end:] + bytes(300))
+
+        assert journal.mend(tmp_path) == 0
+        with pytest.raises(StoreUnavailable, match=r"line 13 is damaged"):
+            list(journal.read(tmp_path))
+
+
+def test_room_is_no_event_and_goes_at_the_end(tmp_path: Path) -> None:
+    """A killed process leaves it, in the last segment and in one that was full at that moment; one
+    that ends well does not."""
+    written = fill(tmp_path, lives=10, segment_bytes=4000)
+    kept = [path.read_bytes() for path in journal.segments(tmp_path)]
+    for path, data in zip(journal.segments(tmp_path), kept, strict=True):
+        path.write_bytes(data + bytes(100_000))
+
+    assert list(journal.read(tmp_path)) == written
+    assert journal.mend(tmp_path) == 0
+    assert journal.segments(tmp_path)[-1].read_bytes() == kept[-1]
+    assert not any(b"\0" in data for data in kept)
+
+
 @pytest.mark.parametrize("line", [1, 4, 8])
 def test_a_damaged_line_is_refused_by_file_and_line(tmp_path: Path, line: int) -> None:
     """It was acknowledged; going on without it would be a silent loss."""
