@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from types import FrameType
 from typing import Any
 
 from nbclient.exceptions import CellTimeoutError
+from papermill.execute import execute_notebook
 
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.work import Grace
@@ -37,6 +40,7 @@ def execute(
     limits = Limits(cell_seconds=execution_timeout, grace=Grace(kernel_start_seconds=start_timeout))
     options = {"log_output": log_output, "stdout_file": stdout_file, "stderr_file": stderr_file}
     manager.notebook_start()
+    is_saved = False
     try:
         outcome = Execution(
             manager,
@@ -46,10 +50,22 @@ def execute(
             brake=Brake(),
             client_options=options,
         ).run()
+        _raise_for(outcome)
+        is_saved = _is_called_by_papermill()
     finally:
-        manager.notebook_complete()
-    _raise_for(outcome)
+        manager.put_end_down()
+        if not is_saved:
+            manager.write_at_last()
     return manager.nb
+
+
+def _is_called_by_papermill() -> bool:
+    """It saves what an engine returns, also where the engine has done so: of large outputs once
+    is enough. What calls engines by itself may not."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001  the name means "of CPython"
+    while frame is not None and frame.f_code is not execute_notebook.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _raise_for(outcome: Outcome) -> None:

@@ -113,15 +113,19 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
             self.pbar.update(1)
 
     def notebook_complete(self, **_options: Any) -> None:
-        """Put the end down and save. Unlike papermill's, leaves cells that never ran pending."""
+        """Put the end down and save."""
+        self.put_end_down()
+        self.write_at_last()
+
+    def put_end_down(self) -> None:
+        """When it ended. Unlike papermill's, leaves cells that never ran pending."""
         self.end_time = self.now()
         times = self.nb.metadata.papermill
         times["end_time"] = self.end_time.isoformat()
         times["duration"] = (self.end_time - self.start_time).total_seconds()
         self.cleanup_pbar()
-        self._write_at_last()
 
-    def _write_at_last(self) -> None:
+    def write_at_last(self) -> None:
         """Save, patiently: hours of work are in it. Raises ``OSError``."""
         for pause in _LAST_PAUSES_SECONDS:
             try:

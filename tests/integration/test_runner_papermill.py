@@ -96,3 +96,52 @@ def test_another_working_directory_does_not_move_the_output(tmp_path: Path) -> N
 
     assert notebook["cells"][0]["outputs"][0]["text"] == [f"{elsewhere}\n"]
     assert list(elsewhere.iterdir()) == []
+
+
+_COUNTING = """
+import json, sys
+from pathlib import Path
+from papermill import execute_notebook
+from papermill.engines import papermill_engines
+from opspawn_jupyter import files
+
+saved = []
+def count(path, data, write=files.write_atomic):
+    saved.append(Path(path).name)
+    write(path, data)
+files.write_atomic = count
+
+import nbformat
+notebook = nbformat.read("in.ipynb", 4)
+if sys.argv[1] == "papermill":
+    execute_notebook("in.ipynb", "out.ipynb", engine_name="opspawn", progress_bar=False)
+else:
+    notebook.metadata["papermill"] = {}
+    papermill_engines.execute_notebook_with_engine(
+        "opspawn", notebook, "python3", output_path="out.ipynb", progress_bar=False
+    )
+print(json.dumps(saved.count("out.ipynb")))
+"""
+
+
+@pytest.mark.parametrize(("caller", "saves"), [("papermill", 1), ("engine", 2)])
+def test_the_end_is_saved_by_whoever_does_it_anyway(
+    tmp_path: Path, caller: str, saves: int
+) -> None:
+    """papermill writes what an engine returns; large outputs are not written twice for that."""
+    papermill(tmp_path, "print('x')")
+
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _COUNTING, caller],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    assert json.loads(done.stdout) == saves
+    notebook = json.loads((tmp_path / "out.ipynb").read_text())
+    assert states(notebook) == ["success"]
+    assert notebook["cells"][0]["outputs"][0]["text"] == ["x\n"]
+    assert notebook["metadata"]["papermill"]["end_time"]
