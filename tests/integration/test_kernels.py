@@ -6,6 +6,7 @@ Every check runs against the stock provisioner too: it says what "the same" mean
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -494,6 +495,63 @@ def test_the_hash_seed_is_as_configured(way, directory):
 
     with running(way, directory, PYTHONHASHSEED="7") as kernel:
         assert kernel.value("hash('opspawn')") == expected.strip()
+
+
+FACTS = """
+import builtins, json, logging, signal, sys, threading
+shell = get_ipython()
+
+def kind(thing):
+    classes = type(thing).__mro__
+    return next(c.__name__ for c in classes if not c.__module__.startswith("opspawn"))
+
+# The application's own part names the connection file; libraries only look whether it is there.
+config = {k: not k.endswith("App") and dict(v) for k, v in shell.config.items()}
+config.pop("ForkedKernelApp", None)
+# A stock kernel watches its parent, in the thread that comes first.
+threads = [t.name.partition("-")[0] for t in threading.enumerate() if t.name != "Thread-1"]
+print(json.dumps({
+    "shell": f"{type(shell).__module__}.{type(shell).__name__}",
+    "singletons": shell is type(shell).instance() and shell.kernel is type(shell.kernel).instance(),
+    "config": config,
+    "configurables": [kind(c) for c in shell.configurables if kind(c) != "InlineBackend"],
+    "parents": [kind(shell.parent), kind(shell.parent.parent), kind(shell.history_manager.parent)],
+    "names": sorted(name for name in shell.user_ns if name not in ("__file__", "__session__")),
+    "hidden": sorted(shell.user_ns_hidden),
+    "main": vars(sys.modules["__main__"]) is shell.user_ns,
+    "threads": sorted(threads),
+    "hooks": [sys.excepthook.__name__, sys.displayhook is shell.displayhook, sys.ps1],
+    "streams": [shell._orig_sys_module_state[n] is getattr(sys, n) for n in ("stdout", "stderr")],
+    "handlers": [[repr(type(h)) for h in logging.getLogger(n).handlers] for n in ("", "tornado")],
+    "log": shell.kernel.log.level,
+    "signals": [str(signal.getsignal(n)) for n in (signal.SIGTERM, signal.SIGCHLD)],
+    "directories": sorted(map(str, _dh)) == [str(shell.starting_dir)],
+    "history": [shell.history_manager.session_number, str(shell.history_manager.hist_file)],
+    "count": shell.execution_count,
+    "profile": str(shell.profile_dir.location),
+    "pdb": str(__import__("pdb").Pdb),
+    "path": sys.path[0],
+}, default=str, sort_keys=True))
+"""
+
+
+@pytest.fixture(scope="module")
+def facts_of_stock(place, directory) -> str:
+    """What a cell finds in a kernel that has nothing to do with us."""
+    factory = KernelProvisionerFactory.instance()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(factory, "default_provisioner_name", "local-provisioner")
+        with running("stock", directory) as kernel:
+            return kernel.run(FACTS).stdout
+
+
+def test_a_cell_finds_its_shell_as_in_every_kernel(way, directory, facts_of_stock):
+    """A waiting kernel's shell was made before the fork, with nobody's directory and files."""
+    with running(way, directory) as kernel:
+        facts = kernel.run(FACTS)
+
+    assert facts.status == "ok", facts
+    assert json.loads(facts.stdout) == json.loads(facts_of_stock)
 
 
 def test_start_up_files_run_where_the_kernel_runs(way, directory, tmp_path):

@@ -249,6 +249,22 @@ def test_other_languages_start_as_ever(place, tmp_path):
         assert printed(client, "echo hello").strip() == "hello"
 
 
+def test_a_changed_configuration_holds_for_the_next_kernel(place, monkeypatch, tmp_path):
+    """Where there is none the shell is made before the forks, so its coming must be noticed; and
+    kernels that wait have read the file as it was."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    file = tmp_path / "profile_default" / "ipython_config.py"
+    ask = "print(get_ipython().cache_size)"
+    with running() as (_, client):
+        assert printed(client, ask) == "1000\n"
+
+    for size in (30, 40):
+        file.write_text(f"get_config().InteractiveShell.cache_size = {size}")
+        with running() as (manager, client):
+            assert manager.provisioner.tier == "kernel"
+            assert printed(client, ask) == f"{size}\n"
+
+
 @pytest.mark.slow
 def test_an_environment_of_its_own_is_served_until_its_packages_change(place, tmp_path):
     """It has ipykernel and nothing of ours: the fork server runs there by path."""

@@ -20,8 +20,9 @@ from ipykernel.displayhook import ZMQDisplayHook
 from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
 
+from . import early
 from .capture import Capture
-from .kernel import ForkedKernelApp, _connect_plots
+from .kernel import ForkedKernelApp, connect_plots, instance
 from .kernel_class import ForkedKernel
 from .line import IOPUB, SHELL, Channel, Frames, Line
 from .surroundings import take_files
@@ -150,12 +151,20 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 def bring_up(arguments: Sequence[str], *, has_time: bool) -> DirectKernelApp:
     """A kernel without a client, exercised if there is time for that."""
-    app: DirectKernelApp = DirectKernelApp.instance()
-    app.parent_handle = 1
+    app = _instance()
     app.waits = True
-    app.initialize(list(arguments))  # type: ignore[no-untyped-call]  # of ipykernel
-    _connect_plots()
+    app.initialize(list(arguments))
+    connect_plots()
     if has_time:
         app.exercise()
     sys.stdout.flush()
     return app
+
+
+def _instance() -> DirectKernelApp:
+    app: Any = instance()
+    early.become(app, DirectKernelApp)
+    if app.is_early:
+        early.become(ForkedKernel.instance(), DirectKernel)
+    direct: DirectKernelApp = app
+    return direct

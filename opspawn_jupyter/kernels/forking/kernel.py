@@ -18,6 +18,7 @@ from ipykernel.kernelapp import IPKernelApp
 from tornado.ioloop import IOLoop
 from traitlets import default
 
+from . import early
 from .kernel_class import ForkedKernel
 from .surroundings import take_files
 
@@ -32,6 +33,8 @@ _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 class ForkedKernelApp(IPKernelApp):
     """A kernel that may have to wait for its client before it runs the user's start-up code."""
 
+    #: Its kernel and shell were made before the fork.
+    is_early = False
     #: Up, but without a client so far.
     waits = False
     #: Its message handlers are in place already.
@@ -42,6 +45,15 @@ class ForkedKernelApp(IPKernelApp):
     @default("kernel_class")
     def _default_kernel_class(self) -> type[ForkedKernel]:
         return ForkedKernel
+
+    def initialize(self, argv: Any = None) -> None:
+        """Come up."""
+        if not self.is_early:
+            super().initialize(argv)  # type: ignore[no-untyped-call]  # of ipykernel
+            return
+        early.skip_what_is_made(self)
+        super().initialize(argv)  # type: ignore[no-untyped-call]  # as above
+        early.skip_nothing(self)
 
     def init_poller(self) -> None:
         """Nothing: the fork server watches over the client, and the system over the server."""
@@ -114,41 +126,54 @@ class ForkedKernelApp(IPKernelApp):
             thread.join(_CONTROL_SECONDS)
 
 
+def make_early(arguments: Sequence[str]) -> None:
+    """Make what all waiting kernels have in common; ``bring_up`` in a fork goes on with it."""
+    early.make(instance(), arguments)
+
+
 def bring_up(arguments: Sequence[str], transport: str = "ipc", prefix: str = "") -> ForkedKernelApp:
     """A kernel without a client, reachable at sockets that it bound itself."""
-    app = _new()
+    app = instance()
     app.waits = True
     app.transport = transport
     if transport == "ipc":
         app.ip = prefix
-    app.initialize(list(arguments))  # type: ignore[no-untyped-call]  # as above
-    _connect_plots()
+    app.initialize(list(arguments))
+    connect_plots()
     return app
 
 
 def start(arguments: Sequence[str], on_bound: Callable[[], None]) -> ForkedKernelApp:
     """A kernel for the connection file that the arguments name."""
-    app = _new()
+    if ForkedKernelApp.initialized():
+        early.forget(instance())
+    app = instance()
     app.on_bound = on_bound
-    app.initialize(list(arguments))  # type: ignore[no-untyped-call]  # as above
-    _connect_plots()
+    app.initialize(list(arguments))
+    connect_plots()
     return app
 
 
-def _new() -> ForkedKernelApp:
+def instance() -> ForkedKernelApp:
+    """The application of this process: that of the fork server, or a new one."""
     app: ForkedKernelApp = ForkedKernelApp.instance()
     app.parent_handle = 1  # "the parent is process 1": no advice about Ctrl-C on the terminal
     return app
 
 
-def rehearse(prefix: str) -> None:
-    """Bring a kernel up and use it a little, to have imported what that takes."""
-    app = bring_up(["--HistoryManager.hist_file=:memory:"], prefix=prefix)
+def rehearse(prefix: str, *, is_early: bool) -> list[str]:
+    """Bring a kernel up and use it a little, to have imported what that takes. Where it looks for
+    its configuration."""
+    arguments = ["--HistoryManager.hist_file=:memory:"]
+    if is_early:
+        make_early(arguments)
+    app = bring_up(arguments, prefix=prefix)
     shell = app.kernel.shell
     for code in ("1 + 1", "1 / 0", "import os\nos.environ", "%who", "%load_ext storemagic"):
         shell.run_cell(code, store_history=True)
     shell.complete("pri")
     app.kernel.do_inspect("print", 3)
+    return early.configuration_files(app)
 
 
 def run(app: ForkedKernelApp) -> NoReturn:
@@ -209,7 +234,7 @@ def _flush() -> None:
                 stream.flush()
 
 
-def _connect_plots() -> None:
+def connect_plots() -> None:
     """Tell a preloaded inline backend about the shell, which was not there at its import."""
     backend = sys.modules.get("matplotlib_inline.backend_inline")
     if backend is not None:

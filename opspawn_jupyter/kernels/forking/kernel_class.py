@@ -7,11 +7,23 @@ from typing import Any
 from ipykernel.ipkernel import IPythonKernel
 from traitlets import default
 
+from . import early
 from .family import has_children
 
 
 class ForkedKernel(IPythonKernel):
     """Answers and ends at once."""
+
+    #: Made before the fork, and still without what only a fork can have.
+    is_early = False
+
+    @classmethod
+    def instance(cls, *args: Any, **parts: Any) -> Any:
+        """The kernel of this process; one that was made before the fork is given its parts."""
+        kernel: Any = super().instance(*args, **parts)
+        if kernel.is_early and parts:
+            early.complete(kernel, parts)
+        return kernel
 
     @default("_execute_sleep")
     def _default_execute_sleep(self) -> float:

@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     if not door.claim():
         return
     surroundings = Surroundings(options.mark)
-    _import(options, door)
+    files = _prepare(options, door)
     # Only now: the module imports ipykernel, which belongs to what is measured and warmed.
     from .server import ForkServer
 
@@ -37,25 +37,41 @@ def main(arguments: list[str]) -> None:
     ipc_files.remove_dead(door.prefix)
     door.open()
     log.info("ready pid=%s modules=%s obstacle=%r", os.getpid(), len(sys.modules), obstacle)
-    ForkServer(options, door, surroundings, obstacle).serve()
+    ForkServer(options, door, surroundings, obstacle, files).serve()
 
 
-def _import(options: Options, door: Door) -> None:
+def _prepare(options: Options, door: Door) -> list[str]:
+    """Import and make what kernels share. The configuration files that this depends on."""
     os.environ.setdefault("MPLBACKEND", _INLINE)  # matplotlib reads it when it is imported
     validation = os.environ.get("PYDEVD_DISABLE_FILE_VALIDATION")
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else debugpy warns in every kernel
     from . import kernel
 
     # The rehearsal is a fork, so it comes before the preloads, of which nothing is known.
-    prefix = f"{door.prefix}.{os.getpid()}.rehearsal"
-    warm.import_all(warm.modules_used_by(lambda: kernel.rehearse(prefix)))
-    ipc_files.remove(prefix)
+    files, may_be_early = _rehearse(f"{door.prefix}.{os.getpid()}.rehearsal")
     warm.import_all(options.preload, logging.WARNING)
     uses.use_all(options.preload)
     safety.retire_threads()
+    if may_be_early and options.spares > 0:
+        kernel.make_early(options.spare_arguments)
     del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
     if validation is not None:
         os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = validation
+    return files
+
+
+def _rehearse(prefix: str) -> tuple[list[str], bool]:
+    """Import what a kernel imports. Where it looks for its configuration, and whether its first
+    half may be made before the forks."""
+    from . import kernel
+
+    modules, files = warm.rehearse(lambda: kernel.rehearse(prefix, is_early=True))
+    is_early = bool(modules) and not any(map(os.path.exists, files))
+    if not modules:  # of an ipykernel that cannot be made in two halves
+        modules, files = warm.rehearse(lambda: kernel.rehearse(prefix, is_early=False))
+    warm.import_all(modules)
+    ipc_files.remove(prefix)
+    return files, is_early
 
 
 def _describe(kind: str | None) -> str | None:

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import direct, family, ipc_files, kernel, packages, process, safety, wire
@@ -32,14 +32,20 @@ class ForkServer:
     """Forks kernels until its owner ends, it was idle too long, or it is told to stop."""
 
     def __init__(
-        self, options: Options, door: Door, surroundings: Surroundings, obstacle: str | None
+        self,
+        options: Options,
+        door: Door,
+        surroundings: Surroundings,
+        obstacle: str | None,
+        files: Sequence[str],
     ) -> None:
         self._options = options
         self._door = door
         self._surroundings = surroundings
         self._obstacle = obstacle
         self._pid = os.getpid()
-        self._packages = packages.snapshot()
+        self._files = files
+        self._packages = packages.snapshot(files)
         self._selector = selectors.PollSelector()  # unlike epoll it opens no file
         self._signals, self._signal_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._clients: dict[int, Client] = {}
@@ -161,7 +167,7 @@ class ForkServer:
         obstacle = self._obstacle or safety.hazard()
         if obstacle is not None:
             return obstacle
-        if packages.snapshot() != self._packages:
+        if packages.snapshot(self._files) != self._packages:
             self._retire()
             return wire.RETIRED
         return None

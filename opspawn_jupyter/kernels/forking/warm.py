@@ -23,10 +23,11 @@ def import_all(names: Iterable[str], level: int = logging.DEBUG) -> None:
             log.log(level, "module not preloaded name=%s error=%s", name, type(error).__name__)
 
 
-def modules_used_by(rehearsal: Callable[[], None]) -> list[str]:
-    """Names of the modules that the rehearsal imports; it runs in a fork and leaves no trace.
+def rehearse(rehearsal: Callable[[], list[str]]) -> tuple[list[str], list[str]]:
+    """Names of the modules that the rehearsal imports, and what it returns; nothing where it fails.
 
-    No list of modules by hand could keep up with ipykernel and IPython.
+    It runs in a fork and leaves no trace. No list of modules by hand could keep up with ipykernel
+    and IPython.
     """
     reader, writer = os.pipe()
     pid = os.fork()
@@ -36,17 +37,18 @@ def modules_used_by(rehearsal: Callable[[], None]) -> list[str]:
     with open(reader, "rb") as answer:
         text = answer.read()
     os.waitpid(pid, 0)
-    return list(json.loads(text or b"[]"))
+    modules, told = json.loads(text or b"[[], []]")
+    return modules, told
 
 
-def _rehearse(rehearsal: Callable[[], None], reader: int, writer: int) -> None:
+def _rehearse(rehearsal: Callable[[], list[str]], reader: int, writer: int) -> None:
     try:
         os.close(reader)
         before = set(sys.modules)
-        rehearsal()
+        told = rehearsal()
         new = [name for name in sys.modules if name not in before and not name.startswith("__")]
         with open(writer, "wb") as answer:
-            answer.write(json.dumps(new).encode())
+            answer.write(json.dumps([new, told]).encode())
     except BaseException:  # a fork must never return into the code of its parent
         log.exception("rehearsal failed")
     finally:

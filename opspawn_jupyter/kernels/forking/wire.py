@@ -24,7 +24,7 @@ from typing import Any
 Message = dict[str, Any]
 
 #: A refusal that another fork server, started now, would not give.
-RETIRED = "installed packages have changed"
+RETIRED = "installed packages or IPython's configuration have changed"
 
 _MAX_BYTES = 1 << 20
 _MAX_FILES = 8
