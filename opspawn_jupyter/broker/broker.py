@@ -9,29 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from opspawn_jupyter.broker import arguments as checked
-from opspawn_jupyter.broker import asking, catalogue, importing, recording, results
+from opspawn_jupyter.broker import asking, importing, recording, results
+from opspawn_jupyter.broker.access import Access
 from opspawn_jupyter.broker.approvals import Approvals
 from opspawn_jupyter.broker.changes import Hear
 from opspawn_jupyter.broker.config import ServerConfig
 from opspawn_jupyter.broker.limits import RateLimit
 from opspawn_jupyter.broker.login import Logins
-from opspawn_jupyter.broker.ports import CallLog, Connection, Host, People
+from opspawn_jupyter.broker.ports import CallLog, Host, People
 from opspawn_jupyter.broker.upstreams import Upstreams
 from opspawn_jupyter.errors import (
     IdempotencyConflict,
     InvalidRequest,
     NotAuthorized,
-    OpspawnError,
-    ToolNotAllowed,
     ToolNotApproved,
-    ToolNotFound,
 )
 from opspawn_jupyter.model.tool import (
     ApprovalRequest,
@@ -78,6 +76,7 @@ class ToolBroker:
     ) -> None:
         self._upstreams = upstreams
         self._approvals = approvals
+        self._access = Access(upstreams, approvals)
         self._log = log
         self._people = people
         self._root = root
@@ -95,7 +94,7 @@ class ToolBroker:
         with_values = False
         try:
             await self._upstreams.refresh()
-            config = self._config(principal, request.server)
+            config = self._access.config(principal, request.server)
             with_values = config.rules.record_arguments
             result = await self._call(principal, config, request, host)
         except BaseException as failure:
@@ -134,13 +133,13 @@ class ToolBroker:
     ) -> ToolList:
         """The tools that the caller may see, of one server or of all. Who waits is given those of
         the one server once somebody has logged in, where it wants that."""
-        of = partial(self._tools_of, waits=waits and server is not None)
-        found, problems = await self._ask_all(principal, server, of)
+        of = partial(self._access.tools_of, waits=waits and server is not None)
+        found, problems = await self._access.ask_all(principal, server, of)
         return ToolList(tools=tuple(found), problems=problems)
 
     async def resources(self, principal: Principal, server: str | None = None) -> ResourceList:
         """What may be read, of one server or of all."""
-        found, problems = await self._listed(principal, server, lambda c: c.resources())
+        found, problems = await self._access.listed(principal, server, lambda c: c.resources())
         return ResourceList(resources=tuple(found), problems=problems)
 
     async def read(
@@ -148,7 +147,7 @@ class ToolBroker:
     ) -> ResourceContent:
         """What lies at a resource's address."""
         await self._upstreams.refresh()
-        config = self._config(principal, server)
+        config = self._access.config(principal, server)
         upstream, seen = self._upstreams.get(config, principal), self._seen(host, config, principal)
         contents = await upstream.use(
             lambda connection: connection.read(uri, seen), is_safe=True, host=seen
@@ -157,7 +156,7 @@ class ToolBroker:
 
     async def prompts(self, principal: Principal, server: str | None = None) -> PromptList:
         """The prompts of one server or of all."""
-        found, problems = await self._listed(principal, server, lambda c: c.prompts())
+        found, problems = await self._access.listed(principal, server, lambda c: c.prompts())
         return PromptList(prompts=tuple(found), problems=problems)
 
     async def prompt(
@@ -170,7 +169,7 @@ class ToolBroker:
     ) -> PromptText:
         """A prompt, written with the arguments."""
         await self._upstreams.refresh()
-        config = self._config(principal, server)
+        config = self._access.config(principal, server)
         upstream, seen = self._upstreams.get(config, principal), self._seen(host, config, principal)
         description, messages = await upstream.use(
             lambda connection: connection.prompt(name, arguments, seen), is_safe=True, host=seen
@@ -187,7 +186,7 @@ class ToolBroker:
     ) -> Mapping[str, Any]:
         """Values that an argument of a prompt or of a resource's template may take."""
         await self._upstreams.refresh()
-        upstream = self._upstreams.get(self._config(principal, server), principal)
+        upstream = self._upstreams.get(self._access.config(principal, server), principal)
         return await upstream.use(
             lambda connection: connection.complete(ref, argument, given),
             is_safe=True,
@@ -202,7 +201,7 @@ class ToolBroker:
     async def watch(self, principal: Principal, server: str, uri: str) -> Callable[[], None]:
         """Have the server tell when the resource changes; gives what ends that."""
         await self._upstreams.refresh()
-        upstream = self._upstreams.get(self._config(principal, server), principal)
+        upstream = self._upstreams.get(self._access.config(principal, server), principal)
         await upstream.watch(uri)
         return partial(upstream.unwatch, uri)
 
@@ -213,7 +212,7 @@ class ToolBroker:
             raise NotAuthorized(hint="a task approves nothing; a person does")
         server, _, tool = request.name.partition(".")
         await self._upstreams.refresh()
-        config = self._config(principal, server)
+        config = self._access.config(principal, server)
         if tool:
             return await self._approve_tool(principal, config, tool, request.digest)
         if request.digest != config.digest:
@@ -226,14 +225,14 @@ class ToolBroker:
     async def log_in(self, principal: Principal, server: str) -> ToolLogin:
         """Whether the server lets the caller in, and if not, where somebody is to log in."""
         await self._upstreams.refresh()
-        config = self._login_config(principal, server)
+        config = self._access.login_config(principal, server)
         url = await self._upstreams.get(config, principal).log_in()
         return ToolLogin(server=server, is_logged_in=not url, url=url)
 
     async def log_out(self, principal: Principal, server: str) -> ToolLogin:
         """Forget the login that the caller shares."""
         await self._upstreams.refresh()
-        await self._upstreams.log_out(self._login_config(principal, server), principal)
+        await self._upstreams.log_out(self._access.login_config(principal, server), principal)
         logger.info("tool server logged out server=%s by=%s", server, principal.user)
         return ToolLogin(server=server, is_logged_in=False)
 
@@ -257,7 +256,7 @@ class ToolBroker:
         request: ToolCallRequest,
         host: Host | None,
     ) -> ToolResult:
-        tool = await self._tool(principal, config, request.tool)
+        tool = await self._access.tool(principal, config, request.tool)
         arguments = {**request.arguments, **checked.typed(tool, request.arguments_text)}
         arguments = checked.without_nothing(tool, arguments)
         checked.check(tool, arguments)
@@ -286,19 +285,6 @@ class ToolBroker:
         if await self._log.is_known(call_id):
             raise IdempotencyConflict(call_id, hint="a call of this id has ended already")
 
-    async def _tool(self, principal: Principal, config: ServerConfig, name: str) -> Tool:
-        """The tool, if this caller may use it now."""
-        if not principal.may_use(config.name, name):
-            raise ToolNotFound(f"{config.name}.{name}")
-        if catalogue.permission(config.rules, name) is Permission.DENY:
-            raise ToolNotAllowed(f"{config.name}.{name}")
-        for tool in await self._tools_of(principal, config, waits=True):
-            if tool.name == name:
-                if tool.problem:
-                    raise ToolNotApproved(tool.full_name, hint=tool.problem)
-                return tool
-        raise ToolNotFound(f"{config.name}.{name}")
-
     async def _await_permission(
         self,
         principal: Principal,
@@ -312,90 +298,12 @@ class ToolBroker:
         if not await self._people.may_call(principal, tool, shown, call_id):
             raise ToolNotApproved(tool.full_name, hint="the answer was no")
 
-    async def _tools_of(
-        self, principal: Principal, config: ServerConfig, *, waits: bool = False
-    ) -> Sequence[Tool]:
-        upstream = self._upstreams.get(config, principal)
-        found = await upstream.tools(self._approvals, waits=waits)
-        await self._approvals.save()
-        return [
-            tool
-            for tool in found
-            if principal.may_use(config.name, tool.name) and tool.permission is not Permission.DENY
-        ]
-
     async def _approve_tool(
         self, principal: Principal, config: ServerConfig, name: str, digest: str
     ) -> Tool:
-        for tool in await self._tools_of(principal, config):
+        for tool in await self._access.tools_of(principal, config):
             if tool.name == name and tool.digest == digest:
                 await self._approvals.approve_tool(config.name, name, digest)
                 logger.info("tool approved tool=%s by=%s", tool.full_name, principal.user)
                 return replace(tool, problem=None)
         raise ToolNotApproved(f"{config.name}.{name}", hint="it is not what was shown")
-
-    def _login_config(self, principal: Principal, name: str) -> ServerConfig:
-        if principal.task_id is not None:
-            raise NotAuthorized(hint="a task logs nobody in or out; a person does")
-        config = self._config(principal, name)
-        if config.command:
-            raise InvalidRequest(name, hint="it is started here, and wants no login")
-        return config
-
-    def _config(self, principal: Principal, name: str) -> ServerConfig:
-        """The server, if this caller may know of it."""
-        config = self._upstreams.config(name)
-        if config is None or not principal.may_reach(name):
-            known = ", ".join(sorted(self._upstreams.names(principal))) or "none"
-            raise ToolNotFound(name, hint=f"configured tool servers: {known}")
-        return config
-
-    async def _listed(
-        self,
-        principal: Principal,
-        server: str | None,
-        ask: Callable[[Connection], Awaitable[Sequence[L]]],
-    ) -> tuple[list[L], Mapping[str, str]]:
-        """Resources or prompts, with the names of their servers."""
-
-        async def of(principal: Principal, config: ServerConfig) -> Sequence[L]:
-            upstream = self._upstreams.get(config, principal)
-            listed = await upstream.use(ask, is_safe=True, waits=False)
-            return [replace(one, server=config.name) for one in listed]
-
-        return await self._ask_all(principal, server, of)
-
-    async def _ask_all(
-        self,
-        principal: Principal,
-        server: str | None,
-        of: Callable[[Principal, ServerConfig], Awaitable[Sequence[T]]],
-    ) -> tuple[list[T], Mapping[str, str]]:
-        """What each server gives, side by side: a slow or dead one holds up no other."""
-        await self._upstreams.refresh()
-        if server is not None:
-            return list(await of(principal, self._config(principal, server))), {}
-        configs = [
-            config
-            for config in self._upstreams.configs()
-            if config.rules.enabled and principal.may_reach(config.name)
-        ]
-        waits = [asyncio.ensure_future(of(principal, config)) for config in configs]
-        if waits:
-            await asyncio.wait(waits, timeout=_LISTING_SECONDS)
-        found: list[T] = []
-        problems = {}
-        for config, wait in zip(configs, waits, strict=True):
-            try:
-                found += _given(wait)
-            except OpspawnError as problem:
-                standing = self._upstreams.describe(config, principal).problem
-                problems[config.name] = standing or problem.message
-        return found, problems
-
-
-def _given(wait: asyncio.Future[Sequence[T]]) -> Sequence[T]:
-    if not wait.done():
-        wait.cancel()
-        raise InvalidRequest(hint="it is still starting; ask again in a moment")
-    return wait.result()
