@@ -7,7 +7,6 @@ nothing of one caller is ever used for another.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,15 @@ from mcp import MCPError
 from mcp.server.lowlevel import NotificationOptions, Server
 
 from opspawn_jupyter.broker import arguments as checked
+from opspawn_jupyter.broker.answers import (
+    definition,
+    listed_name,
+    own_definition,
+    prompt_definition,
+    text_result,
+    tool_result,
+    value_result,
+)
 from opspawn_jupyter.broker.broker import ToolBroker
 from opspawn_jupyter.broker.connected import set_level
 from opspawn_jupyter.broker.conversation import Conversations
@@ -25,7 +33,7 @@ from opspawn_jupyter.broker.search import best
 from opspawn_jupyter.broker.words import mcp_name
 from opspawn_jupyter.errors import NotFound, OpspawnError, ToolNotFound
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.tool import Principal, Prompt, Tool, ToolCallRequest, ToolResult
+from opspawn_jupyter.model.tool import Principal, Prompt, Tool, ToolCallRequest
 from opspawn_jupyter.version import __version__
 
 #: A larger catalogue is searched (``find_tools``) instead of listed: it would fill the context of
@@ -95,12 +103,12 @@ class Endpoint:
         listed = [tool for tool in found if not tool.problem]
         if only is None and len(listed) > _MOST_LISTED:
             listed = []
-        self._schemas |= {(only, _name(tool, only)): tool.input_schema for tool in listed}
+        self._schemas |= {(only, listed_name(tool, only)): tool.input_schema for tool in listed}
         own = self._own.values() if only is None and principal.task_id is None else ()
         return types.ListToolsResult(
             tools=[
-                *(_own_definition(tool) for tool in own),
-                *(_definition(tool, only) for tool in listed),
+                *(own_definition(tool) for tool in own),
+                *(definition(tool, only) for tool in listed),
             ]
         )
 
@@ -115,7 +123,7 @@ class Endpoint:
             request = ToolCallRequest(server=server, tool=tool, arguments=given)
 
             async def work(host: Host) -> types.CallToolResult:
-                return _result(await self._broker.call(principal, request, host))
+                return tool_result(await self._broker.call(principal, request, host))
 
             return await self._conversations.hold(ctx, params, principal, work)
         except ToolNotFound as problem:
@@ -205,7 +213,7 @@ class Endpoint:
         principal, only = caller(ctx)
         found = (await self._broker.prompts(principal, only)).prompts
         return types.ListPromptsResult.model_validate(
-            {"prompts": [_prompt(one, only) for one in found]}
+            {"prompts": [prompt_definition(one, only) for one in found]}
         )
 
     async def _get_prompt(self, ctx: Any, params: types.GetPromptRequestParams) -> Any:
@@ -227,7 +235,7 @@ class Endpoint:
 
     async def _find_prompt(self, principal: Principal, name: str, only: str | None) -> Prompt:
         for one in (await self._broker.prompts(principal, only)).prompts:
-            if _prompt(one, only)["name"] == name:
+            if prompt_definition(one, only)["name"] == name:
                 return one
         raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown prompt: {name}")
 
@@ -296,25 +304,6 @@ def caller(ctx: Any) -> tuple[Principal, str | None]:
     return state["principal"], state["only"]
 
 
-def value_result(value: Any, *, is_error: bool = False) -> types.CallToolResult:
-    """A value of ours as a result: structured, and as text for clients that read no other."""
-    if isinstance(value, Mapping) and {"content", "is_error"} <= set(value):
-        return _result(wire.decode(ToolResult, value))
-    structured = value if isinstance(value, Mapping) else {"result": value}
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text)],
-        structured_content=dict(structured),
-        is_error=is_error,
-    )
-
-
-def text_result(text: str, *, is_error: bool) -> types.CallToolResult:
-    """Words as a result."""
-    content: list[types.ContentBlock] = [types.TextContent(type="text", text=text)]
-    return types.CallToolResult(content=content, is_error=is_error)
-
-
 def _require_capable(problem: OpspawnError) -> None:
     """A tool that wants what its caller lacks says so by the protocol."""
     if problem.detail.get("mcp_code") == types.MISSING_REQUIRED_CLIENT_CAPABILITY:
@@ -323,44 +312,3 @@ def _require_capable(problem: OpspawnError) -> None:
             message="Missing required client capability",
             data=problem.detail.get("mcp_data"),
         ) from problem
-
-
-def _name(tool: Tool, only: str | None) -> str:
-    return tool.name if only is not None else mcp_name(tool.server, tool.name)
-
-
-def _definition(tool: Tool, only: str | None) -> types.Tool:
-    said: dict[str, Any] = {
-        "name": _name(tool, only),
-        "description": tool.description,
-        "inputSchema": tool.input_schema or {"type": "object"},
-        "annotations": tool.hints or None,
-        "outputSchema": tool.output_schema,
-    }
-    return types.Tool.model_validate({key: item for key, item in said.items() if item is not None})
-
-
-def _own_definition(tool: OwnTool) -> types.Tool:
-    return types.Tool(
-        name=tool.name,
-        description=tool.description,
-        input_schema=dict(tool.input_schema),
-        annotations=types.ToolAnnotations(read_only_hint=tool.is_read_only),
-    )
-
-
-def _result(result: ToolResult) -> types.CallToolResult:
-    said: dict[str, Any] = {"content": list(result.content), "isError": result.is_error}
-    if result.structured is not None:
-        said["structuredContent"] = result.structured
-    if result.meta:
-        said["_meta"] = dict(result.meta)
-    return types.CallToolResult.model_validate(said)
-
-
-def _prompt(one: Prompt, only: str | None) -> dict[str, Any]:
-    return {
-        "name": one.name if only is not None else mcp_name(one.server, one.name),
-        "description": one.description,
-        "arguments": list(one.arguments),
-    }

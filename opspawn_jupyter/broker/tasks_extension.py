@@ -16,7 +16,8 @@ from mcp import MCPError
 from mcp.server.lowlevel import Server
 from pydantic import Field
 
-from opspawn_jupyter.broker.endpoint import Endpoint, caller, text_result, value_result
+from opspawn_jupyter.broker.answers import text_result, value_result
+from opspawn_jupyter.broker.endpoint import Endpoint, caller
 from opspawn_jupyter.broker.own_tool import OwnTask
 from opspawn_jupyter.errors import OpspawnError
 from opspawn_jupyter.model.tool import Principal
