@@ -23,6 +23,8 @@ from opspawn_jupyter.model.task import Problem, TaskQuery
 
 T = TypeVar("T")
 
+#: What is read or written in less time than it takes to hand it to a thread.
+SMALL_BYTES = 16 << 10
 #: Names that Jupyter's own clients add to any address.
 _NOT_OURS = frozenset({"token", "_xsrf", "no_track_activity"})
 

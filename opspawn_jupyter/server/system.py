@@ -41,6 +41,7 @@ from opspawn_jupyter.server.maintenance import maintain
 from opspawn_jupyter.server.schedules import Schedules
 from opspawn_jupyter.server.supervisor import Supervisor
 from opspawn_jupyter.server.tools import Tools
+from opspawn_jupyter.server.worker_line import WorkerLine
 from opspawn_jupyter.server.workflows import Workflows
 from opspawn_jupyter.settings import Settings
 
@@ -64,7 +65,7 @@ class System:
     schedules: Schedules
     anchors: Anchors
     lineage: LineageBus
-    worker_token: str
+    worker_line: WorkerLine
     kernel_specs: KernelSpecs
     notice: str | None = None
     background: Background = field(default_factory=Background)
@@ -84,9 +85,18 @@ class System:
         """
         await asyncio.to_thread(_make_private, settings.state_directory)
         store = await _open_store(settings)
+        worker_line = WorkerLine(settings.state_directory, secrets.token_urlsafe(32))
         try:
-            return await cls._assemble(settings, kernel_specs, url, store, managers)
+            return await cls._assemble(
+                settings,
+                kernel_specs,
+                url,
+                store=store,
+                worker_line=worker_line,
+                managers=managers,
+            )
         except BaseException:
+            await worker_line.close()
             _announcement(settings).unlink(missing_ok=True)
             await store.close()
             raise
@@ -97,7 +107,9 @@ class System:
         settings: Settings,
         kernel_specs: KernelSpecs,
         url: str,
+        *,
         store: Store,
+        worker_line: WorkerLine,
         managers: Managers | None,
     ) -> Self:
         bus, supervisor = WebsocketBus(), Supervisor()
@@ -130,11 +142,11 @@ class System:
             schedules=schedules,
             anchors=anchors,
             lineage=lineage,
-            worker_token=secrets.token_urlsafe(32),
+            worker_line=worker_line,
             kernel_specs=kernel_specs,
             notice=await _missing_history(settings, store),
         )
-        await asyncio.to_thread(system._announce, url)
+        await asyncio.to_thread(system._announce, url, worker_line.bind())
         await hooks.start()
         await lineage.start()
         await supervisor.start(system.orchestration)
@@ -146,7 +158,13 @@ class System:
         system.background.start(keep_waking(system.orchestration), "wake")
         system.background.start(anchors.keep_anchoring(), "anchors")
         system.background.start(maintain(system.orchestration), "maintain")
+        await worker_line.open(orchestration)
         return system
+
+    @property
+    def worker_token(self) -> str:
+        """The workers' secret."""
+        return self.worker_line.token
 
     @property
     def problem(self) -> str | None:
@@ -179,6 +197,7 @@ class System:
 
     async def _end_work(self) -> None:
         settings = self.orchestration.settings
+        await self.worker_line.close()
         await self.background.close()
         await self.agents.close()
         await self.workflows.close()
@@ -186,10 +205,11 @@ class System:
         keeps_kernels = await asyncio.to_thread(are_there_any, _kept_directory(settings))
         await self.supervisor.close(settings.terminate_grace_seconds, keeps_kernels=keeps_kernels)
 
-    def _announce(self, url: str) -> None:
+    def _announce(self, url: str, worker_line: Path | None) -> None:
         """Tell workers where the server is, and the secret that lets them in."""
         written = {
             "url": url,
+            "worker_line": worker_line and str(worker_line),
             "worker_token": self.worker_token,
             "pid": os.getpid(),
             "started_at": clock.now().isoformat(),

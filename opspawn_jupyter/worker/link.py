@@ -6,13 +6,15 @@ import asyncio
 import json
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from opspawn_jupyter.client.transport import Transport
 from opspawn_jupyter.errors import OpspawnError, ServerNotFound
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.worker.line import Line
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 2.0
@@ -24,15 +26,40 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
+class Way(Protocol):
+    """How a server is called."""
+
+    @property
+    def is_open(self) -> bool:
+        """Another call can be made."""
+
+    async def call(self, verb: str, body: str, timeout_seconds: float) -> Any:
+        """The answer to a call with this JSON. Raises ``OpspawnError``."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What ``server.json`` says."""
+
+    url: str
+    token: str
+    #: Where the server's socket for workers is; None where it has none.
+    line: Path | None
+
+
 class Link:
-    """Calls the server until it answers. A server that came back listens on another port and has
+    """Calls the server until it answers. A server that came back listens elsewhere and has
     another secret: ``server.json`` is read again after each failure."""
 
     def __init__(self, state_directory: Path, worker_id: str) -> None:
         self._record = state_directory / "server.json"
         self._worker_id = worker_id
-        self._known: tuple[str, str] | None = None
-        self._transport: Transport | None = None
+        self._known: _Known | None = None
+        self._way: Way | None = None
+        self._opening = asyncio.Lock()
         self._lost_since: float | None = None
 
     @property
@@ -42,14 +69,12 @@ class Link:
 
     async def call(self, verb: str, request: Any, answer: type[T], timeout_seconds: float) -> T:
         """The server's answer, however long it takes until there is one."""
-        body = wire.encode(request)
+        body = wire.to_json(request)
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                path = f"workers/{self._worker_id}/{verb}"
-                value = await self._server().call(
-                    "POST", path, body=body, timeout_seconds=timeout_seconds
-                )
+                way = await self._server()
+                value = await way.call(verb, body, timeout_seconds)
             except OpspawnError as error:
                 self._note_loss(error)
             else:
@@ -59,25 +84,37 @@ class Link:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def close(self) -> None:
-        """Close idle connections."""
-        if self._transport is not None:
-            self._transport.close()
+        """Close what is open."""
+        if self._way is not None:
+            self._way.close()
 
-    def _server(self) -> Transport:
+    async def _server(self) -> Way:
         """The server that is known, or that ``server.json`` names. Raises ``ServerNotFound``."""
-        if self._transport is not None and self._lost_since is None:
-            return self._transport
-        found = self._read()
-        if self._transport is None or found != self._known:
-            self.close()
-            self._known = found
-            self._transport = _transport(*found)
-        return self._transport
+        if self._way is not None and self._way.is_open and self._lost_since is None:
+            return self._way
+        async with self._opening:
+            found = self._read()
+            if self._way is None or found != self._known or not self._way.is_open:
+                self.close()
+                self._way = await self._open(found)
+                self._known = found
+            return self._way
 
-    def _read(self) -> tuple[str, str]:
+    async def _open(self, found: _Known) -> Way:
+        if found.line is not None:
+            try:
+                return await Line.open(found.line, self._worker_id, found.token)
+            except OSError as failure:
+                _log.info("server is called over HTTP reason=%s", failure)
+        return _Requests(found, self._worker_id)
+
+    def _read(self) -> _Known:
         try:
             record = json.loads(self._record.read_bytes())
-            return record["url"], record["worker_token"]
+            line = record.get("worker_line")
+            return _Known(
+                url=record["url"], token=record["worker_token"], line=Path(line) if line else None
+            )
         except (OSError, ValueError, KeyError) as error:
             raise ServerNotFound(hint="there is no server.json in the state directory") from error
 
@@ -87,9 +124,29 @@ class Link:
             _log.warning("server does not answer code=%s", error.code)
 
 
-def _transport(url: str, token: str) -> Transport:
-    """A server on this machine may have a certificate for its public name only."""
-    is_local = urlsplit(url).hostname in _LOOPBACK
-    return Transport(
-        url, f"worker {token}", verify=not is_local, idle_seconds=_LONGEST_IDLE_SECONDS
-    )
+class _Requests:
+    """Over HTTP, where there is no socket."""
+
+    is_open = True
+
+    def __init__(self, known: _Known, worker_id: str) -> None:
+        # A server on this machine may have a certificate for its public name only.
+        is_local = urlsplit(known.url).hostname in _LOOPBACK
+        self._worker_id = worker_id
+        self._transport = Transport(
+            known.url,
+            f"worker {known.token}",
+            verify=not is_local,
+            idle_seconds=_LONGEST_IDLE_SECONDS,
+        )
+
+    async def call(self, verb: str, body: str, timeout_seconds: float) -> Any:
+        """See ``Way``."""
+        path = f"workers/{self._worker_id}/{verb}"
+        return await self._transport.call(
+            "POST", path, body=json.loads(body), timeout_seconds=timeout_seconds
+        )
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._transport.close()

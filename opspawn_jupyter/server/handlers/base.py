@@ -31,8 +31,6 @@ _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 #: User names that Jupyter makes up for whoever holds the token.
 _MADE_UP_NAME = re.compile(r"[0-9a-f]{32}")
 _CHUNK_BYTES = 1 << 20
-#: What is read or written in less time than it takes to hand it to a thread.
-_SMALL_BYTES = 16 << 10
 
 
 class EnvelopeMixin(JupyterHandler):
@@ -118,7 +116,7 @@ class ApiHandler(EnvelopeMixin, APIHandler):
 
     async def body(self, cls: type[T]) -> T:
         """The body as a record. Raises ``InvalidRequest``."""
-        if len(self.request.body) <= _SMALL_BYTES:
+        if len(self.request.body) <= schemas.SMALL_BYTES:
             return schemas.read_body(cls, self.request.body)
         # In a thread, because a body may hold an entire notebook.
         return await asyncio.to_thread(schemas.read_body, cls, self.request.body)
@@ -127,7 +125,7 @@ class ApiHandler(EnvelopeMixin, APIHandler):
         self, record: Any, status: int = HTTPStatus.OK, *, size_bytes: int | None = None
     ) -> None:
         """Send the record as JSON; ``size_bytes`` is about how much that will be."""
-        if size_bytes is not None and size_bytes <= _SMALL_BYTES:
+        if size_bytes is not None and size_bytes <= schemas.SMALL_BYTES:
             text = wire.to_json(record)
         else:
             # A page of tasks with all their cells takes tens of milliseconds.

@@ -1,4 +1,4 @@
-"""The door for workers.
+"""The door for workers that have no other (``worker_line.py``).
 
 It knows one secret, which lies in a file that only this account can read, and nothing of Jupyter's
 tokens and cookies: user code may learn those, and must not be able to speak as a worker.
@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from dataclasses import replace
 from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 
 from opspawn_jupyter.errors import NotAuthenticated, NotAuthorized, StoreUnavailable
-from opspawn_jupyter.model.work import Assignment, ReportRequest, TakeRequest
+from opspawn_jupyter.model.work import ReportRequest, TakeRequest
 from opspawn_jupyter.orchestrator.context import Orchestration
-from opspawn_jupyter.orchestrator.report import report
-from opspawn_jupyter.orchestrator.take import take
 from opspawn_jupyter.server.handlers.base import ApiHandler
-
-_LONGEST_WAIT_SECONDS = 30.0
+from opspawn_jupyter.server.worker_calls import give_work, take_in_reports
 
 
 class WorkerHandler(ApiHandler):
@@ -55,9 +51,7 @@ class TakeHandler(WorkerHandler):
     async def post(self, worker_id: str) -> None:
         """Give some as soon as there is some."""
         o = await self.orchestration()
-        asked = await self.body(TakeRequest)
-        wait_seconds = min(max(asked.wait_seconds, 0.0), _LONGEST_WAIT_SECONDS)
-        request = replace(asked, wait_seconds=wait_seconds)
+        request = await self.body(TakeRequest)
         self._giving = self.service.background.start(self._give(o, worker_id, request), "take")
         await asyncio.wait([self._giving])
         if self._has_hung_up:
@@ -75,8 +69,7 @@ class TakeHandler(WorkerHandler):
 
     async def _give(self, o: Orchestration, worker_id: str, request: TakeRequest) -> None:
         """In the task that waits, so that nothing comes between a task and its worker."""
-        answer = await take(o, worker_id, request)
-        size_bytes = sum(map(_size_bytes, answer.assignments)) + sum(map(len, answer.cancel))
+        answer, size_bytes = await give_work(o, worker_id, request)
         await self.answer(answer, size_bytes=size_bytes)
 
 
@@ -87,11 +80,6 @@ class ReportHandler(WorkerHandler):
     async def post(self, worker_id: str) -> None:
         """Take it in."""
         o = await self.orchestration()
-        answer = await report(o, worker_id, await self.body(ReportRequest))
-        await asyncio.sleep(0)  # first of all those are told who wait for the news
-        await self.answer(answer, size_bytes=sum(map(len, answer.unknown)))
-
-
-def _size_bytes(assignment: Assignment) -> int:
-    """About how much it is as JSON: what somebody submitted, and a page of our own."""
-    return 4096 + len(str(assignment.spec)) + sum(len(str(one)) for one in assignment.questions)
+        told = await self.body(ReportRequest)
+        answer, size_bytes = await take_in_reports(o, worker_id, told)
+        await self.answer(answer, size_bytes=size_bytes)
