@@ -476,10 +476,15 @@ def test_random_numbers_differ_between_kernels(way, directory):
     code = (
         "import random, uuid, secrets, numpy\n"
         "[random.random(), str(uuid.uuid4()), secrets.token_hex(4), numpy.random.random(),"
-        " numpy.random.default_rng().random()]"
+        " numpy.random.default_rng().random(), *session()]"
+    )
+    session = (
+        "def session():\n    kernel = get_ipython().kernel\n"
+        "    return kernel.ident, kernel.session.key, kernel.session.session"
     )
 
     with running(way, directory) as one, running(way, directory) as two:
+        assert one.run(session).status == two.run(session).status == "ok"
         drawn = [eval(kernel.value(code)) for kernel in (one, two)]
 
     assert all(a != b for a, b in zip(*drawn, strict=True)), drawn
@@ -508,6 +513,7 @@ def kind(thing):
 # The application's own part names the connection file; libraries only look whether it is there.
 config = {k: not k.endswith("App") and dict(v) for k, v in shell.config.items()}
 config.pop("ForkedKernelApp", None)
+config["HistoryManager"].pop("enabled", None)  # what kernels that do not wait are started with
 # A stock kernel watches its parent, in the thread that comes first.
 threads = [t.name.partition("-")[0] for t in threading.enumerate() if t.name != "Thread-1"]
 print(json.dumps({
@@ -523,7 +529,7 @@ print(json.dumps({
     "hooks": [sys.excepthook.__name__, sys.displayhook is shell.displayhook, sys.ps1],
     "streams": [shell._orig_sys_module_state[n] is getattr(sys, n) for n in ("stdout", "stderr")],
     "handlers": [[repr(type(h)) for h in logging.getLogger(n).handlers] for n in ("", "tornado")],
-    "log": shell.kernel.log.level,
+    "log": [handler.level for handler in shell.kernel.log.handlers],
     "signals": [str(signal.getsignal(n)) for n in (signal.SIGTERM, signal.SIGCHLD)],
     "directories": sorted(map(str, _dh)) == [str(shell.starting_dir)],
     "history": [shell.history_manager.session_number, str(shell.history_manager.hist_file)],

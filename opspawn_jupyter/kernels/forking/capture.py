@@ -88,11 +88,12 @@ class Printed(io.TextIOBase):
 
 
 class Capture:
-    """Both streams, from ``start`` on."""
+    """Both streams; what others write is told from ``start`` on."""
 
     def __init__(self, tell: Tell) -> None:
         self._waker: int | None = None
         self._pipes: dict[int, Printed] = {}
+        self._writers: list[int] = []
         self.streams = (
             Printed("stdout", 1, tell, self._wake),
             Printed("stderr", 2, tell, self._wake),
@@ -101,17 +102,20 @@ class Capture:
     def install(self) -> None:
         """Be what Python prints to."""
         sys.stdout, sys.stderr = self.streams
-
-    def start(self) -> None:
-        """Take over the file descriptors, and tell what comes on them."""
         for stream in self.streams:
             reader, writer = os.pipe()
             os.set_blocking(reader, False)
-            os.dup2(writer, stream.fileno())
-            os.close(writer)
             self._pipes[reader] = stream
+            self._writers.append(writer)
         wake_reader, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         threading.Thread(target=self._watch, args=(wake_reader,), daemon=True).start()
+
+    def start(self) -> None:
+        """Take over the file descriptors."""
+        for stream, writer in zip(self.streams, self._writers):  # noqa: B905  for Python 3.9
+            os.dup2(writer, stream.fileno())
+            os.close(writer)
+        self._writers.clear()
 
     def drain(self) -> None:
         """Tell all that was written until now."""

@@ -67,9 +67,13 @@ class DirectKernelApp(ForkedKernelApp):
     def init_sockets(self) -> None:
         """None: the line takes their place."""
         self.line = Line()
-        self.session.key = b""
+        self.session.key = self.new_key()
         self.iopub_socket = Channel(self.line, IOPUB)
         self.shell_socket = Channel(self.line, SHELL)
+
+    def new_key(self) -> bytes:
+        """None: nobody else can write to the line."""
+        return b""
 
     def init_heartbeat(self) -> None:
         """None: the client sees the end of the line."""

@@ -19,6 +19,8 @@ from typing import Any
 from ipykernel.kernelapp import IPKernelApp
 from IPython.core.interactiveshell import InteractiveShell
 
+from . import start_up
+
 #: The steps of ``IPKernelApp.initialize`` that are not taken again after the fork.
 _STEPS = (
     "parse_command_line",
@@ -27,6 +29,7 @@ _STEPS = (
     "load_config_file",
     "update_config",
     "init_pdb",
+    "init_shell",
 )
 _SUFFIXES = (".py", ".json")
 
@@ -38,13 +41,25 @@ def make(app: Any, arguments: Sequence[str]) -> None:
     held = InteractiveShell.init_history
     InteractiveShell.init_history = _no_history  # type: ignore[method-assign]  # a connection
     try:
-        kernel = app.kernel_class.instance(
+        app.kernel = app.kernel_class.instance(
             parent=app, log=app.log, profile_dir=app.profile_dir, user_ns=app.user_ns
         )
     finally:
         InteractiveShell.init_history = held  # type: ignore[method-assign]
+    app.init_shell()
+    _prepare(app)
     # Only from here on: its own making asks for the instance as well.
-    app.is_early = kernel.is_early = True
+    app.is_early = app.kernel.is_early = True
+
+
+def _prepare(app: Any) -> None:
+    """Have done by now what would be done at the first use of the parts."""
+    app.session  # noqa: B018  makes it
+    start_up.prepare(app)
+    app.shell.display_formatter.format(1)
+    app.shell.transform_cell("1")
+    # The application logs to its handlers only, so what none of them shows need not be made.
+    app.log.setLevel(min((handler.level for handler in app.log.handlers), default=app.log.level))
 
 
 def become(thing: Any, kind: type) -> None:

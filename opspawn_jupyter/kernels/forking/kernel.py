@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ipykernel.kernelapp import IPKernelApp
+from jupyter_client.session import Session, new_id_bytes
 from tornado.ioloop import IOLoop
 from traitlets import default
 
-from . import early
+from . import early, messages, start_up
 from .kernel_class import ForkedKernel
 from .surroundings import take_files
 
@@ -42,6 +43,12 @@ class ForkedKernelApp(IPKernelApp):
     #: Told once clients can connect, before any of the user's code runs.
     on_bound: Callable[[], None] | None = None
 
+    @default("session")
+    def _default_session(self) -> Session:
+        session = Session(parent=self)
+        messages.quicken(session)
+        return session
+
     @default("kernel_class")
     def _default_kernel_class(self) -> type[ForkedKernel]:
         return ForkedKernel
@@ -51,6 +58,7 @@ class ForkedKernelApp(IPKernelApp):
         if not self.is_early:
             super().initialize(argv)  # type: ignore[no-untyped-call]  # of ipykernel
             return
+        messages.renew(self.session, self.new_key())
         early.skip_what_is_made(self)
         super().initialize(argv)  # type: ignore[no-untyped-call]  # as above
         early.skip_nothing(self)
@@ -72,12 +80,17 @@ class ForkedKernelApp(IPKernelApp):
 
     def init_extensions(self) -> None:
         """Load IPython extensions, once the environment is the client's."""
-        if not self.waits:
-            super().init_extensions()  # type: ignore[no-untyped-call]  # as above
+        if self.waits or (self.is_early and not start_up.has_extensions(self)):
+            return
+        super().init_extensions()  # type: ignore[no-untyped-call]  # as above
 
     def init_code(self) -> None:
         """Run IPython's start-up files, once the environment is the client's."""
-        if not self.waits:
+        if self.waits:
+            return
+        if self.is_early and not start_up.has_code(self):
+            start_up.conclude(self)
+        else:
             super().init_code()  # type: ignore[no-untyped-call]  # as above
 
     def start(self) -> None:
@@ -99,6 +112,10 @@ class ForkedKernelApp(IPKernelApp):
             shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
         self.init_extensions()
         self.init_code()
+
+    def new_key(self) -> bytes:
+        """What its messages are signed with."""
+        return new_id_bytes()
 
     def take(self, files: Sequence[int]) -> None:
         """Its standard streams, as its client gives them."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
+from ipykernel import ipkernel
 from ipykernel.ipkernel import IPythonKernel
 from traitlets import default
 
@@ -38,3 +40,23 @@ class ForkedKernel(IPythonKernel):
             return []
         found: list[Any] = super()._process_children()  # type: ignore[no-untyped-call]
         return found
+
+
+_accepts_parameters: Any = getattr(ipkernel, "_accepts_parameters", None)
+_known: dict[tuple[FunctionType, tuple[str, ...]], dict[str, bool]] = {}
+
+
+def _accepts_known_parameters(method: Any, names: list[str]) -> dict[str, bool]:
+    """Which of these parameters the method takes. ipykernel inspects IPython's for each cell."""
+    function = getattr(method, "__func__", None)
+    if not isinstance(function, FunctionType):
+        found: dict[str, bool] = _accepts_parameters(method, names)
+        return found
+    key = function, tuple(names)
+    if key not in _known:
+        _known[key] = _accepts_parameters(method, names)
+    return _known[key]
+
+
+if _accepts_parameters is not None:
+    vars(ipkernel)["_accepts_parameters"] = _accepts_known_parameters

@@ -1,0 +1,54 @@
+"""IPython's extensions and start-up files, of which most kernels have only the usual ones.
+
+To look for them as IPython does takes as long as a cell, nearly all of it to find nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+_SUFFIXES = (".py", ".ipy")
+#: What can be told to run in other ways.
+_TOLD = ("exec_lines", "exec_files", "file_to_run", "code_to_run", "module_to_run")
+
+
+def prepare(app: Any) -> None:
+    """Before the fork: load what every kernel loads, and note what is imported."""
+    for name in app.default_extensions:
+        app.shell.extension_manager.load_extension(name)
+    app.shell._sys_modules_keys = set(sys.modules)  # noqa: SLF001  of IPython, for %reset -s
+
+
+def has_extensions(app: Any) -> bool:
+    """Whether there are more than those of every kernel."""
+    return bool(app.extensions or getattr(app, "extra_extensions", None))
+
+
+def has_code(app: Any) -> bool:
+    """Whether anything is to be run before the first cell."""
+    if any(getattr(app, name, None) for name in _TOLD) or os.environ.get("PYTHONSTARTUP"):
+        return True
+    return any(
+        name.endswith(_SUFFIXES)
+        for directory in app.config_file_paths
+        for name in _names(os.path.join(directory, "startup"))
+    )
+
+
+def conclude(app: Any) -> None:
+    """What ``init_code`` does where there is nothing to run."""
+    shell = app.shell
+    if app.hide_initial_ns:
+        shell.user_ns_hidden.update(shell.user_ns)
+    # To look at each name would copy the memory that all of them are in.
+    if len(shell._sys_modules_keys) != len(sys.modules):  # noqa: SLF001  as above
+        shell._sys_modules_keys = set(sys.modules)  # noqa: SLF001  as above
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
