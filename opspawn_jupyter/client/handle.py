@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -148,7 +147,7 @@ class AsyncTaskHandle(TaskFacts):
         async with aclosing(following.follow(self._api, self.id, after=after)) as events:
             async for event in events:
                 if event.type.is_durable and event.seq > self._task.seq:
-                    self._task = replace(advance(self._task, event), seq=event.seq)
+                    self._task = advance(self._task, event)
                 yield event
 
     async def picture(self) -> Task:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from opspawn_jupyter.errors import IllegalTransition
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.change import changed
-from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.states import (
     FINAL,
     INTERRUPTED_CELL,
@@ -25,54 +25,66 @@ from opspawn_jupyter.model.states import (
 )
 from opspawn_jupyter.model.task import Cell, KeptKernel, Problem, Progress, Task
 
+#: Fields of the task, with their new values.
+_Changes: TypeAlias = dict[str, Any]
+
 
 def advance(task: Task | None, event: Draft) -> Task:
-    """The task as it stands after the event.
+    """The task as it stands after the event, whose ``seq`` it bears where the event has one.
 
     Raises ``IllegalTransition`` where the task's state forbids the event; the task is then
     unchanged. A submission is the only event that meets no task.
     """
     if event.type is EventType.SUBMITTED:
         return _submitted(task, event)
-    if task is not None and event.type.subject is not None:
-        return task  # about something that concerns the task, and does not move it
     if task is None:
         raise IllegalTransition(event.type.value, hint=f"there is no task {event.task_id}")
+    return changed(task, **_seq(event), **_changes(task, event))
+
+
+def _seq(event: Draft) -> _Changes:
+    return {"seq": event.seq} if isinstance(event, Event) else {}
+
+
+def _changes(task: Task, event: Draft) -> _Changes:
+    if event.type.subject is not None:
+        return {}  # about something that concerns the task, and does not move it
     if event.type is EventType.PRUNED:
         return _pruned(task, event)
-    moved = _move(task, event)
+    changes = _move(task, event)
     change = _CHANGES.get(event.type)
-    return change(moved, event) if change else moved
+    return {**changes, **change(task, event)} if change else changes
 
 
 def _submitted(task: Task | None, event: Draft) -> Task:
     if task is not None:
         raise IllegalTransition(event.type.value, hint=f"task {task.id} exists already")
     identity = {"id": event.task_id, "state": State.PENDING, "created_at": event.at.isoformat()}
-    return wire.decode(Task, {**event.data, **identity})
+    return wire.decode(Task, {**event.data, **identity, **_seq(event)})
 
 
-def _pruned(task: Task, event: Draft) -> Task:
+def _pruned(task: Task, event: Draft) -> _Changes:
     """The only thing that can still happen to a task that has ended, and only once."""
     _require(task, event, FINAL)
     if task.pruned_at is not None:
         raise IllegalTransition(event.type.value, hint=f"task {task.id} was pruned before")
-    return changed(task, pruned_at=event.at)
+    return {"pruned_at": event.at}
 
 
-def _move(task: Task, event: Draft) -> Task:
-    if event.number:
-        task = _reported(task, event)
+def _move(task: Task, event: Draft) -> _Changes:
+    changes = _reported(task, event) if event.number else {}
     transition = TRANSITIONS.get(event.type)
     if transition is None:
         _require(task, event, _SOURCES.get(event.type, _WHILE_RUNNING))
-        return task
+        return changes
     _require(task, event, transition.sources)
     goes_on = transition.target in (State.RETRYING, State.WAITING)
     if goes_on and task.cancel_requested:
         raise IllegalTransition(event.type.value, hint=f"task {task.id} is to be cancelled")
-    moved = changed(task, state=transition.target)
-    return _finished(moved, event) if transition.target.is_final else moved
+    changes["state"] = transition.target
+    if transition.target in FINAL:
+        changes.update(_finished(task, event, transition.target))
+    return changes
 
 
 _WHILE_RUNNING = frozenset({State.RUNNING})
@@ -83,7 +95,7 @@ _SOURCES: Mapping[EventType, frozenset[State]] = {
 }
 
 
-def _reported(task: Task, event: Draft) -> Task:
+def _reported(task: Task, event: Draft) -> _Changes:
     """Reports come in order, each once: a repeated, late or foreign one is refused here."""
     if event.type is EventType.STARTED:
         is_next = event.attempt == task.attempt + 1
@@ -91,7 +103,7 @@ def _reported(task: Task, event: Draft) -> Task:
         is_next = event.attempt == task.attempt and event.number > task.report_number
     if not is_next:
         raise IllegalTransition(event.type.value, hint="this report was taken before")
-    return changed(task, report_number=event.number)
+    return {"report_number": event.number}
 
 
 def _require(task: Task, event: Draft, sources: frozenset[State]) -> None:
@@ -103,12 +115,12 @@ def _require(task: Task, event: Draft, sources: frozenset[State]) -> None:
         )
 
 
-def _finished(task: Task, event: Draft) -> Task:
-    ended = _settled(task, task.state, event)
-    return changed(ended, finished_at=event.at, retry_at=None, question=None)
+def _finished(task: Task, event: Draft, outcome: State) -> _Changes:
+    settled = _settled(task, outcome, event)
+    return {**settled, "finished_at": event.at, "retry_at": None, "question": None}
 
 
-def _settled(task: Task, outcome: State, event: Draft) -> Task:
+def _settled(task: Task, outcome: State, event: Draft) -> _Changes:
     """An outcome also settles the cell that it caught at work."""
     verdict = INTERRUPTED_CELL[outcome]
     cells = tuple(
@@ -116,62 +128,59 @@ def _settled(task: Task, outcome: State, event: Draft) -> Task:
         for cell in task.cells
     )
     problem = event.data.get("error")
-    return changed(task, cells=cells, error=wire.decode(Problem, problem) if problem else None)
+    return {"cells": cells, "error": wire.decode(Problem, problem) if problem else None}
 
 
-def _retrying(task: Task, event: Draft) -> Task:
-    retry_at = datetime.fromisoformat(event.data["retry_at"])
-    return changed(_settled(task, State(event.data["outcome"]), event), retry_at=retry_at)
+def _retrying(task: Task, event: Draft) -> _Changes:
+    settled = _settled(task, State(event.data["outcome"]), event)
+    return {**settled, "retry_at": datetime.fromisoformat(event.data["retry_at"])}
 
 
-def _queued(task: Task, _event: Draft) -> Task:
-    return changed(task, retry_at=None, question=None)
+def _queued(_task: Task, _event: Draft) -> _Changes:
+    return {"retry_at": None, "question": None}
 
 
-def _waiting(task: Task, event: Draft) -> Task:
-    return changed(
-        task, question=event.data.get("question"), waits=task.waits + (event.attempt > 0)
-    )
+def _waiting(task: Task, event: Draft) -> _Changes:
+    return {"question": event.data.get("question"), "waits": task.waits + (event.attempt > 0)}
 
 
-def _reused(task: Task, event: Draft) -> Task:
-    return changed(task, reused_from=event.data["task_id"], outputs=event.data["outputs"])
+def _reused(_task: Task, event: Draft) -> _Changes:
+    return {"reused_from": event.data["task_id"], "outputs": event.data["outputs"]}
 
 
-def _started(task: Task, event: Draft) -> Task:
-    return changed(
-        task,
-        attempt=event.attempt,
-        report_number=event.number,
-        worker=event.data.get("worker"),
-        started_at=event.at,
-        cells=(),
-        outputs={},
-        progress=None,
-        error=None,
-        tier=None,
-        tier_reason=None,
-        kept_kernel=None,
-    )
+def _started(_task: Task, event: Draft) -> _Changes:
+    return {
+        "attempt": event.attempt,
+        "report_number": event.number,
+        "worker": event.data.get("worker"),
+        "started_at": event.at,
+        "cells": (),
+        "outputs": {},
+        "progress": None,
+        "error": None,
+        "tier": None,
+        "tier_reason": None,
+        "kept_kernel": None,
+    }
 
 
-def _cancel_requested(task: Task, _event: Draft) -> Task:
-    return changed(task, cancel_requested=True)
+def _cancel_requested(_task: Task, _event: Draft) -> _Changes:
+    return {"cancel_requested": True}
 
 
-def _cells_planned(task: Task, event: Draft) -> Task:
-    return changed(task, cells=tuple(wire.decode(Cell, cell) for cell in event.data["cells"]))
+def _cells_planned(_task: Task, event: Draft) -> _Changes:
+    return {"cells": tuple(wire.decode(Cell, cell) for cell in event.data["cells"])}
 
 
-def _cell_added(task: Task, event: Draft) -> Task:
-    return changed(task, cells=(*task.cells, wire.decode(Cell, event.data)))
+def _cell_added(task: Task, event: Draft) -> _Changes:
+    return {"cells": (*task.cells, wire.decode(Cell, event.data))}
 
 
-def _cell_started(task: Task, event: Draft) -> Task:
+def _cell_started(task: Task, event: Draft) -> _Changes:
     return _with_cell(task, event, {"state": CellState.RUNNING})
 
 
-def _cell_finished(task: Task, event: Draft) -> Task:
+def _cell_finished(task: Task, event: Draft) -> _Changes:
     changes = {
         "state": CellState(event.data["state"]),
         "duration_seconds": event.data.get("duration_seconds"),
@@ -180,29 +189,29 @@ def _cell_finished(task: Task, event: Draft) -> Task:
     return _with_cell(task, event, changes)
 
 
-def _with_cell(task: Task, event: Draft, changes: Mapping[str, Any]) -> Task:
+def _with_cell(task: Task, event: Draft, changes: Mapping[str, Any]) -> _Changes:
     index = event.data["index"]
     cells = tuple(changed(cell, **changes) if cell.index == index else cell for cell in task.cells)
-    return changed(task, cells=cells)
+    return {"cells": cells}
 
 
-def _kernel_started(task: Task, event: Draft) -> Task:
-    return changed(task, tier=event.data.get("tier"), tier_reason=event.data.get("tier_reason"))
+def _kernel_started(_task: Task, event: Draft) -> _Changes:
+    return {"tier": event.data.get("tier"), "tier_reason": event.data.get("tier_reason")}
 
 
-def _kernel_kept(task: Task, event: Draft) -> Task:
-    return changed(task, kept_kernel=wire.decode(KeptKernel, event.data))
+def _kernel_kept(_task: Task, event: Draft) -> _Changes:
+    return {"kept_kernel": wire.decode(KeptKernel, event.data)}
 
 
-def _step_output(task: Task, event: Draft) -> Task:
-    return changed(task, outputs={**task.outputs, event.data["name"]: event.data["value"]})
+def _step_output(task: Task, event: Draft) -> _Changes:
+    return {"outputs": {**task.outputs, event.data["name"]: event.data["value"]}}
 
 
-def _step_progress(task: Task, event: Draft) -> Task:
-    return changed(task, progress=wire.decode(Progress, event.data))
+def _step_progress(_task: Task, event: Draft) -> _Changes:
+    return {"progress": wire.decode(Progress, event.data)}
 
 
-_CHANGES: Mapping[EventType, Callable[[Task, Draft], Task]] = {
+_CHANGES: Mapping[EventType, Callable[[Task, Draft], _Changes]] = {
     EventType.QUEUED: _queued,
     EventType.RETRYING: _retrying,
     EventType.WAITING: _waiting,

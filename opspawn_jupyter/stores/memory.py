@@ -9,7 +9,6 @@ from typing import Protocol
 
 from opspawn_jupyter.errors import KeyTaken
 from opspawn_jupyter.model.advance import advance
-from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.record import Record, recorded, require_next
 from opspawn_jupyter.model.states import EventType, Subject
@@ -159,7 +158,7 @@ class Memory:
             self._forget_records(applied)
 
     def _replay(self, event: Event, task: Task | None) -> None:
-        self._keep([changed(advance(task, event), seq=event.seq)])
+        self._keep([advance(task, event)])
 
     def _keep(self, tasks: Iterable[Task]) -> None:
         for task in tasks:
@@ -215,8 +214,8 @@ class Stage:
                 self._check(record, records)
                 records[record.subject, record.id] = record
             else:
-                task = advance(tasks.get(event.task_id) or self._task(event.task_id), event)
-                tasks[event.task_id] = changed(task, seq=seq)
+                task = tasks.get(event.task_id) or self._task(event.task_id)
+                tasks[event.task_id] = advance(task, event)
             events.append(event)
             bodies.append(body)
             digest = event.hash

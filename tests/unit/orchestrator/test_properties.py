@@ -14,7 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -255,8 +255,7 @@ class Life(RuleBasedStateMachine):
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         tasks: dict[str, Task] = {}
         for event in events:
-            task = advance(tasks.get(event.task_id), event)
-            tasks[event.task_id] = replace(task, seq=event.seq)
+            tasks[event.task_id] = advance(tasks.get(event.task_id), event)
         assert sorted(tasks) == sorted(self.accepted)
         for task in tasks.values():
             assert task == self._task(task.id)
