@@ -38,6 +38,8 @@ class Forked:
     leash: Leash
     #: How clients reach it, as in a connection file; empty where none but its line leads there.
     connection: Mapping[str, Any]
+    #: What it answers to a request for its info.
+    info: Mapping[str, Any]
 
 
 async def launch(wanted: Launch, *lines: int) -> Forked | str:
@@ -63,7 +65,11 @@ async def _ask(found: recipe.Recipe, wanted: Launch, lines: Sequence[int]) -> Fo
     if "refused" in answer:
         line.close()
         return str(answer["refused"])
-    return Forked(leash=Leash(line, answer["pid"]), connection=answer["connection"] or {})
+    return Forked(
+        leash=Leash(line, answer["pid"]),
+        connection=answer["connection"] or {},
+        info=answer["info"] or {},
+    )
 
 
 def _order(wanted: Launch) -> dict[str, Any]:

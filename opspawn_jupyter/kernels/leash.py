@@ -32,6 +32,8 @@ class Leash:
         self.pid = pid
         #: The fork server died, and nobody has looked after what the kernel had started.
         self.is_lost = False
+        #: The exit code of a kernel that has done all it does; only its process is left.
+        self.ending: int | None = None
         self._exit_code: int | None = None
         os.set_blocking(line.fileno(), False)
         self._line = line.detach()
@@ -48,7 +50,11 @@ class Leash:
                 data = b""
             # Without a message the fork server has died, and the kernel with it.
             self.is_lost = not data
-            self._end(json.loads(data).get("exit", _LOST) if data else _LOST)
+            message = json.loads(data) if data else {}
+            if "ending" in message:
+                self.ending = message["ending"]
+            else:
+                self._end(message.get("exit", _LOST))
         return self._exit_code
 
     async def wait(self, timeout_seconds: float | None = None) -> int | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,9 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
 from jupyter_process import PATIENCE_SECONDS
-from opspawn_jupyter.kernels import servers
+from opspawn_jupyter.kernels import defaults, servers
+from opspawn_jupyter.kernels.command import parse
+from opspawn_jupyter.kernels.launching import Launch, launch
 
 FORK = "opspawn-fork"
 CLASS = "opspawn_jupyter.kernels.provisioner:ForkProvisioner"
@@ -247,6 +251,38 @@ def test_other_languages_start_as_ever(place, tmp_path):
         assert manager.provisioner.tier == "cold"
         assert manager.provisioner.tier_reason == "not an ordinary ipykernel"
         assert printed(client, "echo hello").strip() == "hello"
+
+
+def test_that_all_is_done_is_told_before_the_process_is_gone(place):
+    """Its client need not wait for the system to take the memory back; but what still runs might
+    still write a file."""
+    thread = "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"
+    for code, ending in (("pass", 0), (thread, None)):
+        with running() as (manager, client):
+            printed(client, f"import threading, time\n{code}")
+            leash = manager.provisioner._leash
+
+            manager.shutdown_kernel()
+
+            assert (leash.ending, leash.poll()) == (ending, 0)
+
+
+def test_a_kernel_tells_of_itself_when_it_is_launched(place):
+    """So nobody has to ask it."""
+    order = Launch(
+        tier="kernel",
+        command=parse([sys.executable, "-m", "ipykernel_launcher", "-f", "k.json", HISTORY]),
+        environment=os.environ,
+        directory=str(place),
+        options=defaults.options(place),
+        patience_seconds=PATIENCE_SECONDS,
+    )
+    with running() as (_, client):
+        made = asyncio.run(launch(order))
+        answer = client.kernel_info(reply=True, timeout=PATIENCE_SECONDS)["content"]
+
+        assert {**made.info, "banner": ""} == {**answer, "banner": ""}  # whose tip is another
+        made.leash.signal(signal.SIGKILL)
 
 
 def test_a_changed_configuration_holds_for_the_next_kernel(place, monkeypatch, tmp_path):

@@ -17,6 +17,8 @@ class Client:
     #: Readable once the client's process has ended.
     pidfd: int
     kernel_pid: int | None = None
+    #: Where a kernel that was a spare has its last word.
+    kernel_line: socket.socket | None = None
     ipc_prefix: str | None = None
     #: A launch that waits for a spare, and its files.
     order: dict[str, Any] | None = None

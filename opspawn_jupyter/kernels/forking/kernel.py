@@ -20,6 +20,7 @@ from tornado.ioloop import IOLoop
 from traitlets import default
 
 from . import early, messages, start_up
+from .family import has_children
 from .kernel_class import ForkedKernel
 from .surroundings import take_files
 
@@ -42,6 +43,8 @@ class ForkedKernelApp(IPKernelApp):
     is_started = False
     #: Told once clients can connect, before any of the user's code runs.
     on_bound: Callable[[], None] | None = None
+    #: Threads that there are without the user's.
+    own_threads: frozenset[threading.Thread] = frozenset()
 
     @default("session")
     def _default_session(self) -> Session:
@@ -110,8 +113,17 @@ class ForkedKernelApp(IPKernelApp):
         shell.history_manager.dir_hist[:] = [Path.cwd()]
         if "JPY_SESSION_NAME" in os.environ:
             shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
+        self.own_threads = frozenset(threading.enumerate())
         self.init_extensions()
         self.init_code()
+
+    def info(self) -> Mapping[str, Any]:
+        """What it answers to a request for its info."""
+        return {"status": "ok", **self.kernel.kernel_info}
+
+    def has_company(self) -> bool:
+        """Whether threads or processes of the user's may still do something."""
+        return has_children() or not self.own_threads.issuperset(threading.enumerate())
 
     def new_key(self) -> bytes:
         """What its messages are signed with."""
@@ -193,8 +205,9 @@ def rehearse(prefix: str, *, is_early: bool) -> list[str]:
     return early.configuration_files(app)
 
 
-def run(app: ForkedKernelApp) -> NoReturn:
-    """Serve the client until shutdown, then end the process as the interpreter would."""
+def run(app: ForkedKernelApp, tell: Callable[[int], object] | None = None) -> NoReturn:
+    """Serve the client until shutdown, then end the process as the interpreter would. That all is
+    done is told with the exit code, where nothing can happen any more but the end."""
     status = 0
     try:
         app.start()
@@ -204,11 +217,16 @@ def run(app: ForkedKernelApp) -> NoReturn:
         traceback.print_exc(file=sys.__stderr__)
         status = 1
     app.settle()
-    leave(status)
+    _leave()
+    status &= 0xFF  # all that the system keeps of it
+    if tell is not None and not app.has_company():
+        with suppress(OSError):  # the fork server is gone, and so are we
+            tell(status)
+    os._exit(status)
 
 
-def leave(status: int) -> NoReturn:
-    """End the process: wait for the user's threads, run the exit handlers, flush.
+def _leave() -> None:
+    """Wait for the user's threads, run the exit handlers, flush. The process may be ended then.
 
     The interpreter would go on to take every module apart, which touches, and so copies, all of
     the memory shared with the fork server, to give it back a moment later.
@@ -224,7 +242,6 @@ def leave(status: int) -> NoReturn:
             ending()
         except BaseException:  # an exit handler is user code, and the end must come
             traceback.print_exc()
-    os._exit(status)
 
 
 def _status(code: object) -> int:

@@ -41,6 +41,8 @@ class Spare:
     line: socket.socket
     prefix: str
     connection: dict[str, Any] | None = None
+    #: What the kernel says of itself.
+    info: dict[str, Any] | None = None
 
 
 class Nursery:
@@ -141,7 +143,7 @@ class Nursery:
             self._lose(spare)
             return
         self._failures = 0
-        spare.connection = message
+        spare.connection, spare.info = message["connection"], message["info"]
         self._on_change()
 
     def _live(
@@ -151,12 +153,11 @@ class Nursery:
         server.close()
         app = self._bring_up(self._options, prefix, has_time)
         gc.freeze()
-        wire.send(line, dict(app.connection()))
+        wire.send(line, {"connection": dict(app.connection()), "info": app.info()})
         order, files = wire.receive(line)
-        line.close()
         if order is None:
             os._exit(0)
         self._surroundings.adopt(order)
         app.take(files)
         app.serve_client(order["connection_file"])
-        kernel.run(app)
+        kernel.run(app, lambda status: wire.send(line, {"ending": status}))

@@ -159,7 +159,7 @@ class ForkServer:
         def announce() -> None:
             self._selector.unregister(bound)
             os.close(bound)
-            self._answer(client, {"pid": pid, "connection": None})
+            self._answer(client, {"pid": pid, "connection": None, "info": None})
 
         self._watch(bound, announce)
 
@@ -201,9 +201,25 @@ class ForkServer:
     def _hand_over(self, spare: Spare, client: Client) -> None:
         order, client.order = client.order, None
         wire.send(spare.line, order or {}, client.files)
-        spare.line.close()
         self._hold(client, spare.pid, spare.prefix)
-        self._answer(client, {"pid": spare.pid, "connection": spare.connection})
+        client.kernel_line = spare.line
+        self._watch(spare.line, lambda: self._on_last_word(client))
+        answer = {"pid": spare.pid, "connection": spare.connection, "info": spare.info}
+        self._answer(client, answer)
+
+    def _on_last_word(self, client: Client) -> None:
+        """A kernel has done all that it does, or has gone without a word."""
+        if client.kernel_line is not None:
+            message, _ = wire.receive(client.kernel_line)
+            self._hang_up(client)
+            if message is not None:
+                self._answer(client, message)
+
+    def _hang_up(self, client: Client) -> None:
+        line, client.kernel_line = client.kernel_line, None
+        if line is not None:
+            self._selector.unregister(line)
+            line.close()
 
     def _hold(self, client: Client, pid: int, ipc_prefix: str | None) -> None:
         client.kernel_pid, client.ipc_prefix = pid, ipc_prefix
@@ -261,6 +277,7 @@ class ForkServer:
                 nursery.died(pid)
             return
         del self._kernels[pid]
+        self._hang_up(client)
         ipc_files.remove(client.ipc_prefix)
         self._busy_at = time.monotonic()
         self._answer(client, {"exit": os.waitstatus_to_exitcode(status)})
