@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 _MODULE = "ipykernel_launcher"
@@ -25,6 +25,12 @@ class KernelCommand:
     def arguments(self) -> tuple[str, ...]:
         """All of the launcher's arguments."""
         return ("-f", self.connection_file, *self.extra)
+
+    def with_file(self, connection_file: str) -> KernelCommand:
+        """The same command for another connection file."""
+        known = self.connection_file
+        words = tuple(connection_file if word == known else word for word in self.words)
+        return replace(self, connection_file=connection_file, words=words)
 
 
 def parse(words: Sequence[str]) -> KernelCommand | None:

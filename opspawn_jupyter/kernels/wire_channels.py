@@ -1,88 +1,83 @@
-"""The client's side of a kernel's line: its channels, in the way of zmq sockets."""
+"""The client's end of a kernel's line, over which all its channels go, in order."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from collections import deque
+from collections.abc import Sequence
 
-import zmq
-
-from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL, Frames, pack
+from opspawn_jupyter.kernels.arrival import Arrival, Part
+from opspawn_jupyter.kernels.forking.line import SHELL, Frames, pack
 
 _READ_BYTES = 1 << 18
-#: Messages that wait to be read; beyond them the kernel has to wait, too.
+#: Messages that wait to be taken; beyond them the kernel has to wait, too.
 _MOST_WAITING = 64
+#: How long a wait on a line that has ended takes at most: somebody is to look after the kernel.
+_ENDED_SECONDS = 0.01
 
 
 class Wire:
-    """Reads the line, and gives each message to its channel. Belongs to one event loop."""
+    """Gives what comes, message by message. Belongs to one event loop."""
 
     def __init__(self, line: socket.socket) -> None:
         line.setblocking(False)
         self._line = line
-        self.shell = WireChannel(self, SHELL)
-        self.iopub = WireChannel(self, IOPUB)
-        self._reading = asyncio.ensure_future(self._read())
+        self._frames = Frames()
+        self._waiting: deque[tuple[bytes, list[bytes]]] = deque()
+        self._arrival = Arrival()
+        self._has_ended = False
+        self._loop = asyncio.get_running_loop()
+        self._is_listening = False
+        self._listen()
 
-    async def _read(self) -> None:
-        loop, frames = asyncio.get_running_loop(), Frames()
-        channels = {SHELL: self.shell, IOPUB: self.iopub}
-        try:
-            while data := await loop.sock_recv(self._line, _READ_BYTES):
-                for name, parts in frames.feed(data):
-                    await channels[name].put(parts)
-        except ConnectionError:
-            return  # whoever waits for a message finds the kernel dead
+    async def receive(self, timeout_seconds: float) -> tuple[bytes, Sequence[Part]] | None:
+        """Channel and parts of the next message; None where none comes in time."""
+        if not self._waiting:
+            self._listen()
+            if self._has_ended:
+                timeout_seconds = min(timeout_seconds, _ENDED_SECONDS)
+            if not await self._arrival.wait(timeout_seconds):
+                return None
+        return self._waiting.popleft() if self._waiting else None
 
-    def send(self, parts: list[bytes]) -> None:
+    def send(self, parts: Sequence[bytes]) -> None:
         """Send a request. The kernel reads between cells only, but requests are few and short."""
         self._line.setblocking(True)
         try:
             self._line.sendall(b"".join(pack(SHELL, parts)))
         except ConnectionError:
-            return  # as above
+            return  # whoever waits for the answer finds the kernel dead
         finally:
             self._line.setblocking(False)
 
+    send_control = send
+
     def close(self) -> None:
         """Hang up; the kernel ends then."""
-        self._reading.cancel()
+        self._stop_listening()
         self._line.close()
 
+    def _listen(self) -> None:
+        if not self._is_listening and not self._has_ended:
+            self._loop.add_reader(self._line, self._read)
+            self._is_listening = True
 
-class WireChannel:
-    """One channel, in the way of a zmq socket."""
+    def _stop_listening(self) -> None:
+        if self._is_listening:
+            self._loop.remove_reader(self._line)
+            self._is_listening = False
 
-    def __init__(self, line: Wire, name: bytes) -> None:
-        self._wire = line
-        self._name = name
-        self._waiting: asyncio.Queue[list[bytes]] = asyncio.Queue(_MOST_WAITING)
-        self._arrival = asyncio.Event()
-
-    async def put(self, parts: list[bytes]) -> None:
-        """Queue a message for its reader."""
-        await self._waiting.put(parts)
-        self._arrival.set()
-
-    async def poll(self, timeout: float | None = None) -> int:
-        """Whether a message comes within so many milliseconds."""
-        if self._waiting.empty():
-            self._arrival.clear()
-            try:
-                async with asyncio.timeout(None if timeout is None else timeout / 1000):
-                    await self._arrival.wait()
-            except TimeoutError:
-                return 0
-        return 1
-
-    async def recv_multipart(self, **_options: Any) -> list[zmq.Frame]:
-        """The next message."""
-        return [zmq.Frame(part) for part in await self._waiting.get()]
-
-    def send_multipart(self, parts: Any, **_options: Any) -> None:
-        """Send one."""
-        self._wire.send([bytes(part) for part in parts])
-
-    def close(self, **_options: Any) -> None:
-        """Nothing: the line is closed as a whole."""
+    def _read(self) -> None:
+        try:
+            data = self._line.recv(_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except ConnectionError:
+            data = b""
+        self._waiting.extend(self._frames.feed(data))
+        self._has_ended = not data
+        if not data or len(self._waiting) > _MOST_WAITING:
+            self._stop_listening()
+        if self._waiting or not data:
+            self._arrival.tell()

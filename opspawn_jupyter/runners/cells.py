@@ -1,28 +1,33 @@
 """Running cells in a kernel: papermill's client, which stands on nbclient's.
 
-nbclient does the hard part (replies, outputs, display updates, widgets). Changed here: streams
-are joined as they come, messages of the step API are taken out, what is put out is told at once,
-outputs beyond the budget are left out, and a dead kernel is noticed soon, with the output it
-still gave.
+nbclient does the hard part (outputs, display updates, widgets). Changed here: one loop takes what
+comes on all channels, where nbclient has three tasks for each cell; streams are joined as they
+come, messages of the step API are taken out, what is put out is told at once, outputs beyond the
+budget are left out, and a dead kernel is noticed soon, with the output it still gave.
 """
 
 from __future__ import annotations
 
-import asyncio
+import time
 from typing import Any
 
-from nbclient.exceptions import DeadKernelError
+from nbclient.client import timestamp
+from nbclient.exceptions import (
+    CellExecutionComplete,
+    CellExecutionError,
+    CellTimeoutError,
+    DeadKernelError,
+)
 from nbformat.notebooknode import from_dict
 from papermill.clientwrap import PapermillNotebookClient
 
 from opspawn_jupyter.runners import glue
 from opspawn_jupyter.runners.budget import RESULT_BYTES, Budget
 from opspawn_jupyter.runners.iopub import LEFT_OUT, SIZE
-from opspawn_jupyter.runners.kernel import Kernel
+from opspawn_jupyter.runners.kernel import ALIVE_SECONDS, Kernel
 from opspawn_jupyter.runners.outputs import STEP_MIME, Outputs, overwrite
 from opspawn_jupyter.runners.saving import SavingManager
 
-_ALIVE_SECONDS = 0.2
 #: Output that a kernel sent before it died is read at once; this is for its last packet.
 _LAST_OUTPUT_SECONDS = 0.1
 #: How long output may come after the reply that a cell is done. nbclient's 4 seconds lose the end
@@ -50,12 +55,10 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         budget: Budget,
         **options: Any,
     ) -> None:
-        super().__init__(
-            manager, km=kernel.manager, iopub_timeout=_LATE_OUTPUT_SECONDS, timeout=None, **options
-        )
-        client: Any = kernel.client  # the channel is of our own class, which no type tells
-        client.iopub_channel.budget = budget
-        self.kc = client
+        super().__init__(manager, **options)
+        assert kernel.conversation is not None  # noqa: S101  it was connected
+        self.kc = self._conversation = kernel.conversation
+        self._conversation.budget = budget
         self._kernel = kernel
         self._outputs = outputs
         self._budget = budget
@@ -63,27 +66,78 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         self.clear_before_next_output = False
 
     async def run_cell(self, cell: Any, index: int) -> None:
-        """Run one cell to its end. Raises as ``async_execute_cell`` does."""
+        """Run one cell to its end. Raises ``CellExecutionError``, ``CellTimeoutError`` where the
+        end of its output does not come, ``DeadKernelError``."""
+        await self.end_cell(self.begin_cell(cell), cell, index)
+
+    def begin_cell(self, cell: Any) -> str:
+        """Send it to the kernel, as nbclient does; its id there, by which it is to be ended."""
         self._budget.begin()
         self._mark = None
+        self.clear_before_next_output = False
+        cell.outputs = []
+        cell["metadata"]["execution"] = {}
+        self.code_cells_executed += 1
+        content = {
+            "code": cell.source,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": not _may_raise(cell),
+        }
+        return self._conversation.ask("execute_request", content)
+
+    async def end_cell(self, request: str, cell: Any, index: int) -> None:
+        """Take what it puts out to its end. Raises as ``run_cell`` does."""
         try:
-            await self.async_execute_cell(cell, index)
+            reply = await self._reply(request, cell, index)
         finally:
             if self._mark is not None:
                 self._outputs.update(index, _mark_id(index), self._refreshed_mark())
+        content = reply["content"]
+        if content["status"] == "error" and not _may_raise(cell):
+            raise CellExecutionError.from_cell_and_msg(cell, content)
 
-    async def _async_poll_kernel_alive(self) -> None:
+    async def _reply(self, request: str, cell: Any, index: int) -> dict[str, Any]:
+        """The reply, once it has come and the kernel says that all its outputs have, too."""
+        reply: dict[str, Any] | None = None
+        is_idle, latest = False, 0.0
+        while reply is None or not is_idle:
+            came = await self._conversation.hear(ALIVE_SECONDS)
+            if came is None:
+                await self._check_alive(request, cell, index, is_idle=is_idle)
+                if reply is not None and time.monotonic() > latest:
+                    message = "Timeout waiting for IOPub output"
+                    raise CellTimeoutError.error_from_timeout_and_cell(
+                        message, _LATE_OUTPUT_SECONDS, cell
+                    )
+            elif _parent(came[1]) != request:
+                continue
+            elif came[0]:
+                is_idle = is_idle or self._shows_end(came[1], cell, index)
+            else:
+                reply, latest = came[1], time.monotonic() + _LATE_OUTPUT_SECONDS
+                cell["metadata"]["execution"]["shell.execute_reply"] = timestamp(reply)
+        return reply
+
+    def _shows_end(self, message: dict[str, Any], cell: Any, index: int) -> bool:
+        """Take an output; whether it says that it was the last."""
         try:
-            while True:
-                await asyncio.sleep(_ALIVE_SECONDS)
-                await self._kernel.check_alive()
-        except DeadKernelError:
-            await asyncio.sleep(_LAST_OUTPUT_SECONDS)
-            if self.task_poll_for_reply is not None:
-                self.task_poll_for_reply.cancel()
+            self.process_message(message, cell, index)
+        except CellExecutionComplete:
+            return True
+        return False
 
-    async def _async_check_alive(self) -> None:
-        await self._kernel.check_alive()
+    async def _check_alive(self, request: str, cell: Any, index: int, *, is_idle: bool) -> None:
+        """Raise ``DeadKernelError`` where the kernel has died, once its last output is taken."""
+        try:
+            await self._kernel.check_alive()
+        except DeadKernelError:
+            while came := await self._conversation.hear(_LAST_OUTPUT_SECONDS):
+                if came[0] and not is_idle and _parent(came[1]) == request:
+                    is_idle = self._shows_end(came[1], cell, index)
+            raise
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Called for each message about the running cell; gives the output that it added."""
@@ -203,6 +257,15 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
 
     def _is_hooked(self, msg: dict[str, Any]) -> bool:
         return bool(self.output_hook_stack[msg["parent_header"].get("msg_id")])
+
+
+def _parent(message: dict[str, Any]) -> Any:
+    return message["parent_header"].get("msg_id")
+
+
+def _may_raise(cell: Any) -> bool:
+    """A tag says that the notebook goes on if the cell fails."""
+    return "raises-exception" in cell.metadata.get("tags", [])
 
 
 def _output(kind: str, content: dict[str, Any]) -> Any:

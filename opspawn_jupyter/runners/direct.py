@@ -1,7 +1,7 @@
 """A kernel that is reached over one line: no sockets, no threads for them, in it or here.
 
-The client is jupyter_client's and the messages are the usual ones, so that everything above works
-as with other kernels: cells, outputs, comms of widgets, interrupts, death.
+The messages are the usual ones, so that everything above works as with other kernels: cells,
+outputs, comms of widgets, interrupts, death.
 """
 
 from __future__ import annotations
@@ -9,25 +9,20 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Any
 
-from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.channels import AsyncZMQSocketChannel, ZMQSocketChannel
-from jupyter_client.session import Session
 from nbclient.exceptions import DeadKernelError
 
 from opspawn_jupyter.kernels.launching import TIER_DIRECT, Launch, launch
-from opspawn_jupyter.kernels.wire_channels import Wire, WireChannel
+from opspawn_jupyter.kernels.wire_channels import Wire
+from opspawn_jupyter.runners.conversation import Conversation
 from opspawn_jupyter.runners.forked import ForkedKernel
-from opspawn_jupyter.runners.iopub import BoundedChannel
-from opspawn_jupyter.runners.session import new_session
+from opspawn_jupyter.runners.messages import Messages
 
 
 class DirectKernel(ForkedKernel):
     """As its base class, over one line instead of sockets."""
 
     _line: socket.socket | None = None
-    _wire: Wire | None = None
 
     async def launch(self) -> None:
         """Fork it. Raises ``DeadKernelError`` where that is not possible: no other tier is meant,
@@ -51,48 +46,25 @@ class DirectKernel(ForkedKernel):
         """``direct``, and no other."""
         return {"tier": TIER_DIRECT}
 
-    def _open_client(self) -> AsyncKernelClient:
-        assert self._line is not None  # noqa: S101  connected after it was launched
-        self._wire, self._line = Wire(self._line), None
-        client = AsyncKernelClient(session=new_session(b""))
-        client._shell_channel = _ShellChannel(self._wire.shell, client.session)  # noqa: SLF001
-        client._iopub_channel = _IOPubChannel(self._wire.iopub, client.session)  # noqa: SLF001
-        client.allow_stdin = False
-        return client
+    @property
+    def _is_elsewhere(self) -> bool:
+        return False
 
-    def _ask_to_end(self, client: AsyncKernelClient) -> None:
-        client.session.send(client.shell_channel.socket, "shutdown_request", {})
+    def _new_conversation(self) -> Conversation:
+        assert self._line is not None  # noqa: S101  connected after it was launched
+        line, self._line = Wire(self._line), None
+        return Conversation(line, Messages(b""))
+
+    async def connect(self) -> None:
+        """Nothing is to be waited for: what comes on the line comes in order, and none is lost."""
+        self._ask_for_info(self._converse())
 
     def hang_up(self) -> None:
         """Close the line."""
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        super().hang_up()
         if self._line is not None:
             self._line.close()
             self._line = None
-        self.client = None
-        self.manager.context.destroy(linger=0)
-        self.is_ready = False
-
-
-class _ShellChannel(AsyncZMQSocketChannel):
-    def __init__(self, channel: WireChannel, session: Session) -> None:
-        # Past the base class, which takes nothing but a zmq socket.
-        ZMQSocketChannel.__init__(self, channel, session)  # type: ignore[arg-type]  # stands for it
-
-    async def _recv(  # type: ignore[override]  # as in the base class
-        self, **_options: Any
-    ) -> dict[str, Any]:
-        frames = await self.socket.recv_multipart(copy=False)
-        parts = self.session.feed_identities(frames, copy=False)[1]
-        message: dict[str, Any] = self.session.deserialize(parts, copy=False)
-        return message
-
-
-class _IOPubChannel(BoundedChannel):
-    def __init__(self, channel: WireChannel, session: Session) -> None:
-        ZMQSocketChannel.__init__(self, channel, session)  # type: ignore[arg-type]  # as above
 
 
 def _refusal(reason: str) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import zmq
 import zmq.asyncio
-from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.session import Session
 
 from opspawn_jupyter.kernels import recipe, servers
@@ -79,18 +78,21 @@ class EchoKernel(ForkedKernel):
     async def launch(self) -> None:
         """Bind the sockets that a kernel binds."""
         place = self._directory = sockets.private_directory()
-        _look_for_server(self._wanted(TIER_KERNEL, place / "kernel.json"))
+        connection_file = place / "kernel.json"
+        _look_for_server(self._wanted(TIER_KERNEL, connection_file))
         self._context = zmq.asyncio.Context()
         self._address = str(place / "k")
         shell, iopub = (self._bind(kind, port) for kind, port in ((zmq.ROUTER, 1), (zmq.XPUB, 2)))
         session = Session(key=b"echo")
         ports = {f"{name}_port": port for port, name in enumerate(_CHANNELS, 1)}
         address = {"transport": "ipc", "ip": self._address, "key": session.key.decode()}
-        self._adopt({**ports, **address, "signature_scheme": session.signature_scheme})
+        known = {**ports, **address, "signature_scheme": session.signature_scheme}
+        self._adopt(known, connection_file)
         self._answering = asyncio.ensure_future(self._serve(session, shell, iopub))
 
-    def _new_client(self) -> AsyncKernelClient:
-        return self._connected_client()
+    @property
+    def _is_elsewhere(self) -> bool:
+        return False
 
     def _bind(self, kind: int, port: int) -> Any:
         assert self._context is not None  # noqa: S101  made just before

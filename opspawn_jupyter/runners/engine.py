@@ -193,8 +193,13 @@ class Execution:
         finally:
             await connecting
         timeline.reach("runner.connected")
+
+    async def _know_kernel(self) -> None:
+        """Put down what the kernel says of itself, and with what it runs."""
+        kernel = self._kernel
+        await kernel.identify()
         self._manager.nb.metadata["language_info"] = kernel.info.get("language_info", {})
-        if self._connected is not None:
+        if self._connected is not None and self._recording is None:
             self._recording = asyncio.ensure_future(self._connected())
 
     async def _run_cells(self) -> None:
@@ -209,6 +214,7 @@ class Execution:
             faults.reach("runner.between_cells")
         else:
             await self._go_on(client)
+        await self._know_kernel()
         client.set_widgets_metadata()
         timeline.reach("runner.cells_done")
 
@@ -229,12 +235,14 @@ class Execution:
 
     async def _run_cell(self, client: CellClient, cell: Any, index: int) -> bool:
         """Whether the next one may run."""
+        request = client.begin_cell(cell)
+        await self._know_kernel()  # the first cell is sent before it has answered
         self._cell = index
         self._manager.begin(cell, index)
         self._tell(EventType.CELL_STARTED, {"index": index})
         started = time.monotonic()
         with self._brake.limit("A cell", self._limits.cell_seconds):
-            goes_on = await self._goes_on_after(client, cell, index)
+            goes_on = await self._goes_on_after(client.end_cell(request, cell, index), cell, index)
         seconds = round(time.monotonic() - started, 6)
         outcome = self._brake.pulled or self._outcome
         self._outputs.flush()
@@ -243,10 +251,10 @@ class Execution:
             self._cell = None
         return goes_on
 
-    async def _goes_on_after(self, client: CellClient, cell: Any, index: int) -> bool:
+    async def _goes_on_after(self, running: Awaitable[None], cell: Any, index: int) -> bool:
         """Run one cell. False, and mostly an outcome, where it is the last that may run."""
         try:
-            await client.run_cell(cell, index)
+            await running
         except CellExecutionError as error:
             if not problems.is_clean_exit(error):
                 self._conclude(State.FAILED, problems.raised(error, cell, index), error)

@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from jupyter_client.asynchronous.client import AsyncKernelClient
-
 from opspawn_jupyter import files
 from opspawn_jupyter.kernels import defaults, servers
-from opspawn_jupyter.kernels.command import parse
+from opspawn_jupyter.kernels.command import KernelCommand, parse
 from opspawn_jupyter.kernels.launching import Launch, launch
 from opspawn_jupyter.kernels.leash import Leash
 from opspawn_jupyter.kernels.provisioner import TIER_KERNEL
-from opspawn_jupyter.kernels.task import PATIENCE_SECONDS
+from opspawn_jupyter.kernels.socket_channels import connected
+from opspawn_jupyter.kernels.task import PATIENCE_SECONDS, TaskKernelManager
 from opspawn_jupyter.model.work import TASK_VARIABLE
 from opspawn_jupyter.runners import processes, sockets
-from opspawn_jupyter.runners.kernel import POLITE_SECONDS, Kernel
-from opspawn_jupyter.runners.session import new_session
+from opspawn_jupyter.runners.conversation import Conversation
+from opspawn_jupyter.runners.kernel import ALIVE_SECONDS, POLITE_SECONDS, Kernel
+from opspawn_jupyter.runners.messages import Messages
+
+#: Stands for a connection file in a command that is read before there is one.
+_SOME_FILE = "/kernel.json"
 
 
 class ForkedKernel(Kernel):
     """As its base class, which starts it where it cannot be forked.
 
-    jupyter_client's manager comes to the same fork, but takes as long as two cells to get there.
+    jupyter_client's manager comes to the same fork, but takes as long as two cells to get there,
+    and its client as long as a cell to read what one has to say.
     """
 
     _leash: Leash | None = None
+    _is_dismissed = False
 
     async def launch(self) -> None:
         """Fork it, or start it as the base class does."""
         self._directory = sockets.private_directory()
-        wanted = self._wanted(TIER_KERNEL, self._directory / "kernel.json")
+        connection_file = self._directory / "kernel.json"
+        wanted = self._wanted(TIER_KERNEL, connection_file)
         if isinstance(wanted, str):
             await super().launch()
             return
@@ -44,23 +52,22 @@ class ForkedKernel(Kernel):
             await super().launch()
             return
         self._hold(made.leash)
-        self._adopt(made.connection)
+        self._adopt(made.connection, connection_file)
 
     def _wanted(self, tier: str, connection_file: Path) -> Launch | str:
         """How it is to be launched; or why it cannot be forked. Raises ``NoSuchKernel``."""
         directory = servers.directory() if servers.is_possible() else None
         if directory is None:
             return "this system has no fork servers"
-        manager, spec = self.manager, self.spec
-        manager.connection_file = str(connection_file)
+        spec = self.spec
         options = defaults.options(directory, mark=TASK_VARIABLE)
-        command = parse(manager.format_kernel_cmd(list(options.spare_arguments)))
+        command = _command(spec, options.spare_arguments)
         if command is None or command.extra != options.spare_arguments or not _is_plain(spec):
             return f"{self.name} is not an ordinary ipykernel"
         own = {name: Template(v).safe_substitute(self._env) for name, v in spec.env.items()}
         return Launch(
             tier=tier,
-            command=command,
+            command=command.with_file(os.path.realpath(connection_file)),
             environment={**self._env, **own},
             directory=self._cwd or str(Path.cwd()),
             options=options,
@@ -70,25 +77,50 @@ class ForkedKernel(Kernel):
     def _hold(self, leash: Leash) -> None:
         self._leash, self.pid = leash, leash.pid
 
-    def _adopt(self, connection: Mapping[str, Any]) -> None:
+    def _adopt(self, connection: Mapping[str, Any], connection_file: Path) -> None:
         """Let this process know how to reach it, and whoever reads its connection file."""
-        self._connection = connection
+        self._connection, self._connection_file = connection, connection_file
         told = {**connection, "kernel_name": self.name, "jupyter_session": ""}
-        files.write_json(self.connection_file, told, mode=0o600)
+        files.write_json(connection_file, told, mode=0o600)
+
+    @property
+    def connection_file(self) -> Path:
+        """See the base class."""
+        return super().connection_file if self._leash is None else self._connection_file
 
     @property
     def tier(self) -> Mapping[str, str]:
         """See the base class."""
         return super().tier if self._leash is None else {"tier": TIER_KERNEL}
 
-    def _new_client(self) -> AsyncKernelClient:
-        return super()._new_client() if self._leash is None else self._connected_client()
+    async def connect(self) -> None:
+        """As the base class, save that an output is waited for, but not the answer: whatever is
+        sent from then on is answered after it."""
+        if self._is_elsewhere:
+            await super().connect()
+            return
+        conversation = self._converse()
+        self._ask_for_info(conversation)
+        await self._before_start_ends(self._subscribed(conversation))
 
-    def _connected_client(self) -> AsyncKernelClient:
-        told: Any = {**self._connection, "key": self._connection["key"].encode()}
-        client = AsyncKernelClient(context=self.manager.context, session=new_session(told["key"]))
-        client.load_connection_info(told)
-        return client
+    @property
+    def _is_elsewhere(self) -> bool:
+        """It is jupyter_client's to reach: it could not be forked."""
+        return self._leash is None
+
+    async def _subscribed(self, conversation: Conversation) -> None:
+        while not conversation.is_subscribed:
+            if await conversation.hear(ALIVE_SECONDS) is None and not conversation.is_subscribed:
+                await self.check_alive()
+                if self.info:  # its output came before it was known that we listen
+                    self._ask_for_info(conversation)
+
+    def _new_conversation(self) -> Conversation:
+        if self._is_elsewhere:
+            return super()._new_conversation()
+        known = self._connection
+        messages = Messages(known["key"].encode(), known["signature_scheme"])
+        return Conversation(connected(known), messages)
 
     async def exit_code(self) -> int | None:
         """As the fork server tells it."""
@@ -110,8 +142,8 @@ class ForkedKernel(Kernel):
         if self._leash is None:
             await super().stop(politely=politely)
             return
-        if politely and self.is_ready and self.client is not None:
-            self._ask_to_end(self.client)
+        if politely and self.is_ready:
+            self.dismiss()
             await self._leash.wait(POLITE_SECONDS)
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self._leash.poll() is None:
@@ -121,8 +153,21 @@ class ForkedKernel(Kernel):
             processes.kill(processes.marked(TASK_VARIABLE, self._env[TASK_VARIABLE]))
         self.is_ready = False
 
-    def _ask_to_end(self, client: AsyncKernelClient) -> None:
-        client.shutdown()
+    def dismiss(self) -> None:
+        """See the base class."""
+        if self._leash is not None and self.conversation is not None and not self._is_dismissed:
+            self._is_dismissed = True
+            self.conversation.dismiss()
+
+
+@lru_cache(maxsize=16)
+def _command(spec: Any, arguments: tuple[str, ...]) -> KernelCommand | None:
+    """The kernelspec's command, for any connection file, where it is that of an ordinary
+    ipykernel."""
+    manager = TaskKernelManager()
+    manager._kernel_spec = spec  # noqa: SLF001  as found; it would look for it once more
+    manager.connection_file = _SOME_FILE
+    return parse(manager.format_kernel_cmd(list(arguments)))
 
 
 def _is_plain(spec: Any) -> bool:

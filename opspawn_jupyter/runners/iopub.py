@@ -10,9 +10,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from jupyter_client.channels import AsyncZMQSocketChannel
-
+from opspawn_jupyter.kernels.arrival import Part
 from opspawn_jupyter.runners.budget import RESULT_BYTES, Budget
+from opspawn_jupyter.runners.messages import Messages, split, unpacked
 from opspawn_jupyter.runners.outputs import STEP_MIME
 
 #: Key of a message whose content was left out: its length.
@@ -27,57 +27,45 @@ _OUTPUTS = frozenset(["stream", "display_data", "update_display_data", "execute_
 _LONGEST_CHARACTER = 12
 
 
-class BoundedChannel(AsyncZMQSocketChannel):
-    """Gives messages as the base class does, save for outputs beyond the budget."""
+def bounded(messages: Messages, parts: Sequence[Part], budget: Budget | None) -> dict[str, Any]:
+    """What a message on iopub says; of an output beyond the budget only its beginning, or less.
 
-    budget: Budget | None = None
-
-    async def get_msg(  # type: ignore[override]  # as in the base class
-        self, timeout: float | None = None
-    ) -> dict[str, Any]:
-        """The next message, once there is one. Raises ``queue.Empty`` after the time-out."""
-        if timeout is None:
-            return await self._recv()  # the base class polls first, which doubles the time
-        return await super().get_msg(timeout)
-
-    async def _recv(  # type: ignore[override]  # as in the base class
-        self, **_options: Any
-    ) -> dict[str, Any]:
-        frames = await self.socket.recv_multipart(copy=False)
-        parts: list[Any] = self.session.feed_identities(frames, copy=False)[1]
-        size = sum(len(part) for part in parts[4:])
-        if self.budget is not None and size > self.budget.room:
-            header = self.session.unpack(parts[1].bytes)
-            if _is_dispensable(header["msg_type"], parts[4], size):
-                return self._reduced(header, parts, size, self.budget.room)
-        message: dict[str, Any] = self.session.deserialize(parts, copy=False)
-        return {**message, SIZE: size}
-
-    def _reduced(
-        self, header: dict[str, Any], parts: Sequence[Any], size: int, room: int
-    ) -> dict[str, Any]:
-        is_text = header["msg_type"] == "stream" and room
-        content = beginning(bytes(parts[4].buffer[:room])) if is_text else {}
-        return {
-            "header": header,
-            "msg_id": header["msg_id"],
-            "msg_type": header["msg_type"],
-            "parent_header": self.session.unpack(parts[2].bytes),
-            "metadata": {},
-            "content": content,
-            "buffers": [],
-            SIZE: size,
-            LEFT_OUT: size,
-        }
+    Raises ``ValueError`` as ``Messages.read`` does.
+    """
+    _, signed, buffers = split(parts)
+    header, content = signed[0], signed[-1]
+    size = len(content) + sum(map(len, buffers))
+    if budget is not None and size > (room := budget.room):
+        told = unpacked(header)
+        if _is_dispensable(told["msg_type"], content, size):
+            return _reduced(told, unpacked(signed[1]), content, size, room)
+    return {**messages.read(parts), SIZE: size}
 
 
-def _is_dispensable(kind: str, content: Any, size: int) -> bool:
+def _reduced(
+    header: dict[str, Any], parent: dict[str, Any], content: Part, size: int, room: int
+) -> dict[str, Any]:
+    is_text = header["msg_type"] == "stream" and room
+    return {
+        "header": header,
+        "msg_id": header["msg_id"],
+        "msg_type": header["msg_type"],
+        "parent_header": parent,
+        "metadata": {},
+        "content": beginning(bytes(content[:room])) if is_text else {},
+        "buffers": [],
+        SIZE: size,
+        LEFT_OUT: size,
+    }
+
+
+def _is_dispensable(kind: str, content: Part, size: int) -> bool:
     """An output, but no short result or error, and no message of the step API."""
     if kind not in _OUTPUTS:
         return False
     if size > RESULT_BYTES:
         return True
-    return kind == "stream" or (kind == "display_data" and _STEP not in bytes(content.buffer))
+    return kind == "stream" or (kind == "display_data" and _STEP not in bytes(content))
 
 
 def beginning(content: bytes) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import psutil
+import zmq
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
@@ -26,11 +27,15 @@ from opspawn_jupyter.kernels.provisioner import (
     ForkProvisioner,
 )
 from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
+from opspawn_jupyter.kernels.socket_channels import Sockets
 from opspawn_jupyter.kernels.task import TaskKernelManager, tier
 from opspawn_jupyter.model.work import TASK_VARIABLE, WORKER_VARIABLE, Grace
-from opspawn_jupyter.runners import processes, sockets
-from opspawn_jupyter.runners.iopub import BoundedChannel
+from opspawn_jupyter.runners import kernelspecs, processes, sockets
+from opspawn_jupyter.runners.conversation import Conversation, Heard
+from opspawn_jupyter.runners.messages import Messages
 
+#: How often a silent kernel is looked at whether it lives.
+ALIVE_SECONDS = 0.2
 #: How often a process is looked at while its end is waited for.
 _POLL_SECONDS = 0.01
 #: How long a kernel that is asked politely may take to leave: what jupyter_client gives it.
@@ -69,19 +74,26 @@ class Kernel:
         prefix: Sequence[str] | None = None,
     ) -> None:
         self.name = name
-        self.manager = _manager(name, is_alone=is_alone, prefix=prefix)
-        self.client: AsyncKernelClient | None = None
-        #: Content of the kernel's own ``kernel_info_reply``.
+        self.conversation: Conversation | None = None
+        #: Content of the kernel's own ``kernel_info_reply``, once it is ``identified``.
         self.info: dict[str, Any] = {}
         self.pid = 0
+        #: It has answered, and can be interrupted, and asked to end.
         self.is_ready = False
         self._grace = grace
         self._cwd = cwd
         self._env = dict(env)
         self._is_alone = is_alone
+        self._prefix = prefix
+        self._client: AsyncKernelClient | None = None
         self._cold_reason = "it was asked for" if prefix is not None else ""
         self._directory: Path | None = None
         self._exit_code: int | None = None
+
+    @cached_property
+    def manager(self) -> AsyncKernelManager:
+        """jupyter_client's, for kernels that are started as it does."""
+        return _manager(self.name, is_alone=self._is_alone, prefix=self._prefix)
 
     async def launch(self) -> None:
         """Start the process. Raises ``NoSuchKernel``, or ``OSError`` where it cannot be run."""
@@ -95,9 +107,7 @@ class Kernel:
 
     def start_afresh(self, reason: str) -> None:
         """Have it started the ordinary way, for this reason. Called before it is launched."""
-        self.manager.context.destroy(linger=0)
-        self.manager = _manager(self.name, is_alone=self._is_alone, prefix=())
-        self._cold_reason = reason
+        self._prefix, self._cold_reason = (), reason
 
     @property
     def tier(self) -> Mapping[str, str]:
@@ -107,56 +117,71 @@ class Kernel:
         return tier(self.manager.provisioner)
 
     async def connect(self) -> None:
-        """Wait until the kernel answers. Raises ``DeadKernelError`` where it dies or takes too
-        long.
+        """Wait until cells can be sent. Raises ``DeadKernelError`` where it dies or takes too long.
 
         jupyter_client's own ``wait_for_ready`` always takes 200 ms more, to empty the output
         channel; here each message is told apart by its parent instead.
         """
-        client = self.client = self._open_client()
+        await self._before_start_ends(self._answers(self._converse()))
+
+    async def identify(self) -> None:
+        """Wait until the kernel has said what it is. Raises as ``connect`` does."""
+        if not self.info and self.conversation is not None:
+            await self._before_start_ends(self._introduced(self.conversation))
+
+    async def _before_start_ends(self, waiting: Awaitable[None]) -> None:
+        seconds = self._grace.kernel_start_seconds
         try:
-            async with asyncio.timeout(self._grace.kernel_start_seconds):
-                while not await self._answers(client):
-                    pass
+            async with asyncio.timeout(seconds):
+                await waiting
         except TimeoutError as timeout:
-            seconds = self._grace.kernel_start_seconds
             message = f"The kernel did not answer within {seconds:g} seconds."
             raise DeadKernelError(message) from timeout
-        self.is_ready = True
 
-    def _open_client(self) -> AsyncKernelClient:
-        client = self._new_client()
-        client.iopub_channel_class = BoundedChannel
+    def _converse(self) -> Conversation:
+        self.conversation = self._new_conversation()
+        return self.conversation
+
+    def _new_conversation(self) -> Conversation:
+        client = self._client = self.manager.client(context=self.manager.context)
         client.start_channels(stdin=False, hb=False)
-        client.allow_stdin = False
-        return client
+        lines = (client.shell_channel.socket, client.iopub_channel.socket)
+        session: Any = client.session  # of traits
+        messages = Messages(session.key, session.signature_scheme)
+        return Conversation(Sockets(*map(_plain, lines)), messages)
 
-    def _new_client(self) -> AsyncKernelClient:
-        client: AsyncKernelClient = self.manager.client(context=self.manager.context)
-        return client
-
-    async def _answers(self, client: AsyncKernelClient) -> bool:
+    async def _answers(self, conversation: Conversation) -> None:
         """Both channels work: a reply came, and its busy or idle message too."""
-        request = client.kernel_info()
-        while True:
-            try:
-                reply = await client.get_shell_msg(timeout=0.2)
-            except Empty:
-                await self.check_alive()
-                continue
-            if reply["parent_header"].get("msg_id") == request:
-                break
-        self.info = reply["content"]
-        try:
-            await client.get_iopub_msg(timeout=0.2)
-        except Empty:
-            return False
-        return True
+        while not (self.info and conversation.is_subscribed):
+            self._ask_for_info(conversation)
+            while not self.info:
+                await self._hear(conversation)
+            if not conversation.is_subscribed:
+                await self._hear(conversation)
+
+    async def _introduced(self, conversation: Conversation) -> None:
+        """What comes meanwhile belongs to a cell: one channel may be ahead of the other."""
+        others = []
+        while not self.info:
+            others += await self._hear(conversation)
+        conversation.put_back(others)
+
+    async def _hear(self, conversation: Conversation) -> list[Heard]:
+        came = await conversation.hear(ALIVE_SECONDS)
+        if came is None:
+            await self.check_alive()
+        return [] if came is None else [came]
+
+    def _ask_for_info(self, conversation: Conversation) -> None:
+        conversation.ask("kernel_info_request", {}, self._note_info)
+
+    def _note_info(self, content: dict[str, Any]) -> None:
+        self.info, self.is_ready = content, True
 
     @property
     def spec(self) -> Any:
         """The kernelspec. Raises ``NoSuchKernel``."""
-        return self.manager.kernel_spec
+        return kernelspecs.find(self.name)
 
     async def exit_code(self) -> int | None:
         """The process's exit code, negative for a signal; None while it lives."""
@@ -174,6 +199,10 @@ class Kernel:
         """Interrupt the code that runs, as the kernel's language does."""
         if await self.exit_code() is None:
             await self.manager.interrupt_kernel()
+
+    def dismiss(self) -> None:
+        """Have it end already, where that can be done at once: nothing more is to run. It is still
+        to be stopped."""
 
     async def stop(self, *, politely: bool = True) -> None:
         """End the process and everything that it started. Safe to call more than once."""
@@ -231,18 +260,27 @@ class Kernel:
 
     def hang_up(self) -> None:
         """Leave it to others to talk to. After this, another event loop may ``close`` it."""
-        if self.client is not None:
-            self.client.stop_channels()
-            self.client = None
-        self.manager.context.destroy(linger=0)
+        if self.conversation is not None:
+            self.conversation.close()
+            self.conversation = None
+        if self._client is not None:
+            self._client.stop_channels()
+            self._client = None
+        if self._has_manager:
+            self.manager.context.destroy(linger=0)
         self.is_ready = False
+
+    @property
+    def _has_manager(self) -> bool:
+        return "manager" in vars(self)
 
     async def close(self) -> None:
         """Stop it if need be, and remove its sockets and files."""
         try:
             await self.stop()
             self.hang_up()
-            await self.manager.cleanup_resources()
+            if self._has_manager:
+                await self.manager.cleanup_resources()
         finally:
             if self._directory is not None:
                 shutil.rmtree(self._directory, ignore_errors=True)
@@ -284,6 +322,11 @@ def _transport(argv: list[str], directory: Path) -> str:
     in_python = Path(argv[0]).name.startswith("python")
     fits = len(str(directory)) <= _LONGEST_DIRECTORY
     return "ipc" if os.name == "posix" and in_python and fits else "tcp"
+
+
+def _plain(line: Any) -> zmq.Socket[bytes]:
+    """The socket without asyncio's futures around it. It lives as long as the one it came from."""
+    return zmq.Socket.shadow(line.underlying)
 
 
 def _context() -> zmq.asyncio.Context:

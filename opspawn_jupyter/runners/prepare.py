@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import NoSuchKernel
 from nbformat import ValidationError
 from papermill.exceptions import PapermillException
 from papermill.execute import prepare_notebook_metadata, remove_error_markers
@@ -14,6 +14,7 @@ from papermill.version import version as papermill_version
 
 from opspawn_jupyter.model.notebook import NotebookSpec
 from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.runners import kernelspecs
 
 #: What goes wrong with a notebook that cannot be read or given its parameters.
 CANNOT_PREPARE = (OSError, ValueError, ValidationError, PapermillException)
@@ -47,7 +48,7 @@ def _note_kernel(prepared: Any, spec: NotebookSpec) -> None:
     if prepared.metadata.get("kernelspec", {}).get("name") == spec.kernel:
         return
     try:
-        display_name = KernelSpecManager().get_kernel_spec(spec.kernel).display_name
+        display_name = kernelspecs.find(spec.kernel).display_name
     except NoSuchKernel:
         display_name = spec.kernel
     prepared.metadata["kernelspec"] = {

@@ -36,6 +36,7 @@ def test_a_kernel_that_only_pretends_answers_on_the_channels_of_a_real_one(
         kernel = kind("python3", grace=Grace(), env=os.environ, is_alone=True)
         await kernel.launch()
         await kernel.connect()
+        await kernel.identify()
         await kernel.close()
         return kernel
 
