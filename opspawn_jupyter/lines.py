@@ -1,16 +1,45 @@
 """Lines over a stream socket, told as they come.
 
-One call for each arrival, with all the lines that came together: who hears them can deal with many
-as with one, and no task has to wake up for each.
+All at once that came together: who hears them can deal with many as with one, and need not wake up
+for each.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 #: Longest line: an output bundle of 256 kB, a step value, a plan of many cells, a page of reports.
 LINE_LIMIT = 64 << 20
+_CHUNK_BYTES = 1 << 20
+
+
+class Splitter:
+    """Makes lines of what comes in pieces."""
+
+    def __init__(self) -> None:
+        #: A line whose end has not come yet.
+        self._begun: list[bytes] = []
+        self.begun_bytes = 0
+
+    def feed(self, data: bytes) -> Sequence[bytes]:
+        """The lines that the data ends, without their ends."""
+        *whole, rest = data.split(b"\n")
+        if whole and self._begun:
+            whole[0] = b"".join([*self._begun, whole[0]])
+            self._begun, self.begun_bytes = [], 0
+        if rest:
+            self._begun.append(rest)
+            self.begun_bytes += len(rest)
+        return whole
+
+
+async def arrivals(reader: asyncio.StreamReader) -> AsyncIterator[Sequence[bytes]]:
+    """Whole lines as they come, until the end of the stream."""
+    splitter = Splitter()
+    while data := await reader.read(_CHUNK_BYTES):
+        if whole := splitter.feed(data):
+            yield whole
 
 
 class Lines(asyncio.Protocol):
@@ -22,9 +51,7 @@ class Lines(asyncio.Protocol):
         self._hear = hear
         self._lost = lost
         self._transport: asyncio.Transport | None = None
-        #: A line whose end has not come yet.
-        self._begun: list[bytes] = []
-        self._begun_bytes = 0
+        self._splitter = Splitter()
 
     @property
     def is_open(self) -> bool:
@@ -48,14 +75,8 @@ class Lines(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop."""
-        *whole, rest = data.split(b"\n")
-        if whole:
-            whole[0] = b"".join([*self._begun, whole[0]])
-            self._begun, self._begun_bytes = [], 0
-        if rest:
-            self._begun.append(rest)
-            self._begun_bytes += len(rest)
-        if self._begun_bytes > LINE_LIMIT and self._transport is not None:
+        whole = self._splitter.feed(data)
+        if self._splitter.begun_bytes > LINE_LIMIT and self._transport is not None:
             self._transport.abort()
         if whole:
             self._hear(whole)

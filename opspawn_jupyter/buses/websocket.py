@@ -10,14 +10,18 @@ Used from the server's event loop only.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.event_hash import members
 from opspawn_jupyter.model.states import TRANSITIONS, EventType
 
+#: Half of a surrogate pair, which is no UTF-8, passes as an escape.
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 #: What a listener may be behind before it is dropped.
 _LONGEST_QUEUE = 2000
 _MOST_QUEUED_CHARACTERS = 32 * 1024 * 1024
@@ -36,7 +40,10 @@ class Told:
     @cached_property
     def text(self) -> str:
         """The event as a JSON message."""
-        return wire.to_json(self.event)
+        try:
+            return _ENCODER.encode({**members(self.event), "hash": self.event.hash})
+        except (TypeError, ValueError):  # its data is not JSON as it is
+            return wire.to_json(self.event)
 
 
 class Subscription:

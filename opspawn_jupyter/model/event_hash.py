@@ -30,7 +30,12 @@ def digest(previous: str, body: bytes) -> str:
 
 def body(event: Event) -> bytes:
     """The event's JSON without its hash. Raises ``ValueError`` for NaN and infinity."""
-    members: Mapping[str, Any] = {
+    return compact(members(event)).encode()
+
+
+def members(event: Event) -> Mapping[str, Any]:
+    """What of the event is hashed, as JSON has it where its data is JSON already."""
+    return {
         "seq": event.seq,
         "at": event.at.isoformat(),
         "task_id": event.task_id,
@@ -39,7 +44,6 @@ def body(event: Event) -> bytes:
         "type": event.type.value,
         "data": event.data,
     }
-    return compact(members).encode()
 
 
 def compact(value: Any) -> str:

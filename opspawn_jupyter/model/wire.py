@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache, partial
@@ -49,15 +50,20 @@ def _finite(value: Any) -> Any:
 
 def decode(cls: type[T], value: Mapping[str, Any]) -> T:
     """A record of ``cls`` from its JSON object. Keys that ``cls`` lacks are passed over, so that
-    an older client can read a newer server."""
+    an older client can read a newer server.
+
+    The record is made as ``changed`` makes one. Raises ``TypeError`` where a value that must be
+    there is not.
+    """
     record: Any = cls  # mypy holds that a generic class cannot be hashed
-    return cls(
-        **{
-            name: read(value[name]) if read else value[name]
-            for name, read in _readers(record)
-            if name in value
-        }
-    )
+    made: T = object.__new__(cls)
+    held = vars(made)
+    for name, read, default in _readers(record):
+        if name in value:
+            held[name] = read(value[name]) if read else value[name]
+        else:
+            held[name] = default()
+    return made
 
 
 @cache
@@ -66,13 +72,15 @@ def _encoder(cls: Any) -> Callable[[Any], Any]:
     if is_dataclass(cls):
         return partial(_object, tuple(field.name for field in fields(cls)))
     if issubclass(cls, Enum):
-        return lambda value: value.value
+        return operator.attrgetter("_value_")  # ``value`` is a property, and slow
     if issubclass(cls, datetime):
         return lambda value: value.isoformat()
     if issubclass(cls, Mapping):
-        return lambda value: {str(key): encode(item) for key, item in value.items()}
+        return lambda value: {
+            str(key): item if type(item) in _PLAIN else encode(item) for key, item in value.items()
+        }
     if issubclass(cls, (list, tuple)):
-        return lambda value: [encode(item) for item in value]
+        return lambda value: [item if type(item) in _PLAIN else encode(item) for item in value]
     return lambda value: value
 
 
@@ -86,10 +94,27 @@ _Reader: TypeAlias = Callable[[Any], Any] | None
 
 
 @cache
-def _readers(cls: Any) -> tuple[tuple[str, _Reader], ...]:
-    """How each field of a record is read: the type hints are looked up once."""
+def _readers(cls: Any) -> tuple[tuple[str, _Reader, Callable[[], Any]], ...]:
+    """How each field of a record is read, and what it is where nothing is said of it: the type
+    hints are looked up once."""
     hints = typing.get_type_hints(cls)
-    return tuple((field.name, _reader(hints[field.name])) for field in fields(cls))
+    return tuple((one.name, _reader(hints[one.name]), _default(cls, one)) for one in fields(cls))
+
+
+def _default(cls: Any, item: Field[Any]) -> Callable[[], Any]:
+    if item.default is not MISSING:
+        return partial(_same, item.default)
+    if item.default_factory is not MISSING:
+        return item.default_factory
+    return partial(_missing, f"{cls.__name__} needs {item.name!r}")
+
+
+def _same(value: T) -> T:
+    return value
+
+
+def _missing(message: str) -> Any:
+    raise TypeError(message)
 
 
 def _reader(hint: Any) -> _Reader:

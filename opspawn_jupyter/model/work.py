@@ -6,9 +6,11 @@ The worker reports (``Report``); everything it reports may be repeated without h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from opspawn_jupyter.model.agent_door import AgentDoor
@@ -123,6 +125,17 @@ class ReportedEvent:
     #: As ``Draft.number``; 0 for events that are not durable.
     number: int = 0
 
+    @cached_property
+    def text(self) -> str:
+        """It as a JSON object, made once for all who write it down or send it on."""
+        members = {
+            "type": self.type.value,
+            "at": self.at.isoformat(),
+            "data": self.data,
+            "number": self.number,
+        }
+        return json.dumps(members)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -132,12 +145,23 @@ class Report:
     attempt: int
     events: tuple[ReportedEvent, ...]
 
+    @property
+    def text(self) -> str:
+        """It as a JSON object."""
+        name = f'"task_id":{json.dumps(self.task_id)},"attempt":{self.attempt}'
+        return f'{{{name},"events":[{",".join(event.text for event in self.events)}]}}'
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRequest:
     """Reports on any number of attempts."""
 
     reports: tuple[Report, ...]
+
+    @property
+    def text(self) -> str:
+        """It as a JSON object."""
+        return f'{{"reports":[{",".join(report.text for report in self.reports)}]}}'
 
 
 @dataclass(frozen=True, kw_only=True)

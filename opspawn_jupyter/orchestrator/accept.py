@@ -55,31 +55,59 @@ class Accepted:
         return self.submission.name or self.prepared.name
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pinned:
+    """A task to be, whose files are in its run directory."""
+
+    accepted: Accepted
+    task_id: str
+    created_at: datetime
+    directory: Path
+    #: What the event of its submission carries.
+    data: Mapping[str, object]
+
+    def drafts(self) -> list[Draft]:
+        """What is stored: it and its place in the queue, or what follows instead."""
+        task_id, created_at = self.task_id, self.created_at
+        drafts = [Draft(task_id=task_id, type=EventType.SUBMITTED, at=created_at, data=self.data)]
+        due_at = self.accepted.submission.policy.not_before
+        if self.accepted.opening is not None:
+            drafts.extend(self.accepted.opening(task_id))
+        elif due_at is None or due_at <= created_at:
+            drafts.append(Draft(task_id=task_id, type=EventType.QUEUED, at=created_at))
+        return [*drafts, *self.accepted.beside(task_id)]
+
+
 async def accept(o: Orchestration, accepted: Accepted) -> Task:
     """The task as it is stored: queued, or pending where its time has not come."""
+    return await take_in(o, await asyncio.to_thread(pin, o, accepted))
+
+
+def pin(o: Orchestration, accepted: Accepted) -> Pinned:
+    """Make the run directory. Called in threads. Raises ``StoreUnavailable``."""
     timeline.reach("server.checked")
     task_id, created_at = new_id(), accepted.created_at or clock.now()
     directory = o.settings.runs_directory / directory_name(accepted.name, task_id, created_at)
     data = submitted_data(o, accepted, directory)
     identity = {"id": task_id, "created_at": created_at.isoformat()}
-    await asyncio.to_thread(_pin, directory, accepted, {**identity, **data})
-    drafts = [Draft(task_id=task_id, type=EventType.SUBMITTED, at=created_at, data=data)]
-    due_at = accepted.submission.policy.not_before
-    if accepted.opening is not None:
-        drafts.extend(accepted.opening(task_id))
-    elif due_at is None or due_at <= created_at:
-        drafts.append(Draft(task_id=task_id, type=EventType.QUEUED, at=created_at))
-    drafts += accepted.beside(task_id)
+    _pin(directory, accepted, {**identity, **data})
+    timeline.reach("server.pinned")
+    return Pinned(
+        accepted=accepted, task_id=task_id, created_at=created_at, directory=directory, data=data
+    )
+
+
+async def take_in(o: Orchestration, pinned: Pinned) -> Task:
+    """Store the task whose files are there, and let it wait; where it cannot be, they go."""
     try:
-        timeline.reach("server.pinned")
         faults.reach("server.before_submit")
-        await o.record(*drafts)
+        await o.record(*pinned.drafts())
     except Exception:  # not a cancellation of the caller: the store may have the task all the same
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, pinned.directory, ignore_errors=True)
         raise
     timeline.reach("server.stored")
     faults.reach("server.after_submit")
-    task = await find(o, task_id)
+    task = await find(o, pinned.task_id)
     await await_turn(o, task)
     logger.info("task submitted task_id=%s kind=%s name=%s", task.id, task.kind, task.name)
     return task
@@ -128,7 +156,7 @@ def _pin(directory: Path, accepted: Accepted, submitted: Mapping[str, object]) -
         directory.mkdir(parents=True)
         run.artifacts.mkdir()
         for name, content in accepted.prepared.files.items():
-            write_atomic(directory / name, content)
+            (directory / name).write_bytes(content)  # nobody looks here before the task is stored
         for name, source in accepted.linked.items():
             link_or_copy(source, directory / name)
         write_atomic(run.task, f"{wire.to_json(submitted)}\n".encode())

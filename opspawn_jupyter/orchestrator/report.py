@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -32,14 +33,30 @@ _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 
 async def report(o: Orchestration, worker: str, request: ReportRequest) -> ReportAnswer:
     """Everything durable is stored when this returns; ``unknown`` names what the store lacks."""
-    unknown = []
+    by_task: dict[str, list[Report]] = {}
     for one in request.reports:
+        by_task.setdefault(one.task_id, []).append(one)
+    # Side by side: what becomes durable together costs one sync. All of them to their end, because
+    # what is stored must be told, whatever becomes of the others.
+    of_tasks = (_of_task(o, worker, reports) for reports in by_task.values())
+    found = await asyncio.gather(*of_tasks, return_exceptions=True)
+    for failure in found:
+        if isinstance(failure, BaseException):
+            raise failure
+    unknown = [task_id for task_id, is_known in zip(by_task, found, strict=True) if not is_known]
+    return ReportAnswer(unknown=tuple(unknown))
+
+
+async def _of_task(o: Orchestration, worker: str, reports: Iterable[Report]) -> bool:
+    """Take in what was reported on one task, in order; False where it is not the worker's."""
+    is_known = True
+    for one in reports:
         task = await o.store.task(one.task_id)
         if task is None or not _may_speak(worker, one, task):
-            unknown.append(one.task_id)
+            is_known = False
         else:
             await take_in(o, task, one)
-    return ReportAnswer(unknown=tuple(unknown))
+    return is_known
 
 
 def _may_speak(worker: str, report: Report, task: Task) -> bool:

@@ -7,11 +7,11 @@ import asyncio
 from opspawn_jupyter.errors import IdempotencyConflict, InvalidRequest, UnknownKind
 from opspawn_jupyter.model.task import Submission, Task
 from opspawn_jupyter.model.workflow import APPROVAL
-from opspawn_jupyter.orchestrator.accept import Accepted, accept
+from opspawn_jupyter.orchestrator.accept import Accepted, Pinned, accept, pin, take_in
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.hooks import check_hooks
 from opspawn_jupyter.orchestrator.policy import check_policy
-from opspawn_jupyter.ports import Prepared
+from opspawn_jupyter.ports import Kind, Prepared
 
 _LONGEST_NAME = 200
 
@@ -22,10 +22,12 @@ async def submit(o: Orchestration, submission: Submission, submitted_by: str) ->
     A submission whose idempotency key was used before gives that earlier task. Raises
     ``InvalidRequest``, ``NotFound`` or ``IdempotencyConflict``; nothing is stored then.
     """
-    prepared = await prepare(o, submission)
-    accepted = Accepted(submission=submission, prepared=prepared, submitted_by=submitted_by)
+    kind = _kind(o, submission)
     if submission.idempotency_key is None:
-        return await accept(o, accepted), True
+        # Checked and pinned in one go: to hand it to a thread takes as long as either.
+        pinned = await asyncio.to_thread(_pinned, o, kind, submission, submitted_by)
+        return await take_in(o, pinned), True
+    accepted = await asyncio.to_thread(_accepted, kind, submission, submitted_by)
     async with o.key_lock:
         earlier = await o.store.task_by_key(submission.idempotency_key)
         if earlier is None:
@@ -36,11 +38,25 @@ async def submit(o: Orchestration, submission: Submission, submitted_by: str) ->
 
 async def prepare(o: Orchestration, submission: Submission) -> Prepared:
     """The submission, found good; nothing is stored. Raises as ``submit`` does."""
+    return await asyncio.to_thread(_kind(o, submission).prepare, submission.spec)
+
+
+def _kind(o: Orchestration, submission: Submission) -> Kind:
+    """What is to check its spec; all else of it is checked here."""
     _check(o, submission)
     kind = o.kinds.get(submission.kind)
     if kind is None:
         raise UnknownKind(submission.kind, hint=f"known kinds: {', '.join(sorted(o.kinds))}")
-    return await asyncio.to_thread(kind.prepare, submission.spec)
+    return kind
+
+
+def _accepted(kind: Kind, submission: Submission, submitted_by: str) -> Accepted:
+    prepared = kind.prepare(submission.spec)
+    return Accepted(submission=submission, prepared=prepared, submitted_by=submitted_by)
+
+
+def _pinned(o: Orchestration, kind: Kind, submission: Submission, submitted_by: str) -> Pinned:
+    return pin(o, _accepted(kind, submission, submitted_by))
 
 
 def _check(o: Orchestration, submission: Submission) -> None:

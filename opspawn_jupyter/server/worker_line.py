@@ -19,11 +19,11 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opspawn_jupyter.errors import InvalidRequest, OpspawnError
+from opspawn_jupyter.errors import InvalidRequest, OpspawnError, StoreUnavailable
 from opspawn_jupyter.lines import Lines
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.ids import new_id
@@ -97,59 +97,71 @@ class _Conversation:
         self._token = token
         self._ended = ended
         self._worker: str | None = None
-        #: Calls that wait for their answer.
-        self._background = Background()
+        #: Calls that wait for their answer; those among them that ask for work.
+        self._calls = Background()
+        self._asking: set[asyncio.Task[Any]] = set()
+        self._is_ending = False
         self._ending: asyncio.Task[None] | None = None
 
     async def end(self) -> None:
-        """Give up what waits, and hang up."""
-        await self._background.close()
+        """Hang up, once all is taken in that was told."""
+        await self._settle()
         self.lines.close()
 
     def _hear(self, lines: Sequence[bytes]) -> None:
         for line in lines:
-            if self._worker is None:
-                self._worker = _introduced(line, self._token)
-            else:
-                self._background.start(self._answer(self._worker, line), "worker's call")
-            if self._worker is None:
-                self.lines.close()
+            if self._is_ending:
                 return
+            if self._worker is not None:
+                self._calls.start(self._answer(self._worker, line), "worker's call")
+                continue
+            self._worker = _introduced(line, self._token)
+            if self._worker is None:
+                self._is_ending = True
+                self.lines.close()
 
     def _lost(self) -> None:
-        """The worker hung up: what would be handed out now is for another."""
-        self._ended(self)
-        self._ending = asyncio.ensure_future(self._background.close())
+        self._ending = asyncio.ensure_future(self._settle())
+        self._ending.add_done_callback(lambda _: self._ended(self))
+
+    async def _settle(self) -> None:
+        """What would be handed out now is for another worker. What was told counts."""
+        self._is_ending = True
+        for asking in self._asking:
+            asking.cancel()
+        await self._calls.finish()
 
     async def _answer(self, worker: str, line: bytes) -> None:
         call = await _parsed(line)
         try:
-            told, size_bytes = await self._verb(call)(self._o, worker, call.get("body"))
+            told, size_bytes = await self._done(worker, call)
             name = "answer"
         except Exception as failure:  # the boundary: the worker must hear that it was not done
             told, size_bytes, name = _refusal(failure), 0, "error"
         text = await _text(told, size_bytes)
         self.lines.say(b'{"call":%d,"%s":%s}\n' % (call["call"], name.encode(), text.encode()))
 
-    def _verb(self, call: Mapping[str, Any]) -> Callable[..., Awaitable[Answered]]:
-        verb = _VERBS.get(call.get("verb", ""))
-        if verb is None:
-            raise InvalidRequest(call.get("verb"), hint=f"a worker may {' or '.join(_VERBS)}")
-        return verb
+    async def _done(self, worker: str, call: Mapping[str, Any]) -> Answered:
+        body: Any = call.get("body")
+        match call.get("verb"):
+            case "take":
+                return await self._give(worker, schemas.read_record(TakeRequest, body))
+            case "reports":
+                told = schemas.read_record(ReportRequest, body)
+                return await take_in_reports(self._o, worker, told)
+            case verb:
+                raise InvalidRequest(verb, hint="it is take or reports")
 
-
-async def _take(o: Orchestration, worker: str, body: Any) -> Answered:
-    return await give_work(o, worker, schemas.read_record(TakeRequest, body))
-
-
-async def _report(o: Orchestration, worker: str, body: Any) -> Answered:
-    return await take_in_reports(o, worker, schemas.read_record(ReportRequest, body))
-
-
-_VERBS: Mapping[str, Callable[[Orchestration, str, Any], Awaitable[Answered]]] = {
-    "take": _take,
-    "reports": _report,
-}
+    async def _give(self, worker: str, request: TakeRequest) -> Answered:
+        asking = asyncio.current_task()
+        assert asking is not None  # noqa: S101  a call's own
+        if self._is_ending:
+            raise StoreUnavailable(hint="the worker hung up, or the server is stopping")
+        self._asking.add(asking)
+        try:
+            return await give_work(self._o, worker, request)
+        finally:
+            self._asking.discard(asking)
 
 
 def _introduced(line: bytes, token: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 
 from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.kernels.recipe import Recipe
+from opspawn_jupyter.lines import arrivals
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.run_directory import RunDirectory
@@ -140,24 +142,28 @@ class Attempt:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):  # the runner died with a message to it unread
-            async for line in reader:
-                if line.endswith(b"\n"):
-                    self._hear(channel.parse(line))
+            async for some in arrivals(reader):
+                self._hear(some)
                 if self._has_left_a_kernel or self._is_over:
                     return
 
-    def _hear(self, event: ReportedEvent | Recipe | None) -> None:
-        if event is None:
-            self._is_over = True
-            return
-        if isinstance(event, Recipe):
-            self._fork_servers.start(event)
-            return
+    def _hear(self, told: Iterable[bytes]) -> None:
+        events = []
+        for event in map(channel.parse, told):
+            if event is None:
+                self._is_over = True
+            elif isinstance(event, Recipe):
+                self._fork_servers.start(event)
+            else:
+                self._note(event)
+                events.append(event)
+        self._history.add(*events)
+
+    def _note(self, event: ReportedEvent) -> None:
         if event.type is EventType.KERNEL_STARTED:
             with suppress(psutil.NoSuchProcess):
                 self._kernel = psutil.Process(event.data["pid"])
         self._is_keeping = self._is_keeping or event.type is EventType.KERNEL_KEPT
-        self._history.add(event)
 
     async def _exit_code(self, process: BaseProcess) -> int | None:
         code = await self._launcher.exit_code(process, self._grace.terminate_seconds)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.errors import IllegalTransition
 from opspawn_jupyter.model.advance import advance
+from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.run_directory import RunDirectory
-from opspawn_jupyter.model.states import OUTCOME_EVENTS, State
+from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.worker.outbox import Outbox
-from opspawn_jupyter.worker.record import Record
+from opspawn_jupyter.worker.record import Entry, Record
 
-OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 _log = logging.getLogger(__name__)
 
 
@@ -32,23 +32,15 @@ class History:
         self._number = 0
         self._record = _record(assignment)
 
-    def add(self, event: ReportedEvent) -> None:
-        """Take an event. One that the task's state forbids is dropped here: the server would
-        refuse it, with all that was sent along."""
-        if event.type.is_durable:
-            event = replace(event, number=self._number + 1)
-            try:
-                self.task = advance(self.task, self._draft(event))
-            except IllegalTransition as refusal:
-                _log.warning("event dropped task_id=%s reason=%s", self.task.id, refusal)
-                return
-            self._number = event.number
-        elif self.task.state is not State.RUNNING:
+    def add(self, *events: ReportedEvent) -> None:
+        """Take events that came together."""
+        taken = [one for event in events if (one := self._take(event)) is not None]
+        if not taken:
             return
-        self._write(event)
-        if event.type in OUTCOMES:
+        self._write(taken)
+        if self.task.state.ends_attempt:
             timeline.reach("worker.heard")
-        self._outbox.add(self.task.id, self._attempt, event)
+        self._outbox.add(self.task.id, self._attempt, *(one.event for one in taken))
 
     def close(self) -> None:
         """Close the files."""
@@ -56,17 +48,32 @@ class History:
             self._record.close()
             self._record = None
 
-    def _write(self, event: ReportedEvent) -> None:
-        """Before the event is reported; but a full disk does not keep the server uninformed."""
+    def _take(self, event: ReportedEvent) -> Entry | None:
+        """The event with its number. One that the task's state forbids is dropped here: the
+        server would refuse it, with all that was sent along."""
+        if event.type.is_durable:
+            event = changed(event, number=self._number + 1)
+            try:
+                self.task = advance(self.task, self._draft(event))
+            except IllegalTransition as refusal:
+                _log.warning("event dropped task_id=%s reason=%s", self.task.id, refusal)
+                return None
+            self._number = event.number
+        elif self.task.state is not State.RUNNING:
+            return None
+        return Entry(event, self.task)
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        """Before they are reported; but a full disk does not keep the server uninformed."""
         if self._record is None:
             return
         try:
-            if event.type.is_durable:
+            if any(one.event.type.is_durable for one in entries):
                 faults.reach("worker.before_journal")
-                self._record.journal(event)
+                self._record.journal(entries)
                 faults.reach("worker.after_journal")
                 self._record.summarise(self.task)
-            self._record.log(event, self.task)
+            self._record.log(entries)
         except OSError:
             _log.exception("run directory cannot be written task_id=%s", self.task.id)
 

@@ -67,9 +67,8 @@ class Link:
         """How long no server has answered; 0 while one does."""
         return 0.0 if self._lost_since is None else time.monotonic() - self._lost_since
 
-    async def call(self, verb: str, request: Any, answer: type[T], timeout_seconds: float) -> T:
-        """The server's answer, however long it takes until there is one."""
-        body = wire.to_json(request)
+    async def call(self, verb: str, body: str, answer: type[T], timeout_seconds: float) -> T:
+        """The server's answer to this JSON, however long it takes until there is one."""
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:

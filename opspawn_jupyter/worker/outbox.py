@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -48,17 +47,18 @@ class Outbox:
         self._emptied = asyncio.Event()
         self._emptied.set()
 
-    def add(self, task_id: str, attempt: int, event: ReportedEvent) -> None:
-        """Take an event of this attempt, later than all before."""
+    def add(self, task_id: str, attempt: int, *events: ReportedEvent) -> None:
+        """Take events of this attempt, later than all before."""
         waiting = self._waiting.setdefault((task_id, attempt), _Waiting())
-        size = len(json.dumps(event.data))
-        waiting.events.append((event, size))
-        if not event.type.is_durable:
-            waiting.passing_bytes += size
-            _forget_oldest(waiting)
+        for event in events:
+            size = len(event.text)
+            waiting.events.append((event, size))
+            if not event.type.is_durable:
+                waiting.passing_bytes += size
+        _forget_oldest(waiting)
         self._filled.set()
         self._emptied.clear()
-        if event.type in _URGENT:
+        if any(event.type in _URGENT for event in events):
             self._urgent.set()
 
     async def filled(self) -> None:

@@ -13,13 +13,14 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 
 import psutil
 
+from opspawn_jupyter.lines import arrivals
 from opspawn_jupyter.model.states import OUTCOME_EVENTS
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.runners import processes
@@ -41,7 +42,7 @@ class Ticket:
     assignment: Assignment
     #: Called before its process is given it.
     begin: Callable[[], None]
-    hear: Callable[[ReportedEvent], None]
+    hear: Callable[..., None]
     #: Set when it has an outcome, or when its process died with it under way.
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     has_begun: bool = False
@@ -175,16 +176,16 @@ class Member:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         with suppress(ConnectionError):
-            async for line in reader:
-                if line.endswith(b"\n"):
-                    self._hear(pool_process.heard(line))
+            async for some in arrivals(reader):
+                self._hear([pool_process.heard(line) for line in some])
 
-    def _hear(self, event: ReportedEvent) -> None:
+    def _hear(self, events: Sequence[ReportedEvent]) -> None:
+        """All of them of one step: the process has the next once it has told how this one ended."""
         ticket = self._current
         if ticket is None:
             return
-        ticket.hear(event)
-        if event.type in _OUTCOMES:
+        ticket.hear(*events)
+        if any(event.type in _OUTCOMES for event in events):
             self._current = None
             ticket.ended.set()
             self._go_on()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from opspawn_jupyter.model import summary, wire
+from opspawn_jupyter.model import summary
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
 from opspawn_jupyter.model.task import Task
@@ -21,9 +20,16 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 
 
+class Entry(NamedTuple):
+    """An event, and the task after it."""
+
+    event: ReportedEvent
+    task: Task
+
+
 class Record:
-    """Writes the files of one attempt. Journal and log are only ever appended to, line by line,
-    by a single system call each: whoever dies, what was written stays readable."""
+    """Writes the files of one attempt. Journal and log are only ever appended to, whole lines by
+    a single system call each: whoever dies, what was written stays readable."""
 
     def __init__(self, directory: RunDirectory, attempt: int) -> None:
         self._directory = directory
@@ -36,20 +42,17 @@ class Record:
         self._summary_due = time.monotonic() + _SUMMARY_SECONDS if attempt == 1 else 0.0
         self._is_mid_line = False
 
-    def journal(self, event: ReportedEvent) -> None:
-        """Put a durable event down, for a server that cannot be told now."""
-        line = json.dumps({"attempt": self._attempt, **wire.encode(event)}, ensure_ascii=True)
-        _write(self._journal, line.encode() + b"\n")
+    def journal(self, entries: Iterable[Entry]) -> None:
+        """Put the durable ones down, for a server that cannot be told now."""
+        start = f'{{"attempt": {self._attempt}, '
+        lines = [f"{start}{event.text[1:]}\n" for event, _ in entries if event.type.is_durable]
+        _write(self._journal, "".join(lines).encode())
 
-    def log(self, event: ReportedEvent, task: Task) -> None:
-        """Tell the event to people."""
-        if event.type is EventType.CELL_OUTPUT:
-            self._log_output(event.data.get("output", {}))
-        elif line := _line(event, task):
-            start = "\n" if self._is_mid_line else ""
-            text = f"{start}{event.at:%Y-%m-%d %H:%M:%S}Z {line}\n"
+    def log(self, entries: Iterable[Entry]) -> None:
+        """Tell them to people."""
+        text = "".join(map(self._told, entries))
+        if text:
             _write(self._log, text.encode("utf-8", "backslashreplace"))
-            self._is_mid_line = False
 
     def summarise(self, task: Task) -> None:
         """Rewrite the summary, at most once a second until the end."""
@@ -64,14 +67,25 @@ class Record:
         os.close(self._journal)
         os.close(self._log)
 
-    def _log_output(self, output: Mapping[str, Any]) -> None:
+    def _told(self, entry: Entry) -> str:
+        event, task = entry
+        if event.type is EventType.CELL_OUTPUT:
+            return self._output(event.data.get("output", {}))
+        line = _line(event, task)
+        if not line:
+            return ""
+        start = "\n" if self._is_mid_line else ""
+        self._is_mid_line = False
+        return f"{start}{event.at:%Y-%m-%d %H:%M:%S}Z {line}\n"
+
+    def _output(self, output: Mapping[str, Any]) -> str:
         text = _plain(output)
         if not text:
-            return
+            return ""
         if output["output_type"] != "stream":
             text = ("\n" if self._is_mid_line else "") + text.rstrip("\n") + "\n"
-        _write(self._log, text.encode("utf-8", "backslashreplace"))
         self._is_mid_line = not text.endswith("\n")
+        return text
 
 
 def _line(event: ReportedEvent, task: Task) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from opspawn_jupyter import faults, files, timeline
+from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import is_pooled
 from opspawn_jupyter.model.work import (
     POOLED_PER_SLOT,
@@ -140,7 +141,7 @@ class Worker:
         request = self._request()
         self._slot_freed.clear()
         asking = asyncio.ensure_future(
-            self._link.call("take", request, TakeAnswer, request.wait_seconds + 10)
+            self._link.call("take", wire.to_json(request), TakeAnswer, request.wait_seconds + 10)
         )
         freed = asyncio.ensure_future(self._slot_freed.wait())
         others = {freed} if request.free_slots == 0 else set()
@@ -236,7 +237,7 @@ class Worker:
             request = self._outbox.collect()
             try:
                 answer = await self._link.call(
-                    "reports", request, ReportAnswer, _REPORT_TIMEOUT_SECONDS
+                    "reports", request.text, ReportAnswer, _REPORT_TIMEOUT_SECONDS
                 )
             except BaseException:
                 self._outbox.put_back()

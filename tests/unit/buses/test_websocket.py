@@ -7,7 +7,8 @@ import json
 
 from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.buses.fanout import FanoutBus
-from opspawn_jupyter.buses.websocket import Subscription, WebsocketBus
+from opspawn_jupyter.buses.websocket import Subscription, Told, WebsocketBus
+from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import EventType
 
@@ -184,6 +185,19 @@ def test_messages_are_json_for_browsers():
         assert json.loads(told.text, parse_constant=refuse)["data"] == {"value": None}
 
     asyncio.run(scene())
+
+
+def test_a_message_has_all_of_its_event():
+    """Clients make the event of it again; what is stored and what passes alike."""
+    stored = Event(
+        task_id="t", type=EventType.STEP_OUTPUT, seq=7, attempt=1, number=3, hash="abc",
+        data={"name": "rows", "value": {"ä": [1, 2.5, None, "\udc80"]}},
+    )  # fmt: skip
+    passing = output("x")
+
+    for one in (stored, passing):
+        sent = Told(one).text.encode()
+        assert wire.decode(Event, json.loads(sent)) == one
 
 
 def test_a_fanout_tells_each_of_its_listeners():

@@ -60,6 +60,22 @@ def test_what_a_record_lacks_is_passed_over_and_what_is_missing_has_its_default(
     assert wire.decode(Tree, {"name": "t", "new": 1}) == Tree(name="t")
 
 
+def test_what_must_be_there_is_missed_as_its_class_would() -> None:
+    """A record that lacks it would fail later and elsewhere."""
+    with pytest.raises(TypeError, match="Tree needs 'name'"):
+        wire.decode(Tree, {"leaves": []})
+
+
+def test_a_record_that_was_read_is_as_one_that_was_made() -> None:
+    """Each has its own containers, and can be compared, hashed and put in a set."""
+    first, second = wire.decode(Tree, {"name": "oak"}), wire.decode(Tree, {"name": "oak"})
+    assert first == second == Tree(name="oak")
+    assert first.data is not second.data
+    leaves = [wire.decode(Leaf, {"colour": "red"}), Leaf()]
+    assert len(set(leaves)) == 1
+    assert repr(leaves[0]) == repr(leaves[1])
+
+
 def test_values_inside_of_data_are_encoded_too() -> None:
     """A caller may put an enum or a time there."""
     at = datetime(2026, 1, 2, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter import errors
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.work import ReportRequest, TakeAnswer, TakeRequest
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.find import find
@@ -161,6 +161,26 @@ def test_what_a_worker_that_hung_up_would_have_had_is_for_another(play) -> None:
     play(story)
 
 
+def test_what_a_worker_told_counts_though_it_hung_up(play) -> None:
+    """What is stored must be told as well, or listeners and queue never hear of it."""
+
+    async def story(place: Place) -> None:
+        task, _ = await submit(place.o, note(), "ada")
+        line = await place.line()
+        await line.call("take", asked(), 60)
+        telling = asyncio.ensure_future(line.call("reports", of(task, STARTED).text, 60))
+        await asyncio.sleep(0)
+        line.close()
+        with pytest.raises(errors.ServerUnreachable):
+            await telling
+        while (await find(place.o, task.id)).state is not State.RUNNING:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await place.door.close()
+        assert EventType.STARTED in [event.type for event in place.o.bus.told]
+
+    play(story)
+
+
 def test_an_answer_that_does_not_come_in_time_ends_the_line(play) -> None:
     """A server that hangs is as one that is gone; what it still gives out is given out anew."""
 
@@ -199,13 +219,12 @@ def test_a_worker_finds_the_socket_of_the_next_server(play) -> None:
     async def story(place: Place) -> None:
         link = Link(place.state, "w")
         place.announce(worker_line=str(place.path))
-        request = TakeRequest(free_slots=0, wait_seconds=0)
-        assert await link.call("take", request, TakeAnswer, 60) == TakeAnswer()
+        assert await link.call("take", asked(free_slots=0), TakeAnswer, 60) == TakeAnswer()
         await place.door.close()
 
         other = Place(place.o)
         other.door.token = "another"
-        calling = asyncio.ensure_future(link.call("take", request, TakeAnswer, 60))
+        calling = asyncio.ensure_future(link.call("take", asked(free_slots=0), TakeAnswer, 60))
         other.announce(worker_line=str(other.path), worker_token="another")
         await other.door.open(place.o)
         assert await calling == TakeAnswer()

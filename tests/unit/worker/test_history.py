@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.worker.history import History
 from opspawn_jupyter.worker.outbox import Outbox
+
+STREAM = {"output_type": "stream", "name": "stdout", "text": "no newline"}
 
 
 @pytest.fixture
@@ -126,3 +129,33 @@ def test_the_log_reads_as_a_story(tmp_path: Path, assignment: Assignment, outbox
         "cell 1 of 1 success after 0.500 s",
     ]
     assert stamped[4].startswith("task success after")
+
+
+def test_events_that_come_together_are_written_as_if_one_by_one(
+    tmp_path: Path, assignment: Assignment
+) -> None:
+    """A busy worker hears many at once; what it leaves must not depend on that."""
+    told = [
+        (EventType.STARTED, {"worker": "w"}),
+        (EventType.CELLS_PLANNED, {"cells": [{"index": 4, "title": "x = 1"}]}),
+        (EventType.CELL_STARTED, {"index": 4}),
+        (EventType.CELL_OUTPUT, {"index": 4, "output_number": 1, "output": STREAM}),
+        (EventType.CELL_FINISHED, {"index": 4, "state": "success", "duration_seconds": 0.5}),
+        (EventType.CELL_STARTED, {"index": 9, "what": "no such cell"}),
+        (EventType.SUCCEEDED, {}),
+        (EventType.STEP_LOG, {"text": "late"}),
+    ]
+    events = [ReportedEvent(type=kind, at=now(), data=data) for kind, data in told]
+    left = []
+    for name, batches in (("one", [[event] for event in events]), ("all", [events])):
+        outbox, directory = Outbox(), tmp_path / name
+        history = History(changed(assignment, run_directory=str(directory)), outbox)
+        for batch in batches:
+            history.add(*batch)
+        history.close()
+        texts = [(directory / file).read_text() for file in ("events.jsonl", "run.log")]
+        summary = json.loads((directory / "summary.json").read_text())
+        left.append((texts, summary, outbox.collect().text, history.task.state))
+
+    assert left[0] == left[1]
+    assert json.loads(left[0][2])["reports"][0]["events"][-1]["type"] == "task.succeeded"
