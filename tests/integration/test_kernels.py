@@ -366,6 +366,23 @@ def test_a_comm_can_be_opened(kernel):
     assert kernel.value(code)
 
 
+def test_a_client_that_comes_later_hears_what_a_cell_prints(kernel, directory):
+    """It may come at any moment, also while the kernel is sending."""
+    heard = directory / "heard"
+    kernel.start_busy(
+        f"import os, time\nwhile not os.path.exists({str(heard)!r}):\n"
+        "    print('.', flush=True); time.sleep(0.001)"
+    )
+    with kernel.manager.connect_iopub() as other:
+        other.rcvtimeo, other.linger = int(PATIENCE_SECONDS * 1000), 0
+        while other.recv_multipart()[0] != b"stream.stdout":
+            pass
+    heard.touch()
+
+    assert kernel.value("1 + 1") == "2"
+    heard.unlink()
+
+
 def test_the_heart_beats(kernel):
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not kernel.client.hb_channel.is_beating() and time.monotonic() < deadline:

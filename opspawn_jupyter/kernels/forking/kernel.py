@@ -14,12 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ipykernel import kernelapp
 from ipykernel.kernelapp import IPKernelApp
 from jupyter_client.session import Session, new_id_bytes
 from tornado.ioloop import IOLoop
 from traitlets import default
 
-from . import early, messages, start_up
+from . import early, iopub, messages, start_up
 from .family import has_children
 from .kernel_class import ForkedKernel
 from .surroundings import take_files
@@ -65,6 +66,15 @@ class ForkedKernelApp(IPKernelApp):
         early.skip_what_is_made(self)
         super().initialize(argv)  # type: ignore[no-untyped-call]  # as above
         early.skip_nothing(self)
+
+    @default("outstream_class")
+    def _default_outstream_class(self) -> str:
+        return f"{iopub.OutStream.__module__}.OutStream"
+
+    def init_iopub(self, context: Any) -> None:
+        """Output goes out where it is made."""
+        vars(kernelapp)["IOPubThread"] = iopub.IOPubThread
+        super().init_iopub(context)  # type: ignore[no-untyped-call]  # as above
 
     def init_poller(self) -> None:
         """Nothing: the fork server watches over the client, and the system over the server."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import select
-import signal
 import socket
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+from .steady import SteadyLock
 
 SHELL = b"s"
 IOPUB = b"i"
@@ -69,7 +69,7 @@ class Line:
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
-        self._lock = threading.Lock()
+        self._lock = SteadyLock()
 
     def attach(self, descriptor: int) -> None:
         """Talk over this socket from now on."""
@@ -80,13 +80,9 @@ class Line:
         """Send it whole, whatever interrupts come meanwhile."""
         if self._socket is None:
             return
-        pieces = pack(channel, parts)
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            with self._lock:
-                _send_all(self._socket, b"".join(pieces))
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        data = b"".join(pack(channel, parts))
+        with self._lock:
+            _send_all(self._socket, data)
 
     async def read(self) -> bytes:
         """What comes next; empty once the client is gone."""

@@ -1,0 +1,76 @@
+"""ipykernel's output channel, on which whoever has something to say sends it.
+
+ipykernel leaves all sending to one thread: each message of a cell wakes it, and each flush waits
+until it has had its turn. A lock does as well, and keeps the order. The thread stays for what needs
+one: subscriptions, output of forked children, and text that nobody has flushed for a while.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import zmq
+from ipykernel import iostream
+
+from .steady import SteadyLock
+
+
+class IOPubThread(iostream.IOPubThread):
+    """Sends from the calling thread."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._lock = SteadyLock()
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # of ipykernel
+
+    def send_multipart(self, *args: Any, **options: Any) -> None:
+        """Send now; in a child of the kernel's as ever."""
+        if not self._is_master_process() or not self.thread.is_alive():  # type: ignore[no-untyped-call]
+            super().send_multipart(*args, **options)  # type: ignore[no-untyped-call]
+            return
+        with self._lock:
+            self._really_send(*args, **options)  # type: ignore[no-untyped-call]
+            has_news = self._has_subscriptions()
+        if has_news:  # after a send the socket does not wake the thread for them any more
+            self.io_loop.add_callback(self._on_ready)
+
+    def _setup_xpub_listener(self) -> None:
+        if getattr(self.socket, "type", None) == zmq.XPUB:
+            self.io_loop.add_handler(self.socket, self._on_ready, self.io_loop.READ)
+            self.io_loop.add_callback(self._on_ready)
+
+    def _has_subscriptions(self) -> bool:
+        return not self.socket.closed and bool(self.socket.get(zmq.EVENTS) & zmq.POLLIN)
+
+    def _on_ready(self, *_: Any) -> None:
+        with self._lock:
+            while self._has_subscriptions():
+                self._handle_subscription(self.socket.recv_multipart())  # type: ignore[no-untyped-call]
+
+
+class OutStream(iostream.OutStream):
+    """Flushes from the calling thread."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._flush_lock = SteadyLock()
+        self._is_timed = False
+        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # of ipykernel
+
+    def flush(self) -> None:
+        """Send what was written. What other threads are flushing has gone by then, too."""
+        if self.pub_thread is None or not self._is_master_process():  # type: ignore[no-untyped-call]
+            super().flush()  # type: ignore[no-untyped-call]  # of ipykernel
+            return
+        with self._flush_lock:
+            self._flush()  # type: ignore[no-untyped-call]  # as above
+
+    def _schedule_flush(self) -> None:
+        if not self._is_timed:  # else it goes with what was written before
+            self._is_timed = True
+            self.pub_thread.schedule(self._start_timer)
+
+    def _start_timer(self) -> None:
+        self._io_loop.call_later(self.flush_interval, self._on_time)
+
+    def _on_time(self) -> None:
+        self._is_timed = False
+        self.flush()
