@@ -8,11 +8,14 @@ import io
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 from IPython.core.formatters import DisplayFormatter
 
 _formatter = DisplayFormatter()
+_PLAIN = frozenset({int, float, bool})
 
 
 class PlainCells:
@@ -39,14 +42,22 @@ class PlainCells:
 
     def _value(self, source: str, file_name: str) -> Any:
         """What the last line comes to, where that is an expression."""
-        tree = ast.parse(source, file_name)
-        last = tree.body[-1] if tree.body else None
-        if not isinstance(last, ast.Expr):
-            exec(compile(tree, file_name, "exec"), self._names)  # noqa: S102 (it is what it is for)
-            return None
-        tree.body.pop()
-        exec(compile(tree, file_name, "exec"), self._names)  # noqa: S102 (as above)
-        return eval(compile(ast.Expression(last.value), file_name, "eval"), self._names)  # noqa: S307
+        statements, last = _compiled(source, file_name)
+        exec(statements, self._names)  # noqa: S102 (it is what it is for)
+        return None if last is None else eval(last, self._names)  # noqa: S307 (as above)
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: str, file_name: str) -> tuple[CodeType, CodeType | None]:
+    """The cell, and its last line where that is an expression. The steps of a workflow have most
+    cells in common. Raises ``SyntaxError``."""
+    tree = ast.parse(source, file_name)
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        return compile(tree, file_name, "exec"), None
+    tree.body.pop()
+    value = ast.Expression(last.value)
+    return compile(tree, file_name, "exec"), compile(value, file_name, "eval")
 
 
 class _Stream(io.TextIOBase):
@@ -88,7 +99,10 @@ def _captured(outputs: list[dict[str, Any]], most: int) -> Iterator[None]:
 
 
 def _result(value: Any, count: int) -> dict[str, Any]:
-    data, metadata = _formatter.format(value)  # type: ignore[no-untyped-call]  # IPython has no types
+    if type(value) in _PLAIN:  # as the formatter has it, which looks for much more first
+        data, metadata = {"text/plain": repr(value)}, {}
+    else:
+        data, metadata = _formatter.format(value)  # type: ignore[no-untyped-call]  # IPython has no types
     return {
         "output_type": "execute_result",
         "data": data,

@@ -12,6 +12,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from opspawn_jupyter.runners.outputs import Outputs, Tell
 from opspawn_jupyter.runners.plain_cells import PlainCells, is_clean_exit
 
 _INJECTED = "injected-parameters"
+_has_black = find_spec("black") is not None
 #: What this process was given, less what is not for users' code.
 _BASE = {
     name: value
@@ -149,6 +151,7 @@ def _problem(cell: Mapping[str, Any], index: int) -> Problem:
     )
 
 
+_compact = json.JSONEncoder(ensure_ascii=False).encode
 #: Notebooks as ``prepare.notebook`` makes them, by source and kernel: it takes longer than a step.
 _prepared: dict[tuple[str, str], str] = {}
 #: Where ``environment.json`` of a kernel was written first; the others are the same file.
@@ -164,11 +167,18 @@ def _notebook(run: RunDirectory, spec: NotebookSpec) -> dict[str, Any]:
     parameters = dict(spec.parameters)
     for cell in notebook["cells"]:
         if _INJECTED in cell["metadata"].get("tags", ()):
-            cell["source"] = PythonTranslator.codify(parameters, "Parameters")
+            cell["source"] = _codified(parameters)
     papermill = notebook["metadata"]["papermill"]
     papermill["parameters"] = parameters
     papermill["input_path"], papermill["output_path"] = str(run.input), str(run.output)
     return notebook
+
+
+def _codified(parameters: Mapping[str, Any]) -> str:
+    """The cell that papermill writes. It looks for ``black`` each time, which takes longer."""
+    if _has_black:
+        return str(PythonTranslator.codify(parameters, "Parameters"))
+    return str(super(PythonTranslator, PythonTranslator).codify(parameters, "Parameters"))
 
 
 def _enter(assignment: Assignment, spec: NotebookSpec, run: RunDirectory) -> None:
@@ -179,9 +189,10 @@ def _enter(assignment: Assignment, spec: NotebookSpec, run: RunDirectory) -> Non
         **kernel_environment({}, task_id=assignment.task_id, run_directory=run.path.absolute()),
         **assignment.environment,
     }
-    for name in os.environ.keys() - wanted.keys():
+    present = dict(os.environ)
+    for name in present.keys() - wanted.keys():
         del os.environ[name]
-    os.environ.update(wanted)
+    os.environ.update(wanted.items() - present.items())
 
 
 def _record_environment(run: RunDirectory, spec: NotebookSpec) -> None:
@@ -207,5 +218,9 @@ def _record_environment(run: RunDirectory, spec: NotebookSpec) -> None:
 
 
 def _write(path: Path, notebook: Mapping[str, Any]) -> None:
-    text = json.dumps(notebook, indent=1, ensure_ascii=False)
-    files.write_atomic(path, f"{text}\n".encode("utf-8", "backslashreplace"))
+    """A cell a line: with a line for each value, as elsewhere, it would take longer than to run
+    a small function."""
+    rest = {name: value for name, value in notebook.items() if name != "cells"}
+    cells = ",\n  ".join(_compact(cell) for cell in notebook["cells"])
+    text = f'{{\n "cells": [\n  {cells}\n ],\n {_compact(rest)[1:]}\n'
+    files.write_atomic(path, text.encode("utf-8", "backslashreplace"))

@@ -51,6 +51,12 @@ def _load_runners() -> dict[str, Callable[[Grace], Runner]]:
     return {**dict.fromkeys(plugins, runners[_PLUGIN_RUNNER]), **runners}
 
 
+def _import_pool() -> None:
+    """What each process of the tier ``pool`` needs, a new one for each workflow."""
+    import opspawn_jupyter.plugins.performing
+    import opspawn_jupyter.runners.pool  # noqa: F401
+
+
 def _read_distributions() -> None:
     # Not at the top: it imports nbclient, which must come after the trick above.
     from opspawn_jupyter.runners.environment import distributions
@@ -81,6 +87,7 @@ def exercise() -> None:
 
 _import_heavy_modules()
 _RUNNERS = _load_runners()
+_import_pool()
 _read_distributions()
 _rehearse()
 gc.freeze()  # forks share what is there now, as long as the collector does not touch it

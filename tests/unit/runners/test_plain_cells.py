@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from IPython.core.formatters import DisplayFormatter
+
 from opspawn_jupyter.runners.plain_cells import PlainCells, is_clean_exit
 
 
@@ -15,6 +18,24 @@ def test_cells_share_their_names_and_the_last_expression_is_shown() -> None:
 
     assert raised is None
     assert (outputs[0]["data"], outputs[0]["execution_count"]) == ({"text/plain": "42"}, 2)
+
+
+@pytest.mark.parametrize("source", ["3", "-2.5", "10**30", "True", "1e300 * 10", "0.1 + 0.2"])
+def test_a_number_is_shown_as_ipython_shows_it(source: str) -> None:
+    """It is not asked for them."""
+    outputs, _ = PlainCells(1000).run(source, 1)
+
+    shown = DisplayFormatter().format(eval(source))  # type: ignore[no-untyped-call]
+    assert (outputs[0]["data"], outputs[0]["metadata"]) == shown
+
+
+def test_a_cell_that_was_run_before_runs_anew() -> None:
+    """What is kept of it is its code alone."""
+    cells = PlainCells(1000)
+
+    for expected in ("1", "2"):
+        outputs, _ = cells.run("count = globals().get('count', 0) + 1\ncount", 1)
+        assert outputs[0]["data"] == {"text/plain": expected}
 
 
 def test_text_of_both_streams_keeps_its_order() -> None:
