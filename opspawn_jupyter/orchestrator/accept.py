@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from opspawn_jupyter import faults, timeline
+from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.files import link_or_copy, write_atomic
 from opspawn_jupyter.model import clock, wire
@@ -80,7 +81,7 @@ class Pinned:
 
 async def accept(o: Orchestration, accepted: Accepted) -> Task:
     """The task as it is stored: queued, or pending where its time has not come."""
-    return await take_in(o, await asyncio.to_thread(pin, o, accepted))
+    return await take_in(o, await in_thread(pin, o, accepted))
 
 
 def pin(o: Orchestration, accepted: Accepted) -> Pinned:

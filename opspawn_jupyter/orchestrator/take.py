@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from opspawn_jupyter.model.work import Assignment, Keeping, OutputLimits, TakeAn
 from opspawn_jupyter.orchestrator.cancel import withdraw_cancelled, withdraw_late
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.question import questions
+
+_GATHER_SECONDS = 0.02
 
 
 async def take(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnswer:
@@ -32,6 +35,8 @@ async def take(o: Orchestration, worker: str, request: TakeRequest) -> TakeAnswe
         if answer.assignments or answer.cancel or remaining <= 0:
             return answer
         await o.queue.changed(version, remaining)
+        if request.free_slots == 0:  # nothing but cancellations: they may gather
+            await asyncio.sleep(min(remaining, _GATHER_SECONDS))
     return TakeAnswer()
 
 

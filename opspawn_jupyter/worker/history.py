@@ -32,15 +32,16 @@ class History:
         self._number = 0
         self._record = _record(assignment)
 
-    def add(self, *events: ReportedEvent) -> None:
-        """Take events that came together."""
+    def add(self, *events: ReportedEvent, may_wait: bool = False) -> None:
+        """Take events that came together; ``may_wait`` as for ``Outbox.add``."""
         taken = [one for event in events if (one := self._take(event)) is not None]
         if not taken:
             return
         self._write(taken)
         if self.task.state.ends_attempt:
             timeline.reach("worker.heard")
-        self._outbox.add(self.task.id, self._attempt, *(one.event for one in taken))
+        told = (one.event for one in taken)
+        self._outbox.add(self.task.id, self._attempt, *told, may_wait=may_wait)
 
     def close(self) -> None:
         """Close the files."""

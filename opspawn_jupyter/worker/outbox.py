@@ -14,6 +14,8 @@ from opspawn_jupyter.model.work import Report, ReportedEvent, ReportRequest
 #: What is kept of a task's passing events, such as cell outputs, while nobody takes them.
 _PASSING_BYTES = 1 << 20
 _REPORT_BYTES = 4 << 20
+#: How long the ends of small steps gather to be told together.
+_SOON_SECONDS = 0.02
 #: The end of an attempt, for which somebody waits, and what counts against the budgets that agents
 #: share: the next look at those is only milliseconds away.
 _URGENT = frozenset(
@@ -44,11 +46,16 @@ class Outbox:
         self._sending: dict[tuple[str, int], list[tuple[ReportedEvent, int]]] = {}
         self._filled = asyncio.Event()
         self._urgent = asyncio.Event()
+        #: Until what may wait a little is urgent, too.
+        self._soon: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
         self._emptied.set()
 
-    def add(self, task_id: str, attempt: int, *events: ReportedEvent) -> None:
-        """Take events of this attempt, later than all before."""
+    def add(
+        self, task_id: str, attempt: int, *events: ReportedEvent, may_wait: bool = False
+    ) -> None:
+        """Take events of this attempt, later than all before. What somebody waits for goes at
+        once; with ``may_wait`` a little later, because more like it is to follow."""
         waiting = self._waiting.setdefault((task_id, attempt), _Waiting())
         for event in events:
             size = len(event.text)
@@ -59,7 +66,13 @@ class Outbox:
         self._filled.set()
         self._emptied.clear()
         if any(event.type in _URGENT for event in events):
+            self._hurry(may_wait)
+
+    def _hurry(self, may_wait: bool) -> None:
+        if not may_wait:
             self._urgent.set()
+        elif self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(_SOON_SECONDS, self._urgent.set)
 
     async def filled(self) -> None:
         """Return once there is something to deliver."""
@@ -78,6 +91,9 @@ class Outbox:
     def collect(self) -> ReportRequest:
         """What to deliver next; ``delivered`` or ``put_back`` must follow."""
         self._urgent.clear()
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         room = _REPORT_BYTES
         reports = []
         for key, waiting in self._waiting.items():

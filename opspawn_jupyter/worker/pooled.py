@@ -32,7 +32,7 @@ class PooledAttempt:
         self._worker_id = worker_id
         self._pool = pool
         self._history = History(assignment, outbox)
-        self._ticket = Ticket(assignment, self._begin, self._history.add)
+        self._ticket = Ticket(assignment, self._begin, self._hear)
         self._forced: Stop | None = None
         self._is_given_back = False
         self._limit: asyncio.TimerHandle | None = None
@@ -65,6 +65,11 @@ class PooledAttempt:
             message = f"The run took longer than its limit of {seconds:g} seconds."
             stop = Stop(State.TIMED_OUT, message)
             self._limit = asyncio.get_running_loop().call_later(seconds, self._force, stop)
+
+    def _hear(self, *events: ReportedEvent) -> None:
+        member = self._ticket.member
+        has_followers = member is not None and member.load > 1
+        self._history.add(*events, may_wait=has_followers)
 
     def _start(self) -> None:
         self._history.add(_told(EventType.STARTED, {"worker": self._worker_id}))

@@ -8,7 +8,6 @@ be explained. The index may be lost: then steps run again.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.files import write_json
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.states import State
@@ -49,12 +49,12 @@ async def look(
     """What the cache has for the step; None where the step does not use it."""
     if not step.cache:
         return None
-    parts = await asyncio.to_thread(_parts, o, progress, step, prepared)
+    parts = await in_thread(_parts, o, progress, step, prepared)
     key = _digest(wire.encode(parts))
     owner = _owner(progress, step)
-    entry = await asyncio.to_thread(_read, _key_path(o.settings, key))
+    entry = await in_thread(_read, _key_path(o.settings, key))
     task = await usable(o, str(entry["task_id"])) if entry else None
-    last = await asyncio.to_thread(_read, _last_path(o.settings, owner))
+    last = await in_thread(_read, _last_path(o.settings, owner))
     forced = bool(progress.task.spec.get("force"))
     record = CacheRecord(
         key=key,
@@ -74,7 +74,7 @@ async def usable(o: Orchestration, task_id: str) -> Task | None:
     task = await o.store.task(task_id)
     if task is None or task.state is not State.SUCCESS or task.pruned_at is not None:
         return None
-    return task if await asyncio.to_thread(reuse.is_whole, o.settings, task) else None
+    return task if await in_thread(reuse.is_whole, o.settings, task) else None
 
 
 async def keep(o: Orchestration, task: Task) -> None:
@@ -82,7 +82,7 @@ async def keep(o: Orchestration, task: Task) -> None:
     if task.state is not State.SUCCESS or CACHE_NAME not in task.pinned:
         return
     try:
-        await asyncio.to_thread(_keep, o.settings, task)
+        await in_thread(_keep, o.settings, task)
     except (OSError, ValueError, KeyError):  # the next run does without
         logger.exception("step cannot be cached task_id=%s", task.id)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.errors import InvalidRequest, NotFound, OpspawnError
 from opspawn_jupyter.model import clock, template, wire
 from opspawn_jupyter.model.event import Draft
@@ -130,7 +131,7 @@ async def _prepared(o: Orchestration, place: Place) -> Prepared:
     if kind is None:
         raise InvalidRequest(step.kind, hint="this plugin is not installed any more")
     spec = step_spec(step.kind, kind, config, progress.task.spec.get("directory", "."))
-    prepared = await asyncio.to_thread(kind.prepare, spec)
+    prepared = await in_thread(kind.prepare, spec)
     pinned = {INPUTS_NAME: scope.inputs(progress, step.id, place.item)}
     return Prepared(name=prepared.name, spec=prepared.spec, files={**prepared.files, **pinned})
 

@@ -75,6 +75,8 @@ class _Run:
         self._files = RunFiles(o.settings.root_directory, progress.task)
         self._has_news = True
         self._cancelled: set[str] = set()
+        #: Steps' tasks whose end is not in the log yet.
+        self._unlogged: list[Task] = []
         self._fault: Problem | None = None
         self.is_over = False
 
@@ -149,7 +151,7 @@ class _Run:
             self._has_news = True
             await cache.keep(self._o, child)
             if is_news:
-                await asyncio.to_thread(self._files.log_end, child)
+                self._unlogged.append(child)
         elif child.state is State.QUEUED and child.kind == APPROVAL:
             await children.approve(self._o, child)
         self._settled(settled)
@@ -206,7 +208,10 @@ class _Run:
         return await children.begin(self._o, place)
 
     async def _write(self) -> None:
-        """Summary and progress, where there is something new and it is their turn."""
+        """The log; summary and progress, where there is something new and it is their turn."""
+        if self._unlogged:
+            ended, self._unlogged = self._unlogged, []
+            await asyncio.to_thread(self._files.log_ends, ended)
         if not self._has_news:
             return
         written = await asyncio.to_thread(self._files.summarise, self._progress)

@@ -52,9 +52,9 @@ class RunFiles:
             self._link(child)
         self.log(*(_begin_line(child) for child in made if not child.state.is_final))
 
-    def log_end(self, child: Task) -> None:
-        """A step's task has ended."""
-        self.log(_end_line(child))
+    def log_ends(self, ended: Sequence[Task]) -> None:
+        """Steps' tasks that have ended."""
+        self.log(*map(_end_line, ended))
 
     def close(self, progress: Progress) -> None:
         """The workflow has ended."""

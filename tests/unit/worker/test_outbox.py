@@ -113,3 +113,23 @@ def test_what_somebody_waits_for_is_not_held_back(kind: EventType) -> None:
         return True
 
     assert asyncio.run(gathered())
+
+
+def test_the_ends_of_small_steps_gather_for_a_moment() -> None:
+    """Each report costs the server more than a step does; the last one goes at once."""
+
+    async def tell() -> None:
+        outbox = Outbox()
+        ended = ReportedEvent(type=EventType.SUCCEEDED, at=now(), data={}, number=1)
+        outbox.add("a", 1, ended, may_wait=True)
+        gathering = asyncio.ensure_future(outbox.gather(60))
+        await asyncio.sleep(0)
+        assert not gathering.done()
+
+        await gathering  # though nothing urgent comes, and long before the minute is over
+        outbox.add("b", 1, ended)
+        await outbox.gather(60)
+
+        assert len(collected(outbox)) == 2
+
+    asyncio.run(tell())
