@@ -42,9 +42,9 @@ class Listener(Outbox):
         self.events: list[ReportedEvent] = []
         self._more = asyncio.Event()
 
-    def add(self, task_id: str, attempt: int, event: ReportedEvent) -> None:
-        super().add(task_id, attempt, event)
-        self.events.append(event)
+    def add(self, task_id: str, attempt: int, *events: ReportedEvent) -> None:
+        super().add(task_id, attempt, *events)
+        self.events.extend(events)
         self._more.set()
 
     async def heard(self, kind: EventType, **data: Any) -> ReportedEvent:

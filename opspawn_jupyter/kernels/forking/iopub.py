@@ -7,12 +7,17 @@ one: subscriptions, output of forked children, and text that nobody has flushed 
 
 from __future__ import annotations
 
+import os
+import select
+import sys
 from typing import Any
 
 import zmq
 from ipykernel import iostream
 
 from .steady import SteadyLock
+
+_READ_BYTES = 1 << 16
 
 
 class IOPubThread(iostream.IOPubThread):
@@ -48,11 +53,12 @@ class IOPubThread(iostream.IOPubThread):
 
 
 class OutStream(iostream.OutStream):
-    """Flushes from the calling thread."""
+    """Flushes from the calling thread, with what was written to the file descriptor by then."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._flush_lock = SteadyLock()
+        self._flush_lock, self._pipe_lock = SteadyLock(), SteadyLock()
         self._is_timed = False
+        self._can_be_read = False
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # of ipykernel
 
     def flush(self) -> None:
@@ -61,6 +67,8 @@ class OutStream(iostream.OutStream):
             super().flush()  # type: ignore[no-untyped-call]  # of ipykernel
             return
         with self._flush_lock:
+            if self._can_be_read:
+                self._read(self._fid)
             self._flush()  # type: ignore[no-untyped-call]  # as above
 
     def _schedule_flush(self) -> None:
@@ -74,3 +82,31 @@ class OutStream(iostream.OutStream):
     def _on_time(self) -> None:
         self._is_timed = False
         self.flush()
+
+    def _watch_pipe_fd(self) -> None:
+        pipe: int | None = self._fid
+        if pipe is None:
+            return
+        try:
+            os.set_blocking(pipe, False)
+            self._can_be_read = True
+            ready = select.poll()
+            ready.register(pipe, select.POLLIN)
+            while ready.poll() and self._read(pipe):
+                pass
+        except Exception:  # told when the stream is closed, as in the base class
+            self._exc = sys.exc_info()
+
+    def _read(self, pipe: Any) -> bool:
+        """Write what is in the pipe; whether there may be more."""
+        with self._pipe_lock:
+            while self._should_watch:
+                try:
+                    data = os.read(pipe, _READ_BYTES)
+                except BlockingIOError:
+                    return True
+                if not data:
+                    return False
+                self.write(data.decode(errors="replace"))
+                os.write(self._original_stdstream_copy, data)
+        return False
