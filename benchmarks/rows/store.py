@@ -28,9 +28,9 @@ _OUR_QUERY = (
     "group by name, state"
 )
 _SQLITE_QUERY = (
-    "select name, state, count(*), (select seconds from tasks t where t.name = a.name and "
-    "t.state = a.state order by seconds limit 1 offset (count(*) * 95 / 100)) "
-    "from tasks a group by name, state"
+    "select name, state, n, seconds from (select name, state, seconds, row_number() over "
+    "(partition by name, state order by seconds) as place, count(*) over "
+    "(partition by name, state) as n from tasks) where place = n * 95 / 100 + 1"
 )
 
 
