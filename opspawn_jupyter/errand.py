@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: What one thread is handed: on a slow disk, several threads are quicker.
-_MOST = 10
+_MOST = 25
 
 
 class _Errand(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
+from types import BuiltinFunctionType
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -67,10 +68,17 @@ def _function(reference: str) -> Callable[..., Any]:
 
 
 def _takes_context(function: Callable[..., Any]) -> bool:
+    # What C tells of a function is a text, and to take that apart takes longer than the function.
+    if isinstance(function, BuiltinFunctionType) and "context" not in (_text(function) or ""):
+        return False
     try:
         return "context" in inspect.signature(function).parameters
     except (TypeError, ValueError):  # some that are written in C say nothing of themselves
         return False
+
+
+def _text(function: Callable[..., Any]) -> str | None:
+    return getattr(function, "__text_signature__", None)
 
 
 def _awaited(returned: Any) -> Any:

@@ -63,6 +63,12 @@ def test_a_command_that_prints_without_end_does_not_fill_the_memory() -> None:
     assert text.endswith("123456789\n")
 
 
+@pytest.mark.parametrize("function", ["operator:add", "math:pow", "builtins:max"])
+def test_a_function_written_in_c_gets_no_context(function: str) -> None:
+    """Some tell their parameters, some do not."""
+    assert run("python_function", function=function, args=[1, 3])["result"] in (1, 3, 4)
+
+
 def test_a_function_of_the_working_directory_is_called(here: Path) -> None:
     (here / "own_functions.py").write_text(
         "def add(a, b=0, *, context=None):\n    return a + b, sorted(context)\n"
