@@ -320,6 +320,7 @@ def test_history_lists_and_magics_work(kernel):
     assert kernel.value("In[-2]") == "'_'"
     assert "python" in kernel.run("%lsmagic").value
     assert kernel.run("%history -n 1").stdout.startswith("1:") or kernel.run("%history").stdout
+    assert "123 + 0" in kernel.run("%history -g 123*").stdout
     assert kernel.run("%timeit -n1 -r1 pass").stdout
     assert kernel.run("%%bash\necho cell").stdout == "cell\n"
 

@@ -22,12 +22,11 @@ from traitlets import Any as AnyTrait
 
 from . import early
 from .capture import Capture
+from .exercise import REQUESTS, show_something
 from .kernel import ForkedKernelApp, connect_plots, instance
 from .kernel_class import ForkedKernel
 from .line import IOPUB, SHELL, Channel, Frames, Line
 from .surroundings import take_files
-
-_SILENT_CELLS = ("None", "print(end=''); 1")
 
 
 class DirectKernel(ForkedKernel):
@@ -117,10 +116,10 @@ class DirectKernelApp(ForkedKernelApp):
 
     def exercise(self) -> None:
         """Run cells that leave no trace, so that the client's first finds warm memory."""
-        for code in _SILENT_CELLS:
-            content = {"code": code, "silent": True, "store_history": False}
+        for content in REQUESTS:
             message = self.session.msg("execute_request", content)
             _loop().run_until_complete(self._dispatch(self.session.serialize(message)))
+        show_something(self.shell)
         self.kernel.set_parent([], {}, channel="shell")
 
     def start(self) -> None:

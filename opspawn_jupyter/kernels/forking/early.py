@@ -2,7 +2,7 @@
 
 To read the arguments and to make IPython's shell takes most of the time that a kernel takes to come
 up, and is the same for all of them. So the fork server does it once, and a fork adds what cannot be
-shared: sockets, threads, an event loop, the history's database, and whatever depends on the client.
+shared: sockets, threads, an event loop, and whatever depends on the client.
 
 That holds where IPython has no configuration file. Such a file is code, which may do anything, so
 where there is one each fork reads it.
@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ipykernel.kernelapp import IPKernelApp
-from IPython.core.interactiveshell import InteractiveShell
+from IPython.core import interactiveshell
 
-from . import start_up
+from . import history, start_up
 
 #: The steps of ``IPKernelApp.initialize`` that are not taken again after the fork.
 _STEPS = (
@@ -38,14 +38,15 @@ def make(app: Any, arguments: Sequence[str]) -> None:
     """Make what can be made before a fork; ``initialize`` then does the rest."""
     super(IPKernelApp, app).initialize(list(arguments))
     app.init_pdb()
-    held = InteractiveShell.init_history
-    InteractiveShell.init_history = _no_history  # type: ignore[method-assign]  # a connection
+    names = vars(interactiveshell)
+    usual = names["HistoryManager"]
+    names["HistoryManager"] = history.HistoryManager
     try:
         app.kernel = app.kernel_class.instance(
             parent=app, log=app.log, profile_dir=app.profile_dir, user_ns=app.user_ns
         )
     finally:
-        InteractiveShell.init_history = held  # type: ignore[method-assign]
+        names["HistoryManager"] = usual
     app.init_shell()
     _prepare(app)
     # Only from here on: its own making asks for the instance as well.
@@ -100,9 +101,6 @@ def _complete_debugger(kernel: Any) -> None:
 
 def _complete_shell(kernel: Any) -> None:
     shell = kernel.shell
-    shell.init_history()
-    shell.configurables.insert(1, shell.configurables.pop())  # where it usually is
-    shell.init_user_ns()
     for publisher in (shell.displayhook, shell.display_pub):
         publisher.session, publisher.pub_socket = kernel.session, kernel.iopub_socket
     shell.displayhook.topic = kernel._topic("execute_result")  # noqa: SLF001  of ipykernel
@@ -115,7 +113,7 @@ def _complete_shell(kernel: Any) -> None:
 
 def forget(app: Any) -> None:
     """Undo it, for a kernel that is started with other arguments."""
-    shell: Any = InteractiveShell.instance()
+    shell: Any = interactiveshell.InteractiveShell.instance()
     atexit.unregister(shell.atexit_operations)
     shell.restore_sys_module_state()
     sys.excepthook = sys.__excepthook__
@@ -132,10 +130,6 @@ def configuration_files(app: Any) -> list[str]:
         for name in sorted(names)
         for suffix in _SUFFIXES
     ]
-
-
-def _no_history(shell: Any) -> None:
-    shell.history_manager = None
 
 
 def _nothing(*_: Any, **__: Any) -> None:

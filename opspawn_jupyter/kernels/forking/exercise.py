@@ -14,20 +14,26 @@ from tornado.ioloop import IOLoop
 
 from .kernel import ForkedKernelApp
 
-_SILENT_CELL = {
-    "code": "None",
-    "silent": True,
-    "store_history": False,
-    "user_expressions": {},
-    "allow_stdin": False,
-}
+#: What runs in most first cells.
+_CODES = ("None", "print(end=''); 1")
+#: Executions that leave no trace.
+REQUESTS = [
+    {
+        "code": code,
+        "silent": True,
+        "store_history": False,
+        "user_expressions": {},
+        "allow_stdin": False,
+    }
+    for code in _CODES
+]
 _POLL_SECONDS = 0.0005
 #: A kernel that has not answered by then is given to its client as it is.
 _MAX_SECONDS = 2.0
 
 
 def exercise(app: ForkedKernelApp) -> None:
-    """Ask for the kernel's info on both channels, and run a cell that leaves no trace."""
+    """Ask for the kernel's info on both channels, and run cells that leave no trace."""
     app.kernel.start()
     loop: Any = IOLoop.current()  # tornado's type does not know its asyncio loop
     loop.asyncio_loop.run_until_complete(_talk(app))
@@ -43,9 +49,19 @@ async def _talk(app: ForkedKernelApp) -> None:
             with _connect(app, channel, zmq.DEALER) as line:
                 session.send(line, "kernel_info_request", {})
                 await _arrival(line)
-                if channel == "shell":
-                    session.send(line, "execute_request", _SILENT_CELL)
+                for request in REQUESTS if channel == "shell" else ():
+                    session.send(line, "execute_request", request)
                     await _arrival(line)
+        show_something(app.shell)
+
+
+def show_something(shell: Any) -> None:
+    """Send a result, as for a cell's last expression, to nobody, and keep nothing of it."""
+    hook = shell.displayhook
+    hook.start_displayhook()
+    hook.write_output_prompt()
+    hook.write_format_data(*hook.compute_format_data(1))
+    hook.finish_displayhook()
 
 
 def _connect(app: ForkedKernelApp, channel: str, kind: int) -> Any:

@@ -20,7 +20,7 @@ from jupyter_client.session import Session, new_id_bytes
 from tornado.ioloop import IOLoop
 from traitlets import default
 
-from . import early, iopub, messages, start_up
+from . import early, history, iopub, messages, start_up
 from .family import has_children
 from .kernel_class import ForkedKernel
 from .surroundings import take_files
@@ -154,11 +154,15 @@ class ForkedKernelApp(IPKernelApp):
         }
 
     def settle(self) -> None:
-        """Let the control thread finish while there is still an iopub thread to write to.
+        """Let nobody read the history any more, and the control thread finish while there is still
+        an iopub thread to write to.
 
         ``close`` stops iopub first; a control thread that still flushes its output then waits
         ten seconds for it (ipykernel 7.4), which one in ten kernels did.
         """
+        shell: Any = self.shell
+        if self.is_early and shell.history_manager is not None:
+            shell.history_manager.is_over = True
         thread = self.control_thread
         if thread is not None and thread.is_alive():
             thread.stop()
@@ -203,7 +207,7 @@ def instance() -> ForkedKernelApp:
 def rehearse(prefix: str, *, is_early: bool) -> list[str]:
     """Bring a kernel up and use it a little, to have imported what that takes. Where it looks for
     its configuration."""
-    arguments = ["--HistoryManager.hist_file=:memory:"]
+    arguments = [history.ARGUMENT]
     if is_early:
         make_early(arguments)
     app = bring_up(arguments, prefix=prefix)

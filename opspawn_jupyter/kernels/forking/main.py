@@ -45,14 +45,14 @@ def _prepare(options: Options, door: Door) -> list[str]:
     os.environ.setdefault("MPLBACKEND", _INLINE)  # matplotlib reads it when it is imported
     validation = os.environ.get("PYDEVD_DISABLE_FILE_VALIDATION")
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else debugpy warns in every kernel
-    from . import kernel
+    from . import history, kernel
 
     # The rehearsal is a fork, so it comes before the preloads, of which nothing is known.
     files, may_be_early = _rehearse(f"{door.prefix}.{os.getpid()}.rehearsal")
     warm.import_all(options.preload, logging.WARNING)
     uses.use_all(options.preload)
     safety.retire_threads()
-    if may_be_early and options.spares > 0:
+    if may_be_early and options.spares > 0 and history.ARGUMENT in options.spare_arguments:
         kernel.make_early(options.spare_arguments)
     del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
     if validation is not None:
