@@ -13,7 +13,7 @@ import psutil
 
 from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.kernels.recipe import Recipe
-from opspawn_jupyter.lines import arrivals
+from opspawn_jupyter.lines import Lines
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.run_directory import RunDirectory
@@ -51,13 +51,15 @@ class Attempt:
         self._spares = spares
         self._fork_servers = fork_servers
         self._history = History(assignment, outbox)
-        self._writer: asyncio.StreamWriter | None = None
+        self._line: Lines | None = None
         self._runner: psutil.Process | None = None
         self._kernel: psutil.Process | None = None
         self._process: BaseProcess | None = None
         self._is_keeping = False
         #: The runner has done its work, and would take another attempt.
         self._is_over = False
+        #: Nothing more is to be heard from it.
+        self._is_done = asyncio.Event()
         self._forced: Stop | None = None
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -83,14 +85,14 @@ class Attempt:
     @property
     def kept(self) -> Kept | None:
         """The kernel that stays behind, where one does; for the caller to look after."""
-        if self._process is None or self._writer is None or not self._has_left_a_kernel:
+        if self._process is None or self._line is None or not self._has_left_a_kernel:
             return None
         return Kept(
             task=self._history.task,
             process=self._process,
             runner=self._runner,
             kernel=self._kernel,
-            writer=self._writer,
+            line=self._line,
         )
 
     @property
@@ -112,8 +114,9 @@ class Attempt:
 
     async def _run_process(self) -> int | None:
         runner = await self._spares.take()
-        self._process, self._runner, self._writer = runner.process, runner.handle, runner.writer
-        self._writer.write(channel.assignment_message(self.assignment))
+        self._process, self._runner, self._line = runner.process, runner.handle, runner.line
+        runner.line.listen(self._hear, self._is_done.set)
+        runner.line.say(channel.assignment_message(self.assignment))
         timeline.reach("worker.handed")
         if self.is_cancelling:  # it was cancelled before there was somebody to tell
             self._send_cancel()
@@ -123,11 +126,12 @@ class Attempt:
         self._limit()
         is_left = False
         try:
-            await self._listen(runner.reader)
+            await self._is_done.wait()
+            runner.line.leave()
             is_left = self._has_left_a_kernel or self._give_back(runner)
         finally:
             if not is_left:
-                runner.writer.close()
+                runner.line.close()
         if is_left:
             return None
         return await self._exit_code(runner.process)
@@ -137,15 +141,8 @@ class Attempt:
         kill from here on."""
         if not self._is_over or self._forced is not None or not self._spares.give_back(runner):
             return False
-        self._process = self._runner = self._writer = None
+        self._process = self._runner = self._line = None
         return True
-
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with suppress(ConnectionError):  # the runner died with a message to it unread
-            async for some in arrivals(reader):
-                self._hear(some)
-                if self._has_left_a_kernel or self._is_over:
-                    return
 
     def _hear(self, told: Iterable[bytes]) -> None:
         events = []
@@ -158,6 +155,8 @@ class Attempt:
                 self._note(event)
                 events.append(event)
         self._history.add(*events)
+        if self._has_left_a_kernel or self._is_over:
+            self._is_done.set()
 
     def _note(self, event: ReportedEvent) -> None:
         if event.type is EventType.KERNEL_STARTED:
@@ -215,8 +214,8 @@ class Attempt:
             processes.kill_session(self._runner.pid, [self._runner])
 
     def _send_cancel(self) -> None:
-        if self._writer is not None and not self._writer.is_closing():
-            self._writer.write(channel.cancel_message())
+        if self._line is not None:
+            self._line.say(channel.cancel_message())
 
     def _tell(self, kind: EventType, data: dict[str, object]) -> None:
         self._history.add(ReportedEvent(type=kind, at=now(), data=data))

@@ -21,8 +21,6 @@ from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 
-#: Longest line: an output bundle of 256 kB, a step value, a plan of many cells.
-LINE_LIMIT = 64 << 20
 _CANCEL = b"cancel\n"
 #: Keys of lines that are no events: a wish, and that the runner is ready for another attempt.
 _NEED = "needs_fork_server"

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from opspawn_jupyter import files
+from opspawn_jupyter.lines import Lines
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.task import Task
@@ -34,7 +35,7 @@ class Kept:
     process: BaseProcess
     runner: psutil.Process | None
     kernel: psutil.Process | None
-    writer: asyncio.StreamWriter
+    line: Lines
 
 
 class KeptKernels:
@@ -70,8 +71,7 @@ class KeptKernels:
 
     def _end(self, kept: Kept) -> None:
         self._kept.pop(kept.task.id, None)
-        if not kept.writer.is_closing():
-            kept.writer.write(channel.cancel_message())
+        kept.line.say(channel.cancel_message())
         graces = 2 * self._grace.terminate_seconds + _MARGIN_SECONDS
         asyncio.get_running_loop().call_later(graces, _kill, kept)
 
@@ -82,7 +82,7 @@ class KeptKernels:
         finally:
             _kill(kept)
             self._kept.pop(kept.task.id, None)
-            kept.writer.close()
+            kept.line.close()
             record.unlink(missing_ok=True)
             runner_pid = kept.runner.pid if kept.runner else 0
             await asyncio.to_thread(aftermath.clean_up, kept.task.id, runner_pid, kept.kernel)

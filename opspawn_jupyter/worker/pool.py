@@ -20,11 +20,11 @@ from multiprocessing.process import BaseProcess
 
 import psutil
 
-from opspawn_jupyter.lines import arrivals
+from opspawn_jupyter.lines import Lines, open_lines
 from opspawn_jupyter.model.states import OUTCOME_EVENTS
-from opspawn_jupyter.model.work import Assignment, ReportedEvent
+from opspawn_jupyter.model.work import Assignment
 from opspawn_jupyter.runners import processes
-from opspawn_jupyter.worker import channel, pool_process
+from opspawn_jupyter.worker import pool_process
 from opspawn_jupyter.worker.launcher import Launcher
 
 _PROCESSES = max(1, os.cpu_count() or 1)
@@ -98,7 +98,7 @@ class Member:
         self._pool = pool
         self._waiting: deque[Ticket] = deque()
         self._current: Ticket | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._line: Lines | None = None
         self._process: psutil.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._is_doomed = False
@@ -134,7 +134,7 @@ class Member:
 
     def _go_on(self) -> None:
         """Begin the next step, where the process is up and has none."""
-        if self._writer is None or self._writer.is_closing() or self._is_doomed or self._current:
+        if self._line is None or not self._line.is_open or self._is_doomed or self._current:
             return
         if not self._waiting:
             self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self.kill)
@@ -142,7 +142,7 @@ class Member:
         ticket = self._current = self._waiting.popleft()
         ticket.has_begun = True
         ticket.begin()
-        self._writer.write(pool_process.sent(ticket.assignment))
+        self._line.say(pool_process.sent(ticket.assignment))
 
     async def _run(self) -> None:
         exit_code: int | None = None
@@ -162,26 +162,22 @@ class Member:
             process = await self._pool.start(theirs)
         with suppress(psutil.NoSuchProcess):
             self._process = psutil.Process(process.pid)
-        reader, self._writer = await asyncio.open_connection(sock=ours, limit=channel.LINE_LIMIT)
+        is_lost = asyncio.Event()
+        self._line = await open_lines(ours, self._hear, is_lost.set)
         if self._is_doomed:
             self.kill()
         self._go_on()
         try:
-            await self._listen(reader)
+            await is_lost.wait()
         finally:
             self._has_died = not self._is_doomed
-            self._writer.close()
+            self._line.close()
             self.kill()
         return await self._pool.exit_code(process)
 
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with suppress(ConnectionError):
-            async for some in arrivals(reader):
-                self._hear([pool_process.heard(line) for line in some])
-
-    def _hear(self, events: Sequence[ReportedEvent]) -> None:
-        """All of them of one step: the process has the next once it has told how this one ended."""
-        ticket = self._current
+    def _hear(self, told: Sequence[bytes]) -> None:
+        """All of one step: the process has the next once it has told how this one ended."""
+        ticket, events = self._current, [pool_process.heard(line) for line in told]
         if ticket is None:
             return
         ticket.hear(*events)

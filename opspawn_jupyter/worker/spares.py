@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import select
 import socket
 from collections import deque
 from contextlib import suppress
@@ -19,8 +18,9 @@ from multiprocessing.process import BaseProcess
 
 import psutil
 
+from opspawn_jupyter.lines import Lines, open_lines
 from opspawn_jupyter.model.work import Grace
-from opspawn_jupyter.worker import channel, child
+from opspawn_jupyter.worker import child
 from opspawn_jupyter.worker.launcher import Launcher
 
 #: New spares are made once none was asked for during this time: the tasks that run have the
@@ -38,14 +38,12 @@ class RunnerProcess:
     process: BaseProcess
     #: For signals that must not hit a successor of its number; None where it has ended already.
     handle: psutil.Process | None
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    line: Lines
 
     @property
     def is_waiting(self) -> bool:
         """It lives, as far as anybody can know; a dead one has closed its line."""
-        line = self.writer.get_extra_info("socket")
-        return not (self.reader.at_eof() or select.select([line], [], [], 0)[0])
+        return self.line.is_quiet
 
 
 class SpareRunners:
@@ -79,7 +77,7 @@ class SpareRunners:
             if runner.is_waiting:
                 return runner
             _log.warning("spare runner died pid=%s", runner.process.pid)
-            runner.writer.close()
+            runner.line.close()
         return await self._make()
 
     def give_back(self, runner: RunnerProcess) -> bool:
@@ -98,7 +96,7 @@ class SpareRunners:
             with suppress(asyncio.CancelledError):
                 await self._filling
         while self._waiting:
-            self._waiting.popleft().writer.close()
+            self._waiting.popleft().line.close()
 
     def _fill_soon(self) -> None:
         if self._filling is None or self._filling.done():
@@ -107,7 +105,7 @@ class SpareRunners:
     async def _fill(self) -> None:
         await self._rest()
         while len(self._waiting) > self._count:
-            self._waiting.pop().writer.close()
+            self._waiting.pop().line.close()
         try:
             while len(self._waiting) < self._count:
                 self._waiting.append(await self._make())
@@ -136,5 +134,4 @@ class SpareRunners:
             handle = psutil.Process(process.pid)
         except psutil.NoSuchProcess:
             handle = None
-        reader, writer = await asyncio.open_connection(sock=ours, limit=channel.LINE_LIMIT)
-        return RunnerProcess(process=process, handle=handle, reader=reader, writer=writer)
+        return RunnerProcess(process=process, handle=handle, line=await open_lines(ours))

@@ -102,3 +102,32 @@ def test_the_end_of_the_other_side_is_told() -> None:
         assert ear.heard == []
 
     run(story)
+
+
+def test_who_listens_late_hears_of_an_end_that_has_come() -> None:
+    """A runner may die between two attempts, and nobody must wait for it."""
+
+    async def story(ear: Ear) -> None:
+        ear.other.shutdown(socket.SHUT_RDWR)
+        await ear.is_lost.wait()
+        is_told = asyncio.Event()
+        ear.lines.listen(ear.heard.append, is_told.set)
+        await is_told.wait()
+
+    run(story)
+
+
+def test_a_line_on_which_something_has_come_is_not_quiet() -> None:
+    """So a runner that has died is known before the event loop has heard of it."""
+
+    async def story(ear: Ear) -> None:
+        assert ear.lines.is_quiet
+        ear.other.send(b"x")
+        assert not ear.lines.is_quiet
+        ear.lines.leave()
+        ear.other.shutdown(socket.SHUT_RDWR)
+        ear.lines.close()
+        assert not ear.lines.is_quiet
+        ear.is_lost.set()
+
+    run(story)

@@ -52,7 +52,7 @@ def test_a_task_gets_a_runner_that_was_up_before_it_came() -> None:
         taken = await spares.take()
         assert taken is before[0]
         assert taken.is_waiting
-        taken.writer.close()
+        taken.line.close()
         assert await ended(taken)
 
     carry_out(story, 1)
@@ -67,7 +67,7 @@ def test_a_spare_that_was_taken_is_replaced() -> None:
         first = await spares.take()
         (second,) = await waiting(spares, 1)
         assert second.process.pid != first.process.pid
-        first.writer.close()
+        first.line.close()
         assert await ended(first)
 
     carry_out(story, 1)
@@ -84,7 +84,7 @@ def test_a_spare_that_died_is_given_to_nobody() -> None:
         assert await ended(dead)
         taken = await spares.take()
         assert taken.process.pid != dead.process.pid
-        taken.writer.close()
+        taken.line.close()
         assert await ended(taken)
 
     carry_out(story, 1)
@@ -97,7 +97,7 @@ def test_without_spares_each_task_gets_a_new_runner() -> None:
         spares.start()
         taken = await spares.take()
         assert spares.waiting == ()
-        taken.writer.close()
+        taken.line.close()
         assert await ended(taken)
 
     carry_out(story, 0)
@@ -124,7 +124,7 @@ def test_a_runner_that_waits_again_is_the_next_to_be_taken() -> None:
         used = await spares.take()
         assert spares.give_back(used)
         assert await spares.take() is used
-        used.writer.close()
+        used.line.close()
         assert await ended(used)
 
     carry_out(story, 2)
@@ -136,7 +136,7 @@ def test_no_more_runners_wait_than_are_wanted() -> None:
     async def story(spares: SpareRunners) -> None:
         used = await spares.take()
         assert not spares.give_back(used)
-        used.writer.close()
+        used.line.close()
         assert await ended(used)
 
     carry_out(story, 0)
