@@ -16,7 +16,7 @@ _SUMMARISED = (
 
 def write(directory: RunDirectory, task: Task) -> None:
     """Put the task down as it stands now. Raises ``OSError``."""
-    whole = wire.encode(task)
-    summary = {name: whole[name] for name in _SUMMARISED}
+    held = vars(task)
+    summary = {name: held[name] for name in _SUMMARISED}
     text = wire.to_json({**summary, "duration_seconds": task.duration_seconds})
     files.write_atomic(directory.summary, text.encode() + b"\n")

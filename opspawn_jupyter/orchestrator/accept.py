@@ -110,6 +110,7 @@ async def take_in(o: Orchestration, pinned: Pinned) -> Task:
     faults.reach("server.after_submit")
     task = await find(o, pinned.task_id)
     await await_turn(o, task)
+    await asyncio.sleep(0)  # a worker that waits is given it first
     logger.info("task submitted task_id=%s kind=%s name=%s", task.id, task.kind, task.name)
     return task
 

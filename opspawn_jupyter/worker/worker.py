@@ -7,6 +7,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from opspawn_jupyter.worker.spares import SpareRunners
 _REPORT_PAUSE_SECONDS = 0.1
 _REPORT_TIMEOUT_SECONDS = 60.0
 _WAIT_SECONDS = 20.0
+_FULL_PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.2
 #: A request that was left is answered while the next one is; without a server, none is.
 _MOST_LEFT = 3
@@ -125,12 +127,23 @@ class Worker:
 
     async def _take(self) -> None:
         while True:
+            await self._pause_when_full()
             answer = await self._ask()
             if answer is None:
                 continue
             for assignment in answer.assignments:
                 self._start(assignment)
             self._cancel(answer.cancel)
+
+    async def _pause_when_full(self) -> None:
+        """With many short tasks a slot is free again before it was worth while to ask for none,
+        which is only to be told what to cancel."""
+        if self._free_slots:
+            return
+        self._slot_freed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FULL_PAUSE_SECONDS):
+                await self._slot_freed.wait()
 
     async def _ask(self) -> TakeAnswer | None:
         """The server's answer; None where a slot became free while it was asked for none.
@@ -159,18 +172,20 @@ class Worker:
         coming = {task_id: assignment.attempt for task_id, assignment in self._next.items()}
         held = {**self._outbox.attempts, **running, **coming}
         self._told_to_cancel &= held.keys()
-        free = 0 if self._is_ending.is_set() else self._settings.slots - self._taken_slots
         return TakeRequest(
-            free_slots=max(0, free),
+            free_slots=self._free_slots,
             held=held,
             cancelling=tuple(sorted(self._told_to_cancel)),
             wait_seconds=_WAIT_SECONDS,
         )
 
     @property
-    def _taken_slots(self) -> int:
+    def _free_slots(self) -> int:
+        if self._is_ending.is_set():
+            return 0
         pooled = sum(isinstance(attempt, PooledAttempt) for attempt in self._attempts.values())
-        return len(self._attempts) - pooled + -(-pooled // POOLED_PER_SLOT)
+        taken = len(self._attempts) - pooled + -(-pooled // POOLED_PER_SLOT)
+        return max(0, self._settings.slots - taken)
 
     def _start(self, assignment: Assignment) -> None:
         if self._is_ending.is_set():
@@ -188,6 +203,10 @@ class Worker:
         running = asyncio.ensure_future(self._run(attempt))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
+        # Behind its first steps, by which a runner that waits has it.
+        asyncio.get_running_loop().call_soon(
+            _log.info, "task started task_id=%s", assignment.task_id
+        )
 
     def _attempt(self, assignment: Assignment) -> Attempt | PooledAttempt:
         if is_pooled(assignment.spec):
@@ -209,7 +228,6 @@ class Worker:
 
     async def _run(self, attempt: Attempt | PooledAttempt) -> None:
         task_id = attempt.assignment.task_id
-        _log.info("task started task_id=%s", task_id)
         try:
             await attempt.run()
             if attempt.kept is not None:

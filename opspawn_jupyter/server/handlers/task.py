@@ -48,7 +48,6 @@ class TasksHandler(ApiHandler):
         submission = await self.body(Submission)
         timeline.reach("server.asked")
         task, is_new = await submit(o, submission, self.caller)
-        await asyncio.sleep(0)  # a worker that waits is given it first
         status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
         # A new task has no cells yet, and little that was not in the submission.
         await self.answer(task, status, size_bytes=len(self.request.body) if is_new else None)
