@@ -37,6 +37,9 @@ from opspawn_jupyter.model.workflow import WorkflowCheck, WorkflowRequest
 from opspawn_jupyter.model.workflow_view import Comparison, RerunRequest, WorkflowView
 
 _LOG_POLL_SECONDS = 0.3
+#: How many tasks are submitted at once. The server takes them in one by one: with more it would
+#: only have more connections to open, which takes as long as to take a task in.
+_SUBMISSIONS = 8
 _SQL_TIMEOUT_SECONDS = 600.0
 _PRUNE_TIMEOUT_SECONDS = 3600.0
 
@@ -59,6 +62,7 @@ class Api(ToolApi, NoteApi):
     def __init__(self, server: Server) -> None:
         self.server = server
         self._transport: Transport | None = None
+        self._submitting = asyncio.Semaphore(_SUBMISSIONS)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.server.url}>"
@@ -72,7 +76,8 @@ class Api(ToolApi, NoteApi):
     async def submit(self, submission: Submission) -> Task:
         """The task, accepted and durable. Raises ``InvalidRequest`` or ``NotFound`` where it
         cannot be run as asked; nothing is stored then."""
-        answer = await self._connected().call("POST", "tasks", body=wire.encode(submission))
+        async with self._submitting:
+            answer = await self._connected().call("POST", "tasks", body=wire.encode(submission))
         return wire.decode(Task, answer)
 
     async def task(self, reference: str) -> Task:

@@ -71,6 +71,8 @@ class StandIn:
         self.log = "first line\nsecond line\n"
         self.table = Table(columns=(Column(name="n", type="INTEGER"),), rows=((1,), (None,)))
         self.listeners: list[Any] = []
+        #: Called with each request, in the server's thread.
+        self.on_request: Callable[[Any], object] = lambda _: None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -189,6 +191,7 @@ class _Route(RequestHandler):
     def _answer(self, path: str) -> None:
         body = json.loads(self.request.body) if self.request.body else None
         self.world.requests.append((self.request.method or "", path, body))
+        self.world.on_request(self.request)
         try:
             if path != "health" and self.request.headers.get("Authorization") != f"token {TOKEN}":
                 raise errors.NotAuthenticated

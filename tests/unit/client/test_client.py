@@ -15,6 +15,7 @@ import pytest
 from opspawn_jupyter import connect, connect_async, errors
 from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.handle import AsyncTaskHandle, TaskHandle
+from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.model.states import EventType, State
 from tests.stopwatch import Stopwatch
 
@@ -253,3 +254,18 @@ def test_sync_and_async_handles_offer_the_same() -> None:
         return {name for name in dir(cls) if not name.startswith("_")}
 
     assert names(TaskHandle) == names(AsyncTaskHandle)
+
+
+def test_many_submissions_at_once_share_a_few_connections(stand_in: Any) -> None:
+    """To open one for each takes both sides longer than to take the tasks in."""
+    opened = set()
+    stand_in.on_request = lambda request: opened.add(id(request.connection.stream))
+
+    async def submit_all() -> int:
+        async with connect_async() as client:
+            submission = notebook_submission("nb.ipynb")
+            tasks = await asyncio.gather(*(client.submit(submission) for _ in range(40)))
+            return len({task.id for task in tasks})
+
+    assert asyncio.run(submit_all()) == 40
+    assert 1 <= len(opened) <= 20
