@@ -57,7 +57,8 @@ class WorkerLine:
         """
         try:
             self._socket = _bound(self._path)
-        except OSError as failure:  # a path that is too long, a file system without sockets
+        except (OSError, AttributeError) as failure:
+            # A path that is too long, a file system or a system without such sockets.
             logger.info("workers are to call over HTTP reason=%s", failure)
             return None
         return self._path

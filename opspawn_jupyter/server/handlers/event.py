@@ -17,7 +17,7 @@ from jupyter_server.base.websocket import WebSocketMixin
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from opspawn_jupyter.buses.websocket import Subscription, Told
+from opspawn_jupyter.buses.websocket import Subscription
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.orchestrator.find import find
@@ -50,7 +50,13 @@ class EventFeed:
         async for text in self._past(last_seq):
             yield (text,)
         async for some in self._subscription:
-            if texts := [text for told in some async for text in self._live(told)]:
+            texts: list[str] = []
+            for told in some:
+                if self._sent < (until := _before(told.event)):
+                    texts += [wire.to_json(missed) async for missed in self._from_store(until)]
+                if self._is_new(told.event):
+                    texts.append(told.text)
+            if texts:
                 yield texts
 
     async def _past(self, last_seq: int) -> AsyncIterator[str]:
@@ -63,17 +69,13 @@ class EventFeed:
         for told in outputs:
             yield told.text
 
-    async def _live(self, told: Told) -> AsyncIterator[str]:
-        event = told.event
-        is_durable = event.type.is_durable
-        async for missed in self._from_store(event.seq - 1 if is_durable else event.seq):
-            yield wire.to_json(missed)
-        if is_durable:
+    def _is_new(self, event: Event) -> bool:
+        """Whether it is to be sent; it counts as sent from now on."""
+        if event.type.is_durable:
             if event.seq <= self._sent:
-                return
+                return False
             self._sent = event.seq
-        if self._task_id in (None, event.task_id):
-            yield told.text
+        return self._task_id in (None, event.task_id)
 
     async def _from_store(self, until: int) -> AsyncIterator[Event]:
         """Durable events after the last one sent, up to ``until`` at least."""
@@ -84,6 +86,11 @@ class EventFeed:
                 yield event
             if len(page) < _PAGE:
                 self._sent = max(self._sent, until)
+
+
+def _before(event: Event) -> int:
+    """Seq of the durable event before this one."""
+    return event.seq - 1 if event.type.is_durable else event.seq
 
 
 class EventStreamHandler(EnvelopeMixin, WebSocketMixin, WebSocketHandler, JupyterHandler):
