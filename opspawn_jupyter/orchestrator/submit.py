@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
+from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.errors import IdempotencyConflict, InvalidRequest, UnknownKind
 from opspawn_jupyter.model.task import Submission, Task
 from opspawn_jupyter.model.workflow import APPROVAL
@@ -25,9 +24,9 @@ async def submit(o: Orchestration, submission: Submission, submitted_by: str) ->
     kind = _kind(o, submission)
     if submission.idempotency_key is None:
         # Checked and pinned in one go: to hand it to a thread takes as long as either.
-        pinned = await asyncio.to_thread(_pinned, o, kind, submission, submitted_by)
+        pinned = await in_thread(_pinned, o, kind, submission, submitted_by)
         return await take_in(o, pinned), True
-    accepted = await asyncio.to_thread(_accepted, kind, submission, submitted_by)
+    accepted = await in_thread(_accepted, kind, submission, submitted_by)
     async with o.key_lock:
         earlier = await o.store.task_by_key(submission.idempotency_key)
         if earlier is None:
@@ -38,7 +37,7 @@ async def submit(o: Orchestration, submission: Submission, submitted_by: str) ->
 
 async def prepare(o: Orchestration, submission: Submission) -> Prepared:
     """The submission, found good; nothing is stored. Raises as ``submit`` does."""
-    return await asyncio.to_thread(_kind(o, submission).prepare, submission.spec)
+    return await in_thread(_kind(o, submission).prepare, submission.spec)
 
 
 def _kind(o: Orchestration, submission: Submission) -> Kind:
