@@ -10,13 +10,8 @@ from opspawn_jupyter.client.schedule_text import (
     firing_row,
     schedule_row,
 )
-from opspawn_jupyter.model.schedule import (
-    DueAnswer,
-    FiringList,
-    Schedule,
-    ScheduleList,
-    ScheduleView,
-)
+from opspawn_jupyter.model.schedule import Schedule
+from opspawn_jupyter.model.schedule_view import DueAnswer, FiringList, ScheduleList, ScheduleView
 
 Shown = ScheduleView | ScheduleList | FiringList | DueAnswer | Schedule
 

@@ -29,13 +29,8 @@ from opspawn_jupyter.model.lineage import Lineage
 from opspawn_jupyter.model.plugin import PluginList
 from opspawn_jupyter.model.question import Question, QuestionList
 from opspawn_jupyter.model.retention import Pruned
-from opspawn_jupyter.model.schedule import (
-    DueAnswer,
-    FiringList,
-    Schedule,
-    ScheduleList,
-    ScheduleView,
-)
+from opspawn_jupyter.model.schedule import Schedule
+from opspawn_jupyter.model.schedule_view import DueAnswer, FiringList, ScheduleList, ScheduleView
 from opspawn_jupyter.model.signature import Signature, SignatureList
 from opspawn_jupyter.model.step_cache import Explanation
 from opspawn_jupyter.model.table import Table

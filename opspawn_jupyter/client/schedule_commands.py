@@ -8,13 +8,8 @@ from opspawn_jupyter.client.client import Client
 from opspawn_jupyter.client.handle import TaskHandle
 from opspawn_jupyter.client.parser import Options
 from opspawn_jupyter.client.schedule_options import edit_of, plan_of
-from opspawn_jupyter.model.schedule import (
-    DueAnswer,
-    FiringList,
-    Schedule,
-    ScheduleList,
-    ScheduleView,
-)
+from opspawn_jupyter.model.schedule import Schedule
+from opspawn_jupyter.model.schedule_view import DueAnswer, FiringList, ScheduleList, ScheduleView
 
 ScheduleAnswer = ScheduleView | ScheduleList | FiringList | DueAnswer | Schedule | TaskHandle
 

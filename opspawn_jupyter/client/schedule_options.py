@@ -21,7 +21,8 @@ from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.errors import UsageError
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.policy import Policy
-from opspawn_jupyter.model.schedule import CatchUp, Edit, Overlap, Plan, Source, Timing
+from opspawn_jupyter.model.schedule import CatchUp, Overlap, Plan, Source, Timing
+from opspawn_jupyter.model.schedule_view import Edit
 from opspawn_jupyter.model.task import Submission
 
 #: Adds ``-p NAME=VALUE`` and the like.

@@ -7,16 +7,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from opspawn_jupyter.client.task_text import columns
+from opspawn_jupyter.model.firing import Firing
 from opspawn_jupyter.model.ids import short
-from opspawn_jupyter.model.schedule import (
-    DueAnswer,
-    Firing,
-    FiringList,
-    Schedule,
-    ScheduleState,
-    ScheduleView,
-    Source,
-)
+from opspawn_jupyter.model.schedule import Schedule, ScheduleState, Source
+from opspawn_jupyter.model.schedule_view import DueAnswer, FiringList, ScheduleView
 
 SCHEDULE_HEADINGS = ("name", "state", "when", "next", "failures")
 _SOURCES = {None: "", Source.PINNED: ", pinned source", Source.LINKED: ", current file"}

@@ -13,17 +13,15 @@ from opspawn_jupyter.client.blocking import Blocking, blocking
 from opspawn_jupyter.client.submission import notebook_submission
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.past_job import PastJob, TakenIn
-from opspawn_jupyter.model.schedule import (
+from opspawn_jupyter.model.schedule import Plan, Schedule, Timing
+from opspawn_jupyter.model.schedule_view import (
     DueAnswer,
     Edit,
     FiringList,
     Period,
-    Plan,
     Preview,
-    Schedule,
     ScheduleList,
     ScheduleView,
-    Timing,
 )
 from opspawn_jupyter.model.task import Task
 

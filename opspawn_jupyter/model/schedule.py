@@ -1,15 +1,14 @@
-"""A schedule: a rule that submits tasks, and what became of each of its due times."""
+"""A schedule: a rule that submits tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from opspawn_jupyter.model.policy import STRICT
-from opspawn_jupyter.model.task import Submission, Task
+from opspawn_jupyter.model.task import Submission
 
 #: Label of every task that a schedule submits: the schedule's name.
 SCHEDULE_LABEL = "schedule"
@@ -48,43 +47,6 @@ class Source(StrEnum):
     LINKED = "linked"
     #: The file as it was when the schedule was made, or last edited.
     PINNED = "pinned"
-
-
-class Reason(StrEnum):
-    """Why a due time has no task."""
-
-    #: An earlier task of the schedule had not ended.
-    OVERLAP = "overlap"
-    #: No server ran at the time, and ``catch_up`` does not make up for it.
-    MISSED = "missed"
-    #: No server ran at the time; a later due time was run in its place.
-    SUPERSEDED = "superseded"
-    #: Longer ago than ``catch_up_window_seconds`` when a server ran again.
-    OUTSIDE_WINDOW = "outside_window"
-    PAUSED = "paused"
-    #: Too many tasks of the schedule wait already.
-    LIMIT = "limit"
-    #: What the schedule follows did not succeed.
-    UPSTREAM_FAILED = "upstream_failed"
-    #: The task was refused, as a notebook that is no more; ``message`` says why.
-    REFUSED = "refused"
-
-
-class Cause(StrEnum):
-    """What brought a task about."""
-
-    DUE = "due"
-    #: Somebody asked for it.
-    MANUAL = "manual"
-    #: Somebody asked for a period.
-    BACKFILL = "backfill"
-    #: A file came or changed.
-    FILE = "file"
-    #: A task of the schedule, or a run of the workflow, that this one follows has ended.
-    COMPLETION = "completion"
-    WEBHOOK = "webhook"
-    #: A program asked for it over MCP.
-    MCP = "mcp"
 
 
 class ScheduleState(StrEnum):
@@ -230,123 +192,3 @@ class Schedule:
     def is_open(self) -> bool:
         """Something may still come of it."""
         return self.state is not ScheduleState.DELETED
-
-
-@dataclass(frozen=True, kw_only=True)
-class Firing:
-    """What became of one due time, or of several in a row that had no task for the same reason."""
-
-    schedule_id: str
-    #: The due time, or the first of several. What was not due, as a task that somebody asked
-    #: for, has the time at which it was asked for.
-    due_at: datetime
-    #: The last of several; the same as ``due_at`` for one.
-    last_due_at: datetime
-    #: How many there are; None where they were not counted.
-    count: int | None = 1
-    cause: Cause = Cause.DUE
-    #: The task; None where there is a reason why not.
-    task_id: str | None = None
-    #: Which notebook the task takes.
-    source: Source | None = None
-    reason: Reason | None = None
-    #: The reason in words.
-    message: str = ""
-    #: When it was decided.
-    decided_at: datetime
-
-    def covers(self, moment: datetime) -> bool:
-        """Whether the due time is among those that this is about."""
-        return self.due_at <= moment <= self.last_due_at
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A task of a schedule has ended, and this is what it leaves to be done."""
-
-    task: Task
-    #: As it stands after that.
-    schedule: Schedule
-    left: Unsettled
-    #: A server that is no more had begun with it.
-    is_repeated: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class DueAnswer:
-    """What became of a due time, for people."""
-
-    schedule: str
-    due_at: datetime
-    #: In one sentence.
-    message: str
-    firing: Firing | None = None
-    next_due_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleView:
-    """A schedule with its rule in words and its next due times."""
-
-    schedule: Schedule
-    words: str
-    next_due_at: tuple[datetime, ...] = ()
-    #: The token of its webhook, shown once: when it is made.
-    token: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleList:
-    """Schedules by name."""
-
-    schedules: tuple[ScheduleView, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FiringList:
-    """What became of due times, newest first."""
-
-    schedule: str
-    firings: tuple[Firing, ...]
-    #: ``before`` of the next page; None on the last one.
-    next_cursor: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Called:
-    """What a call of a webhook came to; without a task the schedule's history says why."""
-
-    task_id: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preview:
-    """What a timing means."""
-
-    words: str
-    next_due_at: tuple[datetime, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edit:
-    """Changes of a plan: the fields that are given take the place of the plan's own.
-
-    ``submission`` and ``timing`` are merged field by field, and ``submission.spec`` by its own
-    fields, so that a parameter can be changed alone.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
-
-    changes: Mapping[str, Any]
-    #: Why; kept in the history with who and when.
-    reason: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Period:
-    """From ``start`` to ``end``, both included."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
-
-    start: datetime
-    end: datetime

@@ -20,14 +20,9 @@ from opspawn_jupyter.errors import (
 )
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.firing import Cause, Firing, Reason
 from opspawn_jupyter.model.record import Record
-from opspawn_jupyter.model.schedule import (
-    Cause,
-    Firing,
-    Reason,
-    Schedule,
-    ScheduleState,
-)
+from opspawn_jupyter.model.schedule import Schedule, ScheduleState
 from opspawn_jupyter.model.states import EventType, Subject
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.accept import Accepted, accept

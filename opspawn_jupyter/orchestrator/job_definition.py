@@ -18,7 +18,8 @@ from opspawn_jupyter.model.job import (
     UpdateJobDefinition,
     schedule_name,
 )
-from opspawn_jupyter.model.schedule import Edit, Plan, Schedule, ScheduleState, Source, Timing
+from opspawn_jupyter.model.schedule import Plan, Schedule, ScheduleState, Source, Timing
+from opspawn_jupyter.model.schedule_view import Edit
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator import schedule as schedules
 from opspawn_jupyter.orchestrator.context import Orchestration

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 from opspawn_jupyter.errors import InvalidRequest
 from opspawn_jupyter.model import clock
+from opspawn_jupyter.model.firing import Cause
 from opspawn_jupyter.model.schedule import (
     DUE_LABEL,
     SCHEDULE_ID_LABEL,
     SCHEDULE_LABEL,
     SOURCE_LABEL,
-    Cause,
     Schedule,
     Source,
 )

@@ -9,8 +9,10 @@ from typing import Any
 from opspawn_jupyter.errors import KeyTaken, RecordChanged
 from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.firing import Cause
 from opspawn_jupyter.model.ids import new_id
-from opspawn_jupyter.model.schedule import Cause, Plan, Schedule, ScheduleState, ScheduleView
+from opspawn_jupyter.model.schedule import Plan, Schedule, ScheduleState
+from opspawn_jupyter.model.schedule_view import ScheduleView
 from opspawn_jupyter.model.states import EventType, Subject
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.context import Orchestration

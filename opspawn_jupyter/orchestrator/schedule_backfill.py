@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from opspawn_jupyter.errors import InvalidRequest, RecordChanged
 from opspawn_jupyter.model import clock, wire
-from opspawn_jupyter.model.schedule import Cause, Firing, Overlap, Period
+from opspawn_jupyter.model.firing import Cause, Firing
+from opspawn_jupyter.model.schedule import Overlap
+from opspawn_jupyter.model.schedule_view import Period
 from opspawn_jupyter.model.states import Subject
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.firing import fire

@@ -10,7 +10,8 @@ from typing import Any
 from opspawn_jupyter.errors import InvalidRequest, KeyTaken
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
-from opspawn_jupyter.model.schedule import Edit, Plan, Schedule, ScheduleState, ScheduleView
+from opspawn_jupyter.model.schedule import Plan, Schedule, ScheduleState
+from opspawn_jupyter.model.schedule_view import Edit, ScheduleView
 from opspawn_jupyter.model.states import EventType, Subject
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.firing import account, paused_until

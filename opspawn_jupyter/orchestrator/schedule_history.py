@@ -6,17 +6,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opspawn_jupyter.model import clock, wire
+from opspawn_jupyter.model.firing import Cause, Firing, Reason
 from opspawn_jupyter.model.ids import short
 from opspawn_jupyter.model.record import RecordQuery
-from opspawn_jupyter.model.schedule import (
-    Cause,
-    DueAnswer,
-    Firing,
-    FiringList,
-    Reason,
-    Schedule,
-    ScheduleState,
-)
+from opspawn_jupyter.model.schedule import Schedule, ScheduleState
+from opspawn_jupyter.model.schedule_view import DueAnswer, FiringList
 from opspawn_jupyter.model.states import Subject
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.schedule_record import find_known, stamp

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from opspawn_jupyter.errors import OpspawnError
 from opspawn_jupyter.model import clock
-from opspawn_jupyter.model.schedule import Ended
+from opspawn_jupyter.model.firing import Ended
 from opspawn_jupyter.model.task import TaskQuery
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.firing import account, rewind

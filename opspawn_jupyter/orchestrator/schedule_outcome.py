@@ -17,13 +17,10 @@ from opspawn_jupyter.errors import (
 )
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.firing import Cause, Ended, Firing, Reason
 from opspawn_jupyter.model.schedule import (
     SCHEDULE_ID_LABEL,
-    Cause,
-    Ended,
-    Firing,
     Overlap,
-    Reason,
     Schedule,
     ScheduleState,
     Unsettled,

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from opspawn_jupyter.errors import RecordChanged, ScheduleNotFound
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.firing import Cause, Firing
 from opspawn_jupyter.model.ids import new_id
 from opspawn_jupyter.model.record import Change, Record, RecordQuery, draft
-from opspawn_jupyter.model.schedule import Cause, Firing, Schedule
+from opspawn_jupyter.model.schedule import Schedule
 from opspawn_jupyter.model.states import EventType, Subject
 from opspawn_jupyter.orchestrator.context import Orchestration
 

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from opspawn_jupyter.errors import ScheduleNotFound
 from opspawn_jupyter.model.event import Draft
-from opspawn_jupyter.model.schedule import Ended, Plan, Schedule, Unsettled
+from opspawn_jupyter.model.firing import Ended
+from opspawn_jupyter.model.schedule import Plan, Schedule, Unsettled
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.context import Orchestration

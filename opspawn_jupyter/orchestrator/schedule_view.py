@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from opspawn_jupyter.model import clock
-from opspawn_jupyter.model.schedule import (
-    Plan,
-    Preview,
-    Schedule,
-    ScheduleList,
-    ScheduleState,
-    ScheduleView,
-    Timing,
-)
+from opspawn_jupyter.model.schedule import Plan, Schedule, ScheduleState, Timing
+from opspawn_jupyter.model.schedule_view import Preview, ScheduleList, ScheduleView
 from opspawn_jupyter.model.task import Submission
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.schedule_record import every_schedule, find_known

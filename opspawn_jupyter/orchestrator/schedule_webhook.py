@@ -8,7 +8,8 @@ from hashlib import sha256
 
 from opspawn_jupyter.errors import InvalidRequest, NotAuthenticated, ScheduleNotFound
 from opspawn_jupyter.model.event import Draft
-from opspawn_jupyter.model.schedule import Cause, ScheduleView
+from opspawn_jupyter.model.firing import Cause
+from opspawn_jupyter.model.schedule_view import ScheduleView
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.context import Orchestration

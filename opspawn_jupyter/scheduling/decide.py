@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from opspawn_jupyter.model.schedule import CatchUp, Overlap, Reason, Schedule, ScheduleState
+from opspawn_jupyter.model.firing import Reason
+from opspawn_jupyter.model.schedule import CatchUp, Overlap, Schedule, ScheduleState
 from opspawn_jupyter.scheduling.due import due_between, last_due
 
 #: A due time that is found no later than this after it has come was not missed.

@@ -17,7 +17,8 @@ from typing import Any
 
 from opspawn_jupyter.errors import OpspawnError, ScheduleNotFound
 from opspawn_jupyter.files import write_json
-from opspawn_jupyter.model.schedule import Cause, Schedule
+from opspawn_jupyter.model.firing import Cause
+from opspawn_jupyter.model.schedule import Schedule
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.schedule_outcome import trigger
 from opspawn_jupyter.orchestrator.schedule_record import find_known

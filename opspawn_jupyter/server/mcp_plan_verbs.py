@@ -8,7 +8,9 @@ from typing import Any
 from opspawn_jupyter.client.audit import AUDIT, audit_of_run
 from opspawn_jupyter.errors import InvalidRequest
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.schedule import Cause, Plan, ScheduleView
+from opspawn_jupyter.model.firing import Cause
+from opspawn_jupyter.model.schedule import Plan
+from opspawn_jupyter.model.schedule_view import ScheduleView
 from opspawn_jupyter.model.tool import Principal
 from opspawn_jupyter.model.workflow import WORKFLOW
 from opspawn_jupyter.orchestrator import schedule as verbs

@@ -12,9 +12,10 @@ from opspawn_jupyter.buses.hooks import HookBus
 from opspawn_jupyter.errors import OpspawnError
 from opspawn_jupyter.files import write_atomic
 from opspawn_jupyter.model import clock
+from opspawn_jupyter.model.firing import Ended
 from opspawn_jupyter.model.retention import PruneRequest
 from opspawn_jupyter.model.run_directory import RunDirectory
-from opspawn_jupyter.model.schedule import SCHEDULE_ID_LABEL, Ended, Plan
+from opspawn_jupyter.model.schedule import SCHEDULE_ID_LABEL, Plan
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.prune import prune
 from opspawn_jupyter.orchestrator.schedule_files import latest_link

@@ -10,7 +10,7 @@ from functools import partial
 from opspawn_jupyter.buses.hooks import HookBus
 from opspawn_jupyter.errors import OpspawnError
 from opspawn_jupyter.model.event import Event
-from opspawn_jupyter.model.schedule import Ended
+from opspawn_jupyter.model.firing import Ended
 from opspawn_jupyter.model.states import TRANSITIONS
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.schedule_loop import keep_scheduling

@@ -10,7 +10,8 @@ from tornado import web
 
 from opspawn_jupyter.errors import InvalidRequest
 from opspawn_jupyter.model.past_job import PastJob
-from opspawn_jupyter.model.schedule import Called, Edit, FiringList, Period, Plan, Timing
+from opspawn_jupyter.model.schedule import Plan, Timing
+from opspawn_jupyter.model.schedule_view import Called, Edit, FiringList, Period
 from opspawn_jupyter.orchestrator import schedule as verbs
 from opspawn_jupyter.orchestrator.past_job import take_in
 from opspawn_jupyter.orchestrator.schedule_backfill import backfill

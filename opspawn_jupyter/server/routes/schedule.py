@@ -5,18 +5,16 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from opspawn_jupyter.model.past_job import PastJob, TakenIn
-from opspawn_jupyter.model.schedule import (
+from opspawn_jupyter.model.schedule import Plan, Schedule, Timing
+from opspawn_jupyter.model.schedule_view import (
     Called,
     DueAnswer,
     Edit,
     FiringList,
     Period,
-    Plan,
     Preview,
-    Schedule,
     ScheduleList,
     ScheduleView,
-    Timing,
 )
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.server import schemas

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from opspawn_jupyter.model import clock
-from opspawn_jupyter.model.schedule import Ended, Plan, Timing
+from opspawn_jupyter.model.firing import Ended
+from opspawn_jupyter.model.schedule import Plan, Timing
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.task import Task, TaskQuery
 from opspawn_jupyter.model.work import TakeRequest

@@ -17,7 +17,8 @@ from random import Random
 import pytest
 
 from opspawn_jupyter.model import clock
-from opspawn_jupyter.model.schedule import CatchUp, Firing, Overlap, Plan, Timing
+from opspawn_jupyter.model.firing import Firing
+from opspawn_jupyter.model.schedule import CatchUp, Overlap, Plan, Timing
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.task import Task, TaskQuery
 from opspawn_jupyter.model.work import TakeRequest

@@ -12,17 +12,9 @@ import pytest
 
 from opspawn_jupyter import errors
 from opspawn_jupyter.client.schedule_text import firing_row
-from opspawn_jupyter.model.schedule import (
-    CatchUp,
-    Cause,
-    Edit,
-    Overlap,
-    Period,
-    Plan,
-    Reason,
-    ScheduleState,
-    Timing,
-)
+from opspawn_jupyter.model.firing import Cause, Reason
+from opspawn_jupyter.model.schedule import CatchUp, Overlap, Plan, ScheduleState, Timing
+from opspawn_jupyter.model.schedule_view import Edit, Period
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Submission
 from opspawn_jupyter.orchestrator import schedule as verbs

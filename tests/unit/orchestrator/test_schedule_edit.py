@@ -9,7 +9,8 @@ import pytest
 
 from opspawn_jupyter import errors
 from opspawn_jupyter.client.schedule_text import schedule_card
-from opspawn_jupyter.model.schedule import Edit, Plan, Timing
+from opspawn_jupyter.model.schedule import Plan, Timing
+from opspawn_jupyter.model.schedule_view import Edit
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.task import Submission
 from opspawn_jupyter.orchestrator import schedule as verbs

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from opspawn_jupyter import errors
-from opspawn_jupyter.model.schedule import Edit, Timing
+from opspawn_jupyter.model.schedule import Timing
+from opspawn_jupyter.model.schedule_view import Edit
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.task import Submission, Task
 from opspawn_jupyter.model.work import TakeRequest

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from opspawn_jupyter.model.schedule import DUE_LABEL, CatchUp, Cause, Overlap, Timing
+from opspawn_jupyter.model.firing import Cause
+from opspawn_jupyter.model.schedule import DUE_LABEL, CatchUp, Overlap, Timing
 from opspawn_jupyter.orchestrator import schedule as verbs
 from opspawn_jupyter.orchestrator.alarm import Alarm
 from opspawn_jupyter.orchestrator.context import Orchestration

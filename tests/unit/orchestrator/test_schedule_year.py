@@ -12,7 +12,8 @@ from random import Random
 
 import pytest
 
-from opspawn_jupyter.model.schedule import DUE_LABEL, Cause, Firing, Schedule
+from opspawn_jupyter.model.firing import Cause, Firing
+from opspawn_jupyter.model.schedule import DUE_LABEL, Schedule
 from opspawn_jupyter.orchestrator import schedule as verbs
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.schedule_view import schedules

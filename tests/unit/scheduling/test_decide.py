@@ -11,15 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opspawn_jupyter.model.schedule import (
-    CatchUp,
-    Overlap,
-    Plan,
-    Reason,
-    Schedule,
-    ScheduleState,
-    Timing,
-)
+from opspawn_jupyter.model.firing import Reason
+from opspawn_jupyter.model.schedule import CatchUp, Overlap, Plan, Schedule, ScheduleState, Timing
 from opspawn_jupyter.model.task import Submission
 from opspawn_jupyter.scheduling.decide import Decision, Pass, Run, decide
 from opspawn_jupyter.scheduling.due import due_between
