@@ -30,9 +30,9 @@ from opspawn_jupyter.model.task import Task, TaskPage, TaskQuery
 from opspawn_jupyter.stores import listing, record_listing, recovery, rows
 from opspawn_jupyter.stores.database import fetch
 from opspawn_jupyter.stores.flusher import Flusher
-from opspawn_jupyter.stores.journal import segments, total_bytes
 from opspawn_jupyter.stores.memory import Held
 from opspawn_jupyter.stores.recovery import Recovered
+from opspawn_jupyter.stores.segments import segments, total_bytes
 from opspawn_jupyter.stores.user_sql import UserQuery
 from opspawn_jupyter.stores.writer import Writer
 

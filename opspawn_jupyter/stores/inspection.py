@@ -10,7 +10,7 @@ import duckdb
 
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
-from opspawn_jupyter.stores import chain, journal, rows
+from opspawn_jupyter.stores import chain, rows, segments
 from opspawn_jupyter.stores.database import FILE_NAME, fetch, reading
 from opspawn_jupyter.stores.queries import migrations
 
@@ -85,7 +85,7 @@ def _stored(connection: duckdb.DuckDBPyConnection) -> Iterator[Event]:
 
 
 def _journalled(directory: Path, after: int) -> Iterator[Event]:
-    for event in journal.read(directory, is_tail_lenient=True):
+    for event in segments.read(directory, is_tail_lenient=True):
         if event.seq > after:
             yield event
 

@@ -1,30 +1,19 @@
 """The journal: what makes an event durable before anybody is told of it.
 
-Segments ``journal-<seq of the first event>.jsonl`` hold one line for each event: CRC-32 of the
-JSON in eight hex digits, a sign, the JSON. The sign is a space on the first line of a batch and a
-plus on those after it. A batch is one write and one sync. Behind the last of them there is room,
-all zeros, because to write into a file as long as before takes half the time: its length and place
-on the disk need not be written, too.
-
-When the power goes, any part of the batch that was being written can be missing. It was never
-acknowledged and is dropped at opening, from its first line that is not whole. A damaged line with
-a batch behind it is an error, because what it said was promised to be kept.
+How its files look tells ``segments.py``.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain, pairwise, repeat
+from itertools import pairwise
 from pathlib import Path
 
 from opspawn_jupyter import faults
 from opspawn_jupyter.errors import StoreUnavailable
-from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.stores.segments import batch, first_seq, path_of, segments
 
 #: Above this a new segment is begun.
 SEGMENT_BYTES = 16 * 1024 * 1024
@@ -33,31 +22,8 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 _ROOM = bytes(256 * 1024)
 #: Room that must be there before a full disk counts as repaired.
 _PROBE_BYTES = 64 * 1024
-_FIRST, _FURTHER = b" ", b"+"
 #: macOS has no fdatasync.
 _sync = getattr(os, "fdatasync", os.fsync)
-
-
-def segments(directory: Path) -> list[Path]:
-    """The files of the journal, oldest first."""
-    return sorted(directory.glob("journal-*.jsonl"))
-
-
-def read(directory: Path, *, is_tail_lenient: bool = False) -> Iterator[Event]:
-    """Every event of the journal, in order; what ``mend`` would drop is passed over with
-    ``is_tail_lenient``.
-
-    Raises ``StoreUnavailable`` that names file and line of the first damaged one.
-    """
-    existing = segments(directory)
-    for path in existing:
-        end = _end(path) if is_tail_lenient and path == existing[-1] else path.stat().st_size
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                end -= len(line)
-                if end < 0 or not line.strip(b"\0"):
-                    break
-                yield _event(line, path, number)
 
 
 class Journal:
@@ -67,7 +33,7 @@ class Journal:
         existing = segments(directory)
         self.directory = directory
         self._segment_bytes = segment_bytes
-        self._path = existing[-1] if existing else _path(directory, next_seq)
+        self._path = existing[-1] if existing else path_of(directory, next_seq)
         self._descriptor = _open(self._path)
         #: Length of what is known to be whole.
         self._length = os.fstat(self._descriptor).st_size
@@ -81,7 +47,7 @@ class Journal:
 
         Raises ``StoreUnavailable``; nothing of the batch is then ever read back.
         """
-        data = _batch(bodies)
+        data = batch(bodies)
         self._write(data)
         self._length += len(data)
         if self._length > self._segment_bytes:
@@ -97,7 +63,7 @@ class Journal:
         """Remove the segments whose events are all at or before ``applied``."""
         existing = segments(self.directory)
         for path, following in pairwise(existing):
-            if _first_seq(following) <= applied + 1:
+            if first_seq(following) <= applied + 1:
                 path.unlink()
 
     def close(self) -> None:
@@ -154,7 +120,7 @@ class Journal:
         self._room_end, self._is_torn = self._length, False
 
     def _rotate(self, next_seq: int) -> None:
-        path = _path(self.directory, next_seq)
+        path = path_of(self.directory, next_seq)
         try:
             descriptor = _open(path)
         except OSError:
@@ -166,45 +132,6 @@ class Journal:
         with suppress(OSError):  # room does no harm
             self._cut()
         os.close(self._descriptor)
-
-
-def total_bytes(paths: Iterable[Path]) -> int:
-    """What the files hold together; one that has gone counts nothing."""
-    total = 0
-    for path in paths:
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size
-    return total
-
-
-def mend(directory: Path) -> int:
-    """Drop room and what was never acknowledged; bytes dropped of the latter."""
-    existing = segments(directory)
-    if not existing:
-        return 0
-    end, size = _end(existing[-1]), existing[-1].stat().st_size
-    dropped = len(existing[-1].read_bytes()[end:].rstrip(b"\0"))
-    if end < size:
-        os.truncate(existing[-1], end)
-    return dropped
-
-
-def _end(segment: Path) -> int:
-    """Length of what must be kept of the last segment, whole or not."""
-    data = segment.read_bytes()
-    hole = data.find(b"\0")
-    end = data.rfind(b"\n", 0, hole if hole >= 0 else len(data)) + 1
-    behind = data[end:].split(b"\n")[:-1]
-    is_damaged = any(_is_whole(line.rpartition(b"\0")[2], _FIRST) for line in behind)
-    return len(data.rstrip(b"\0")) if is_damaged else end
-
-
-def _path(directory: Path, first_seq: int) -> Path:
-    return directory / f"journal-{first_seq:016d}.jsonl"
-
-
-def _first_seq(path: Path) -> int:
-    return int(path.stem.removeprefix("journal-"))
 
 
 def _open(path: Path) -> int:
@@ -229,30 +156,6 @@ def _write(descriptor: int, data: bytes, place: int) -> None:
     while remaining:
         written = os.pwrite(descriptor, remaining, place)
         remaining, place = remaining[written:], place + written
-
-
-def _batch(bodies: Sequence[bytes]) -> bytes:
-    return b"".join(map(_line, bodies, chain((_FIRST,), repeat(_FURTHER))))
-
-
-def _line(body: bytes, sign: bytes) -> bytes:
-    return b"%08x%s%s\n" % (zlib.crc32(body), sign, body)
-
-
-def _is_whole(line: bytes, *signs: bytes) -> bool:
-    """Whether this is what ``_line`` has made, less its end, with one of the signs."""
-    return line[8:9] in signs and line[:8] == b"%08x" % zlib.crc32(line[9:])
-
-
-def _event(line: bytes, path: Path, number: int) -> Event:
-    body = line[9:-1]
-    if not line.endswith(b"\n") or not _is_whole(line[:-1], _FIRST, _FURTHER):
-        raise StoreUnavailable(
-            str(path),
-            hint=f"line {number} is damaged; restore the file from a backup, or stop the server "
-            "and run `opspawn store rebuild`",
-        )
-    return wire.decode(Event, json.loads(body))
 
 
 def _unwritable(directory: Path, failure: OSError) -> StoreUnavailable:

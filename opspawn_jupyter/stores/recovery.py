@@ -10,7 +10,7 @@ from pathlib import Path
 
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
-from opspawn_jupyter.stores import chain, journal, rows
+from opspawn_jupyter.stores import chain, rows, segments
 from opspawn_jupyter.stores.archive import Archive
 from opspawn_jupyter.stores.database import FILE_NAME, Database
 from opspawn_jupyter.stores.journal import Journal
@@ -53,7 +53,7 @@ def recover(state_directory: Path) -> Recovered:
 
 
 def _recover(database: Database, directory: Path) -> Recovered:
-    if dropped := journal.mend(directory):
+    if dropped := segments.mend(directory):
         logger.warning("journal end dropped bytes=%d", dropped)
     applied = int(database.value("meta", key="applied"))
     memory = Memory(applied, database.value("hash_of_event", seq=applied) or "")
@@ -74,7 +74,7 @@ def _recover(database: Database, directory: Path) -> Recovered:
 def _fresh(database: Database, directory: Path, applied: int) -> Iterator[Event]:
     """The journal's events after ``applied``, each checked against the one before it."""
     seq, digest = applied, ""
-    for number, event in enumerate(journal.read(directory)):
+    for number, event in enumerate(segments.read(directory)):
         if number == 0:
             seq = min(event.seq - 1, applied)
             digest = database.value("hash_of_event", seq=seq) or ""

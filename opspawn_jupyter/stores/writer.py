@@ -13,7 +13,8 @@ from threading import Thread
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.stores.journal import Journal
-from opspawn_jupyter.stores.memory import Archive, Memory, Stage
+from opspawn_jupyter.stores.memory import Archive, Memory
+from opspawn_jupyter.stores.stage import Stage
 
 logger = logging.getLogger(__name__)
 

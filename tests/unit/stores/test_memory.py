@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.stores.memory import Memory, Stage
+from opspawn_jupyter.stores.memory import Memory
+from opspawn_jupyter.stores.stage import Stage
 
 
 class EmptyArchive:

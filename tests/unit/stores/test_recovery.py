@@ -19,7 +19,7 @@ from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import State
-from opspawn_jupyter.stores import chain, journal
+from opspawn_jupyter.stores import chain, segments
 from opspawn_jupyter.stores.database import FILE_NAME, Database
 from opspawn_jupyter.stores.duckdb import DuckDBStore
 from opspawn_jupyter.stores.inspection import Inspected, inspect
@@ -232,7 +232,7 @@ def test_an_inspection_counts_what_only_the_journal_has(tmp_path: Path) -> None:
             next(writer.stdout)
         writer.kill()
         writer.stdout.read()
-    last = journal.segments(tmp_path / "state" / "journal")[-1]
+    last = segments.segments(tmp_path / "state" / "journal")[-1]
     with last.open("ab") as file:
         file.write(b"torn")
 
@@ -314,7 +314,7 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
 def test_a_damaged_journal_keeps_the_store_closed(tmp_path: Path) -> None:
     """And the database is released, so that it can be repaired or copied."""
     with_store(tmp_path, write_lives)
-    (path,) = journal.segments(tmp_path / "journal")
+    (path,) = segments.segments(tmp_path / "journal")
     path.write_bytes(path.read_bytes().replace(b"local", b"LOCAL", 1))
 
     with pytest.raises(StoreUnavailable, match="line 3 is damaged"):
@@ -326,7 +326,7 @@ def test_a_damaged_journal_keeps_the_store_closed(tmp_path: Path) -> None:
 def test_an_edited_event_keeps_the_store_closed(tmp_path: Path) -> None:
     """Even where the editor made the line's checksum right again: the chain tells."""
     with_store(tmp_path, write_lives)
-    (path,) = journal.segments(tmp_path / "journal")
+    (path,) = segments.segments(tmp_path / "journal")
     lines = path.read_bytes().splitlines(keepends=True)
     body = lines[2][9:-1].replace(b"local", b"other")
     lines[2] = b"%08x %s\n" % (zlib.crc32(body), body)
@@ -340,7 +340,7 @@ def test_journal_and_database_must_belong_together(tmp_path: Path) -> None:
     """A lost database beside a pruned journal would otherwise look like an empty history."""
     with_store(tmp_path, write_lives)
     with_store(tmp_path, write_lives)
-    (path,) = journal.segments(tmp_path / "journal")
+    (path,) = segments.segments(tmp_path / "journal")
     lines = path.read_bytes().splitlines(keepends=True)
     path.unlink()
     (path.parent / "journal-0000000000000101.jsonl").write_bytes(b"".join(lines[100:]))
@@ -355,7 +355,7 @@ def test_the_state_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
     with_store(tmp_path / "state", write_lives)
 
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
-    (path,) = journal.segments(tmp_path / "state" / "journal")
+    (path,) = segments.segments(tmp_path / "state" / "journal")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
