@@ -43,8 +43,8 @@ async def messages(
         )
         try:
             while (message := await socket.read_message()) is not None:
-                for line in message.splitlines():
-                    yield json.loads(line)
+                for event in told(message):
+                    yield event
         finally:
             socket.close()
     except HTTPClientError as failure:
@@ -52,3 +52,11 @@ async def messages(
         raise error_of(failure.code, body, server) from failure
     except _NETWORK_ERRORS as failure:
         raise errors.ServerUnreachable(server, hint=str(failure)) from failure
+
+
+def told(message: str | bytes) -> list[dict[str, Any]]:
+    """All that a message holds, read in one go: line by line it takes twice as long. No line of
+    JSON has the end of a line inside."""
+    text = message if isinstance(message, str) else message.decode()
+    events: list[dict[str, Any]] = json.loads("[" + text.strip().replace("\n", ",") + "]")
+    return events
