@@ -151,7 +151,6 @@ def _problem(cell: Mapping[str, Any], index: int) -> Problem:
     )
 
 
-_compact = json.JSONEncoder(ensure_ascii=False).encode
 #: Notebooks as ``prepare.notebook`` makes them, by source and kernel: it takes longer than a step.
 _prepared: dict[tuple[str, str], str] = {}
 #: Where ``environment.json`` of a kernel was written first; the others are the same file.
@@ -218,9 +217,5 @@ def _record_environment(run: RunDirectory, spec: NotebookSpec) -> None:
 
 
 def _write(path: Path, notebook: Mapping[str, Any]) -> None:
-    """A cell a line: with a line for each value, as elsewhere, it would take longer than to run
-    a small function."""
-    rest = {name: value for name, value in notebook.items() if name != "cells"}
-    cells = ",\n  ".join(_compact(cell) for cell in notebook["cells"])
-    text = f'{{\n "cells": [\n  {cells}\n ],\n {_compact(rest)[1:]}\n'
-    files.write_atomic(path, text.encode("utf-8", "backslashreplace"))
+    text = json.dumps(notebook, indent=1, ensure_ascii=False)
+    files.write_atomic(path, f"{text}\n".encode("utf-8", "backslashreplace"))

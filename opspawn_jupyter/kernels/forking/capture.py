@@ -42,8 +42,8 @@ class Printed(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # read-only on purpose
-        """Of what is written to the file descriptor."""
-        return "utf-8"
+        """Of what is written to the file descriptor, by the name that ipykernel has for it."""
+        return "UTF-8"
 
     def write(self, text: Any) -> int:
         """Take the text."""
