@@ -37,7 +37,7 @@ POINTS: Mapping[str, str] = {
     "runner.after_kernel": "the kernel runs; nobody has been told",
     "runner.between_cells": "a cell has ended; the next has not begun",
     "runner.before_save": "the executed notebook is about to be replaced",
-    "runner.before_outcome": "all is saved and the kernel gone; the outcome has not been told",
+    "runner.before_outcome": "all is saved and has run; the outcome has not been told",
     "agent.before_unit": "an agent has a reply or a result; it is not on the tape",
     "agent.after_unit": "it is on the tape; the run has not gone on",
     "runner.after_outcome": "the outcome was told; the process has not ended",

@@ -31,8 +31,12 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
     """Put the value at the path as JSON for people and programs, all or nothing."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomic(path, text.encode() + b"\n", mode)
+    write_atomic(path, json_bytes(value), mode)
+
+
+def json_bytes(value: Any) -> bytes:
+    """The value as a JSON file for people and programs."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def link_or_copy(source: Path, target: Path) -> None:

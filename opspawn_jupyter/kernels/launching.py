@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from opspawn_jupyter.kernels import recipe, servers
+from opspawn_jupyter.kernels import inheritance, recipe, servers
 from opspawn_jupyter.kernels.command import KernelCommand
 from opspawn_jupyter.kernels.forking import wire
 from opspawn_jupyter.kernels.forking.options import Options
@@ -44,13 +45,25 @@ class Forked:
 
 async def launch(wanted: Launch, *lines: int) -> Forked | str:
     """The kernel, with these descriptors handed to it; or why there is none."""
-    found = recipe.for_launch(wanted.command, wanted.environment, wanted.options)
+    found = recipe_of(wanted)
     if found is None:
         return "its interpreter is not found"
     made = await _ask(found, wanted, lines)
     if made == wire.RETIRED:  # it leaves its place to another
         made = await _ask(found, wanted, lines)
     return made
+
+
+def recipe_of(wanted: Launch) -> recipe.Recipe | None:
+    """Which fork server is asked; ``None`` where the interpreter is not found."""
+    inherited = _inherited(os.getpid())
+    return recipe.for_launch(wanted.command, wanted.environment, wanted.options, inherited)
+
+
+@lru_cache(maxsize=1)
+def _inherited(_pid: int) -> tuple[str, ...]:
+    """What kernels get from this process: looked up once, it stays what it is."""
+    return inheritance.fingerprint()
 
 
 async def _ask(found: recipe.Recipe, wanted: Launch, lines: Sequence[int]) -> Forked | str:

@@ -57,6 +57,14 @@ class Leash:
                 self._end(message.get("exit", _LOST))
         return self._exit_code
 
+    async def wait_for_ending(self, timeout_seconds: float) -> None:
+        """Wait until it has done all it does, or is gone, or the time is over."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + timeout_seconds
+        while self.poll() is None and self.ending is None:
+            if not await readable(self._line, max(0.0, latest - loop.time())):
+                return
+
     async def wait(self, timeout_seconds: float | None = None) -> int | None:
         """Wait for the end; the exit code, or ``None`` when the time is over."""
         while self.poll() is None:

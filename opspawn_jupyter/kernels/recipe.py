@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Recipe:
     #: What the server inherits from whoever starts it.
     inherited: tuple[str, ...]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Short and equal for equal recipes; holds nothing readable."""
         text = json.dumps([asdict(self), _program_version()], sort_keys=True)
@@ -66,18 +66,37 @@ class Recipe:
 
 
 def for_launch(
-    command: KernelCommand, environment: Mapping[str, str], options: Options
+    command: KernelCommand,
+    environment: Mapping[str, str],
+    options: Options,
+    inherited: tuple[str, ...] | None = None,
 ) -> Recipe | None:
-    """The recipe for a kernel's launch; ``None`` where its interpreter is not found."""
+    """The recipe for a kernel's launch; ``None`` where its interpreter is not found.
+
+    ``inherited`` is this process's fingerprint, where it is known already.
+    """
     interpreter = shutil.which(command.interpreter, path=environment.get("PATH"))
     if interpreter is None:
         return None
+    fixed = tuple(start_up_part(environment).items())
+    return _made(interpreter, command.flags, fixed, options, inherited or inheritance.fingerprint())
+
+
+@lru_cache(maxsize=8)
+def _made(
+    interpreter: str,
+    flags: tuple[str, ...],
+    environment: tuple[tuple[str, str], ...],
+    options: Options,
+    inherited: tuple[str, ...],
+) -> Recipe:
+    """The same recipe for the same launch, so that its name is made once."""
     return Recipe(
         interpreter=interpreter,
-        flags=command.flags,
-        environment=start_up_part(environment),
+        flags=flags,
+        environment=dict(environment),
         options=options,
-        inherited=inheritance.fingerprint(),
+        inherited=inherited,
     )
 
 

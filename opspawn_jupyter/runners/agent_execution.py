@@ -102,6 +102,7 @@ class AgentExecution(Execution):
 
     async def _go_on(self, client: CellClient) -> None:
         self._cells = client
+        self._put_down_last()
         try:
             await self._agent(_Bench(self, self._notebook))
         except AgentStopped as stopped:

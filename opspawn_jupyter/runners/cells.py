@@ -23,6 +23,7 @@ from papermill.clientwrap import PapermillNotebookClient
 
 from opspawn_jupyter.runners import glue
 from opspawn_jupyter.runners.budget import RESULT_BYTES, Budget
+from opspawn_jupyter.runners.conversation import parent
 from opspawn_jupyter.runners.iopub import LEFT_OUT, SIZE
 from opspawn_jupyter.runners.kernel import ALIVE_SECONDS, Kernel
 from opspawn_jupyter.runners.outputs import STEP_MIME, Outputs, overwrite
@@ -112,7 +113,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
                     raise CellTimeoutError.error_from_timeout_and_cell(
                         message, _LATE_OUTPUT_SECONDS, cell
                     )
-            elif _parent(came[1]) != request:
+            elif parent(came[1]) != request:
                 continue
             elif came[0]:
                 is_idle = is_idle or self._shows_end(came[1], cell, index)
@@ -135,7 +136,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
             await self._kernel.check_alive()
         except DeadKernelError:
             while came := await self._conversation.hear(_LAST_OUTPUT_SECONDS):
-                if came[0] and not is_idle and _parent(came[1]) == request:
+                if came[0] and not is_idle and parent(came[1]) == request:
                     is_idle = self._shows_end(came[1], cell, index)
             raise
 
@@ -257,10 +258,6 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
 
     def _is_hooked(self, msg: dict[str, Any]) -> bool:
         return bool(self.output_hook_stack[msg["parent_header"].get("msg_id")])
-
-
-def _parent(message: dict[str, Any]) -> Any:
-    return message["parent_header"].get("msg_id")
 
 
 def _may_raise(cell: Any) -> bool:

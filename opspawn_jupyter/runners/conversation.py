@@ -18,6 +18,11 @@ from opspawn_jupyter.runners.messages import Messages
 Heard: TypeAlias = tuple[bool, dict[str, Any]]
 
 
+def parent(message: Mapping[str, Any]) -> Any:
+    """Id of the request that the message belongs to."""
+    return message["parent_header"].get("msg_id")
+
+
 class Line(Protocol):
     """The channels of a kernel: ``Wire``, or ``Sockets``."""
 
@@ -80,7 +85,7 @@ class Conversation:
             self.is_subscribed = True
             return True, iopub.bounded(self._messages, parts, self.budget)
         message = self._messages.read(parts)
-        taker = self._takers.pop(message["parent_header"].get("msg_id", ""), None)
+        taker = self._takers.pop(parent(message), None)
         if taker is None:
             return False, message
         taker(message["content"])

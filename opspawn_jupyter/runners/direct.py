@@ -33,7 +33,7 @@ class DirectKernel(ForkedKernel):
             made = await launch(wanted, theirs.fileno())
         if isinstance(made, str):
             raise DeadKernelError(_refusal(made))
-        self._hold(made.leash)
+        self._hold(made)
 
     def _order(self) -> Launch:
         wanted = self._wanted(TIER_DIRECT, Path(os.devnull))
@@ -56,8 +56,8 @@ class DirectKernel(ForkedKernel):
         return Conversation(line, Messages(b""))
 
     async def connect(self) -> None:
-        """Nothing is to be waited for: what comes on the line comes in order, and none is lost."""
-        self._ask_for_info(self._converse())
+        """Nothing is to be waited for: nothing that comes on the line is lost."""
+        self._converse()
 
     def hang_up(self) -> None:
         """Close the line."""

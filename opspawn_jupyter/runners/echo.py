@@ -15,9 +15,9 @@ import zmq
 import zmq.asyncio
 from jupyter_client.session import Session
 
-from opspawn_jupyter.kernels import recipe, servers
+from opspawn_jupyter.kernels import servers
 from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL, Frames, pack
-from opspawn_jupyter.kernels.launching import Launch
+from opspawn_jupyter.kernels.launching import Launch, recipe_of
 from opspawn_jupyter.kernels.provisioner import TIER_KERNEL
 from opspawn_jupyter.runners import sockets
 from opspawn_jupyter.runners.direct import DirectKernel
@@ -165,7 +165,7 @@ def _look_for_server(wanted: Launch | str) -> None:
     """Work out where the kernel would come from, as a launch does, and whether that is up."""
     if isinstance(wanted, str):
         return
-    found = recipe.for_launch(wanted.command, wanted.environment, wanted.options)
+    found = recipe_of(wanted)
     line = servers.connect(found) if found is not None else None
     if line is not None:
         line.close()

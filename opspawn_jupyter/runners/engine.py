@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from jupyter_client.kernelspec import NoSuchKernel
@@ -55,7 +56,8 @@ class Execution:
 
     ``meanwhile`` is called while the kernel gets ready, ``connected`` awaited while the first cell
     runs, ``settled`` called with the outcome while the kernel ends: nothing waits for them that
-    can do without. Where ``keeps`` says so, the kernel of a failed run is not closed: that is the
+    can do without. ``ended`` is called with the outcome once it holds, before what is left of the
+    kernel is cleared away. Where ``keeps`` says so, the kernel of a failed run is kept, and is the
     caller's then.
     """
 
@@ -70,6 +72,7 @@ class Execution:
         meanwhile: Callable[[], None] = lambda: None,
         connected: Callable[[], Awaitable[None]] | None = None,
         settled: Callable[[Outcome], None] = lambda _: None,
+        ended: Callable[[Outcome], None] = lambda _: None,
         client_options: Mapping[str, Any] | None = None,
         keeps: bool = False,
     ) -> None:
@@ -81,12 +84,16 @@ class Execution:
         self._meanwhile = meanwhile
         self._connected = connected
         self._settled = settled
+        self._ended = ended
         self._recording: asyncio.Future[None] | None = None
         self._client_options = dict(client_options or {})
         self._keeps = keeps
+        #: The kernel of this run stays, for its caller to close.
+        self.is_kept = False
         self._outputs = Outputs(tell)
         self._outcome = Outcome()
         self._cell: int | None = None
+        self._last: Callable[[], None] = lambda: None
 
     def run(self) -> Outcome:
         """Run it to its end, in an event loop of its own."""
@@ -101,6 +108,16 @@ class Execution:
     async def execute(self) -> Outcome:
         """Run it to its end, or to what the brake asks for; the kernel is gone afterwards,
         or kept."""
+        try:
+            await self._execute()
+            if not self.is_kept:
+                self._ended(self._outcome)
+        finally:
+            if not self.is_kept:
+                await self._kernel.close()
+        return self._outcome
+
+    async def _execute(self) -> None:
         saving = asyncio.ensure_future(self._manager.keep_saved())
         work = asyncio.ensure_future(self._work())
         try:
@@ -117,21 +134,21 @@ class Execution:
             if self._recording is not None:
                 self._recording.cancel()
             await self._let_go()
-        return self._outcome
 
     async def _let_go(self) -> None:
         self._begin()  # where no kernel got that far
-        is_kept = self._keeps and self._outcome.state is State.FAILED
-        if is_kept and await self._kernel.exit_code() is None:
+        if self._keeps and self._outcome.state is State.FAILED:
+            self.is_kept = await self._kernel.exit_code() is None
+        if self.is_kept:
             self._kernel.hang_up()
             self._settled(self._outcome)
             return
-        closing = asyncio.ensure_future(self._kernel.close())
+        ending = asyncio.ensure_future(self._kernel.end())
         await asyncio.sleep(0)  # so that the kernel has been asked to end
         try:
             self._settled(self._outcome)
         finally:
-            await closing
+            await ending
             timeline.reach("runner.kernel_ended")
 
     def _begin(self) -> None:
@@ -161,7 +178,10 @@ class Execution:
         """All of it, with its outcome; ends by itself soon after the brake is pulled."""
         try:
             await self._start_kernel()
-            await self._run_cells()
+            try:
+                await self._run_cells()
+            finally:
+                self._put_down_last()
             if self._recording is not None:
                 await self._recording
         except asyncio.CancelledError:
@@ -215,6 +235,9 @@ class Execution:
         else:
             await self._go_on(client)
         await self._know_kernel()
+        if not self._keeps:
+            self._kernel.dismiss()
+        self._put_down_last()
         client.set_widgets_metadata()
         timeline.reach("runner.cells_done")
 
@@ -236,7 +259,9 @@ class Execution:
     async def _run_cell(self, client: CellClient, cell: Any, index: int) -> bool:
         """Whether the next one may run."""
         request = client.begin_cell(cell)
-        await self._know_kernel()  # the first cell is sent before it has answered
+        self._put_down_last()  # while this one runs
+        await self._kernel.take_on(request)
+        await self._know_kernel()
         self._cell = index
         self._manager.begin(cell, index)
         self._tell(EventType.CELL_STARTED, {"index": index})
@@ -246,10 +271,16 @@ class Execution:
         seconds = round(time.monotonic() - started, 6)
         outcome = self._brake.pulled or self._outcome
         self._outputs.flush()
-        self._cell_finished(cell, index, INTERRUPTED_CELL[outcome.state], seconds)
+        state = INTERRUPTED_CELL[outcome.state]
+        self._last = partial(self._cell_finished, cell, index, state, seconds)
         if outcome.state is State.SUCCESS:
             self._cell = None
         return goes_on
+
+    def _put_down_last(self) -> None:
+        """Say how the last cell went, which nobody waits for as long as there is a next."""
+        last, self._last = self._last, lambda: None
+        last()
 
     async def _goes_on_after(self, running: Awaitable[None], cell: Any, index: int) -> bool:
         """Run one cell. False, and mostly an outcome, where it is the last that may run."""

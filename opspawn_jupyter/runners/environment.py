@@ -8,6 +8,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -30,9 +31,16 @@ async def record(kernel: Kernel, target: Path) -> None:
         "argv": list(spec.argv),
     }
     is_known = _paths(facts["argv"][0])[1] == tuple(sys.path)
-    files.write_json(
-        target, describe(facts) if is_known else await asyncio.to_thread(describe, facts)
-    )
+    text = _text(facts) if is_known else await asyncio.to_thread(_text, facts)
+    files.write_atomic(target, text)
+
+
+def _text(facts: Mapping[str, Any]) -> bytes:
+    """The whole record. Most of it is the list of what is installed, which is written once."""
+    of, paths = _paths(facts["argv"][0])
+    packages = listed(paths)
+    text = files.json_bytes(_described(facts, of, None, packages.sha256))
+    return text.replace(b'"distributions": null', b'"distributions": ' + packages.text, 1)
 
 
 def describe(kernel: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,8 +49,13 @@ def describe(kernel: Mapping[str, Any]) -> dict[str, Any]:
     ``distributions`` are those of the kernel where it is a Python whose packages can be found,
     else those of the process that runs papermill; ``distributions_of`` tells which.
     """
-    of, packages = _packages(kernel["argv"][0])
-    digest = hashlib.sha256(json.dumps(packages, sort_keys=True).encode()).hexdigest()
+    of, paths = _paths(kernel["argv"][0])
+    return _described(kernel, of, distributions(paths), listed(paths).sha256)
+
+
+def _described(
+    kernel: Mapping[str, Any], of: str, packages: Mapping[str, str] | None, sha256: str
+) -> dict[str, Any]:
     return {
         "python": {
             "version": platform.python_version(),
@@ -53,13 +66,8 @@ def describe(kernel: Mapping[str, Any]) -> dict[str, Any]:
         "kernel": dict(kernel),
         "distributions_of": of,
         "distributions": packages,
-        "distributions_sha256": digest,
+        "distributions_sha256": sha256,
     }
-
-
-def _packages(program: str) -> tuple[str, dict[str, str]]:
-    of, paths = _paths(program)
-    return of, distributions(paths)
 
 
 def _paths(program: str) -> tuple[str, tuple[str, ...]]:
@@ -75,8 +83,34 @@ def _paths(program: str) -> tuple[str, tuple[str, ...]]:
 
 def distributions(paths: tuple[str, ...]) -> dict[str, str]:
     """Version by name of what is installed on these paths, sorted by name."""
-    stamps = tuple(_modified(path) for path in paths)
-    return dict(_distributions(paths, stamps))
+    return dict(_distributions(paths, _stamps(paths)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """What is installed, as the record has it."""
+
+    text: bytes
+    sha256: str
+
+
+def listed(paths: tuple[str, ...]) -> Listed:
+    """What is installed on these paths."""
+    return _listed(paths, _stamps(paths))
+
+
+@lru_cache(maxsize=4)
+def _listed(paths: tuple[str, ...], stamps: tuple[int, ...]) -> Listed:
+    packages = dict(_distributions(paths, stamps))
+    # One level below the record's: no line of it begins within a text.
+    text = files.json_bytes(packages).rstrip().replace(b"\n", b"\n ")
+    sorted_text = json.dumps(packages, sort_keys=True)
+    return Listed(text=text, sha256=hashlib.sha256(sorted_text.encode()).hexdigest())
+
+
+def _stamps(paths: tuple[str, ...]) -> tuple[int, ...]:
+    """Others once something is installed there."""
+    return tuple(_modified(path) for path in paths)
 
 
 def _modified(path: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from opspawn_jupyter import files
 from opspawn_jupyter.kernels import defaults, servers
 from opspawn_jupyter.kernels.command import KernelCommand, parse
-from opspawn_jupyter.kernels.launching import Launch, launch
+from opspawn_jupyter.kernels.launching import Forked, Launch, launch
 from opspawn_jupyter.kernels.leash import Leash
 from opspawn_jupyter.kernels.provisioner import TIER_KERNEL
 from opspawn_jupyter.kernels.socket_channels import connected
@@ -21,7 +21,7 @@ from opspawn_jupyter.kernels.task import PATIENCE_SECONDS, TaskKernelManager
 from opspawn_jupyter.model.work import TASK_VARIABLE
 from opspawn_jupyter.runners import processes, sockets
 from opspawn_jupyter.runners.conversation import Conversation
-from opspawn_jupyter.runners.kernel import ALIVE_SECONDS, POLITE_SECONDS, Kernel
+from opspawn_jupyter.runners.kernel import POLITE_SECONDS, Kernel
 from opspawn_jupyter.runners.messages import Messages
 
 #: Stands for a connection file in a command that is read before there is one.
@@ -51,7 +51,7 @@ class ForkedKernel(Kernel):
             self.start_afresh(made)
             await super().launch()
             return
-        self._hold(made.leash)
+        self._hold(made)
         self._adopt(made.connection, connection_file)
 
     def _wanted(self, tier: str, connection_file: Path) -> Launch | str:
@@ -74,8 +74,8 @@ class ForkedKernel(Kernel):
             patience_seconds=PATIENCE_SECONDS,
         )
 
-    def _hold(self, leash: Leash) -> None:
-        self._leash, self.pid = leash, leash.pid
+    def _hold(self, made: Forked) -> None:
+        self._leash, self.pid, self.info = made.leash, made.leash.pid, dict(made.info)
 
     def _adopt(self, connection: Mapping[str, Any], connection_file: Path) -> None:
         """Let this process know how to reach it, and whoever reads its connection file."""
@@ -94,13 +94,12 @@ class ForkedKernel(Kernel):
         return super().tier if self._leash is None else {"tier": TIER_KERNEL}
 
     async def connect(self) -> None:
-        """As the base class, save that an output is waited for, but not the answer: whatever is
-        sent from then on is answered after it."""
+        """As the base class, save that no answer is waited for, only what shows that no output is
+        lost from here on."""
         if self._is_elsewhere:
             await super().connect()
             return
         conversation = self._converse()
-        self._ask_for_info(conversation)
         await self._before_start_ends(self._subscribed(conversation))
 
     @property
@@ -110,10 +109,8 @@ class ForkedKernel(Kernel):
 
     async def _subscribed(self, conversation: Conversation) -> None:
         while not conversation.is_subscribed:
-            if await conversation.hear(ALIVE_SECONDS) is None and not conversation.is_subscribed:
-                await self.check_alive()
-                if self.info:  # its output came before it was known that we listen
-                    self._ask_for_info(conversation)
+            if not await self._hear(conversation) and not conversation.is_subscribed:
+                self._ask_for_info(conversation)  # it may be one that greets nobody
 
     def _new_conversation(self) -> Conversation:
         if self._is_elsewhere:
@@ -136,6 +133,16 @@ class ForkedKernel(Kernel):
             await super().interrupt()
         else:
             self._leash.signal(signal.SIGINT)
+
+    async def end(self) -> None:
+        """As the fork server tells it, before the system has taken the memory back."""
+        if self._leash is None or not self.is_ready:
+            await self.stop()
+            return
+        self.dismiss()
+        await self._leash.wait_for_ending(POLITE_SECONDS)
+        if self._leash.ending is None:
+            await self.stop(politely=False)
 
     async def stop(self, *, politely: bool = True) -> None:
         """End it; the fork server ends what it had started."""

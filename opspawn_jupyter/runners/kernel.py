@@ -31,7 +31,7 @@ from opspawn_jupyter.kernels.socket_channels import Sockets
 from opspawn_jupyter.kernels.task import TaskKernelManager, tier
 from opspawn_jupyter.model.work import TASK_VARIABLE, WORKER_VARIABLE, Grace
 from opspawn_jupyter.runners import kernelspecs, processes, sockets
-from opspawn_jupyter.runners.conversation import Conversation, Heard
+from opspawn_jupyter.runners.conversation import Conversation, Heard, parent
 from opspawn_jupyter.runners.messages import Messages
 
 #: How often a silent kernel is looked at whether it lives.
@@ -124,9 +124,17 @@ class Kernel:
         """
         await self._before_start_ends(self._answers(self._converse()))
 
+    async def take_on(self, request: str) -> None:
+        """Wait until it carries out the first request that was sent to it: it may have to come up
+        before. Raises as ``connect`` does."""
+        if not self.is_ready and self.conversation is not None:
+            await self._before_start_ends(self._taken_on(self.conversation, request))
+            self.is_ready = True
+
     async def identify(self) -> None:
-        """Wait until the kernel has said what it is. Raises as ``connect`` does."""
-        if not self.info and self.conversation is not None:
+        """Wait until it has said what it is. Raises as ``connect`` does."""
+        if not (self.info and self.is_ready) and self.conversation is not None:
+            self._ask_for_info(self.conversation)
             await self._before_start_ends(self._introduced(self.conversation))
 
     async def _before_start_ends(self, waiting: Awaitable[None]) -> None:
@@ -160,11 +168,16 @@ class Kernel:
                 await self._hear(conversation)
 
     async def _introduced(self, conversation: Conversation) -> None:
-        """What comes meanwhile belongs to a cell: one channel may be ahead of the other."""
-        others = []
-        while not self.info:
+        others: list[Heard] = []
+        while not self.is_ready:
             others += await self._hear(conversation)
         conversation.put_back(others)
+
+    async def _taken_on(self, conversation: Conversation, request: str) -> None:
+        heard: list[Heard] = []
+        while not any(parent(message) == request for _, message in heard[-1:]):
+            heard += await self._hear(conversation)
+        conversation.put_back(heard)
 
     async def _hear(self, conversation: Conversation) -> list[Heard]:
         came = await conversation.hear(ALIVE_SECONDS)
@@ -203,6 +216,11 @@ class Kernel:
     def dismiss(self) -> None:
         """Have it end already, where that can be done at once: nothing more is to run. It is still
         to be stopped."""
+
+    async def end(self) -> None:
+        """Wait until nothing of the user's runs any more, exit handlers included. What is left of
+        it is for ``close``."""
+        await self.stop()
 
     async def stop(self, *, politely: bool = True) -> None:
         """End the process and everything that it started. Safe to call more than once."""

@@ -65,16 +65,15 @@ class NotebookRunner:
             meanwhile=manager.notebook_start,
             connected=partial(environment.record, kernel, files.environment),
             settled=partial(complete, manager),
+            ended=partial(tell_outcome, reporter),
             keeps=keeper.is_wanted,
         )
         outcome = execution.run()
-        is_kept = keeper.is_wanted and outcome.state is State.FAILED
-        if is_kept:
+        if execution.is_kept:
             reporter.tell(EventType.KERNEL_KEPT, keeper.facts())
-        tell_outcome(reporter, outcome)
-        if is_kept:
+            tell_outcome(reporter, outcome)
             keeper.keep()
-        self.is_clean = not is_kept and outcome.state in _CLEAN
+        self.is_clean = not execution.is_kept and outcome.state in _CLEAN
 
     def _kernel(self, assignment: Assignment, spec: NotebookSpec, files: RunDirectory) -> Kernel:
         return _KERNELS[spec.tier](

@@ -59,9 +59,9 @@ def _import_pool() -> None:
 
 def _read_distributions() -> None:
     # Not at the top: it imports nbclient, which must come after the trick above.
-    from opspawn_jupyter.runners.environment import distributions
+    from opspawn_jupyter.runners.environment import listed
 
-    distributions(tuple(sys.path))
+    listed(tuple(sys.path))
 
 
 def _rehearse() -> None:

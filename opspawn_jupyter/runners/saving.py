@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from papermill.engines import NotebookExecutionManager
 from papermill.iorw import papermill_io
 
 from opspawn_jupyter import faults, files
 from opspawn_jupyter.model import executed_notebook
 from opspawn_jupyter.model.states import CellState
+from opspawn_jupyter.runners.notebook_text import serialised
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
         if self._target is None:
             super().save()  # nowhere, a remote store or a pipe: papermill's own writers
         else:
-            files.write_atomic(self._target, _serialised(self.nb))
+            files.write_atomic(self._target, serialised(self.nb))
         self._changed = False
         now = time.monotonic()
         pause = max(_SHORTEST_INTERVAL_SECONDS, _INTERVAL_PER_SAVE * (now - started))
@@ -102,8 +103,17 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
         """The cell has ended so."""
         if state is not CellState.SUCCESS:
             self.cell_exception(cell, cell_index=index)
-        self.cell_complete(cell, index)
+        self._complete(cell, index)
         executed_notebook.set_state(cell, state, seconds)
+
+    def _complete(self, cell: Any, index: int) -> None:
+        """papermill's, but its beginning read by Python: dateutil takes as long as a save."""
+        times = cell.metadata.papermill
+        started, times["start_time"] = times["start_time"], None
+        self.cell_complete(cell, index)
+        times["start_time"] = started
+        lasted = datetime.fromisoformat(times["end_time"]) - datetime.fromisoformat(started)
+        times["duration"] = lasted.total_seconds()
 
     def pass_by(self, cell: Any) -> None:
         """The cell is one that does not run: text, nothing, or tagged so."""
@@ -136,12 +146,6 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
             else:
                 return
         self.write()
-
-
-def _serialised(notebook: Any) -> bytes:
-    """Half of a surrogate pair, which a kernel can print, becomes the JSON escape for it."""
-    text: str = nbformat.v4.writes(notebook)
-    return (text + "\n").encode("utf-8", "backslashreplace")
 
 
 def _local_target(output_path: str | None) -> Path | None:

@@ -2,11 +2,13 @@
 
 The worker sends an assignment, and says when to stop; the runner tells events, and in the end may
 say that it waits for its next assignment. Either notices the other's death by the end of the
-stream.
+stream. What nobody waits for is told a moment later, together with what comes in that moment: to
+wake the worker for each event takes its processor from the kernel.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import select
 import socket
@@ -18,12 +20,25 @@ from typing import Any
 from opspawn_jupyter.kernels.recipe import Recipe
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
-from opspawn_jupyter.model.states import EventType, State
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 
 _CANCEL = b"cancel\n"
 #: Keys of lines that are no events: a wish, and that the runner is ready for another attempt.
 _NEED = "needs_fork_server"
+#: How long an event may wait for others.
+_GATHERING_SECONDS = 0.003
+#: Events that somebody may wait for.
+_URGENT = frozenset(
+    {
+        *OUTCOME_EVENTS.values(),
+        EventType.WAITING,
+        EventType.STEP_OUTPUT,
+        EventType.KERNEL_KEPT,
+        EventType.MODEL_REPLIED,
+        EventType.AGENT_CALLED,
+    }
+)
 _WAITS = "waits"
 
 
@@ -61,6 +76,8 @@ class ChannelReporter:
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._callback: Callable[[State], None] | None = None
         self._stops: list[State] = []
+        self._gathered: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_spoken_to(self) -> bool:
@@ -81,15 +98,24 @@ class ChannelReporter:
         with self._lock:
             self._is_busy = False
             self._forget()
-        self._say({_WAITS: True})
+        self._send(_line({_WAITS: True}))
 
     def tell(self, type: EventType, data: Mapping[str, Any]) -> None:  # the port's
         """See ``ports.Reporter``. Once the worker is gone there is nobody to tell."""
-        self._say(wire.encode(ReportedEvent(type=type, at=now(), data=data)))
+        line = _line(wire.encode(ReportedEvent(type=type, at=now(), data=data)))
+        loop = None if type in _URGENT else _running_loop()
+        if loop is None:
+            self._send(line)
+            return
+        with self._lock:
+            self._gathered.append(line)
+        # One that is overdue may be of a loop that has ended.
+        if self._timer is None or self._timer.when() < loop.time():
+            self._timer = loop.call_later(_GATHERING_SECONDS, self._send)
 
     def need(self, recipe: Recipe) -> None:
         """Have the worker start a fork server."""
-        self._say({_NEED: recipe.plain()})
+        self._send(_line({_NEED: recipe.plain()}))
 
     def on_stop(self, callback: Callable[[State], None]) -> None:
         """See ``ports.Reporter``."""
@@ -99,17 +125,19 @@ class ChannelReporter:
         for state in missed:
             callback(state)
 
-    def _say(self, told: Mapping[str, Any]) -> None:
-        line = json.dumps(told).encode() + b"\n"
+    def _send(self, *lines: bytes) -> None:
+        """Send them, and before them what was gathered."""
         with self._lock:
-            if self._is_open:
-                self._send(line)
-
-    def _send(self, line: bytes) -> None:
-        try:
-            self._line.sendall(line)
-        except OSError:
-            self._is_open = False
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            data = b"".join((*self._gathered, *lines))
+            self._gathered.clear()
+            try:
+                if self._is_open:
+                    self._line.sendall(data)
+            except OSError:
+                self._is_open = False
 
     def _listen(self) -> None:
         try:
@@ -143,3 +171,15 @@ class ChannelReporter:
             callback = self._callback
         if callback is not None:
             callback(state)
+
+
+def _line(told: Mapping[str, Any]) -> bytes:
+    return json.dumps(told).encode() + b"\n"
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """That of this thread; only where one runs can something be done a moment later."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import select
 import socket
+import time
 from collections.abc import Iterator
 from queue import SimpleQueue
 
@@ -132,3 +135,50 @@ def test_a_runner_that_waits_is_no_orphan(ends: Ends) -> None:
     assert ends.runner.assignment() is None
     assert ends.orphaned.empty()
     ends.runner._waiting.put(None)  # for the fixture
+
+
+def kinds(ends: Ends, count: int) -> list[EventType]:
+    """Of the next events that come."""
+    return [channel.parse(ends.lines.readline()).type for _ in range(count)]
+
+
+def test_what_nobody_waits_for_is_told_with_what_comes_after_it(ends: Ends) -> None:
+    """Each line wakes the worker; in order they come all the same, and the outcome at once."""
+
+    async def tell() -> None:
+        for kind in (EventType.KERNEL_STARTED, EventType.CELLS_PLANNED, EventType.CELL_STARTED):
+            ends.runner.tell(kind, {})
+        assert not select.select([ends.worker], [], [], 0)[0]
+        ends.runner.tell(EventType.SUCCEEDED, {})
+
+    asyncio.run(tell())
+    assert kinds(ends, 4) == [
+        EventType.KERNEL_STARTED, EventType.CELLS_PLANNED, EventType.CELL_STARTED,
+        EventType.SUCCEEDED,
+    ]  # fmt: skip
+
+
+def test_what_nobody_waits_for_is_told_soon(ends: Ends) -> None:
+    """A cell may run for hours, and somebody looks on."""
+
+    async def tell() -> EventType:
+        ends.runner.tell(EventType.CELL_STARTED, {})
+        [kind] = await asyncio.to_thread(kinds, ends, 1)
+        return kind
+
+    assert asyncio.run(tell()) is EventType.CELL_STARTED
+
+
+def test_what_was_told_in_a_loop_that_has_ended_is_not_forgotten(ends: Ends) -> None:
+    """A run may have several, one after the other."""
+
+    async def tell(kind: EventType, *, waits: bool) -> None:
+        ends.runner.tell(kind, {})
+        if waits:
+            assert await asyncio.to_thread(kinds, ends, 2) == [
+                EventType.CELL_STARTED, EventType.CELL_FINISHED,
+            ]  # fmt: skip
+
+    asyncio.run(tell(EventType.CELL_STARTED, waits=False))
+    time.sleep(channel._GATHERING_SECONDS)
+    asyncio.run(tell(EventType.CELL_FINISHED, waits=True))

@@ -1,0 +1,72 @@
+"""The notebook as the bytes of its file.
+
+They are those that nbformat writes, without the copy that it makes of everything, and without the
+part of Python's encoder that is not in C, which ``indent`` leads to: a quarter of the time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from json.encoder import encode_basestring
+from typing import Any
+
+import nbformat
+from nbformat.v4.rwbase import _split_mimebundle
+
+_TRANSIENT = ("orig_nbformat", "orig_nbformat_minor", "signature")
+_BUNDLES = ("execute_result", "display_data")
+
+
+def serialised(notebook: Any) -> bytes:
+    """Half of a surrogate pair, which a kernel can print, becomes the JSON escape for it."""
+    try:
+        text = _text(_in_lines(notebook), "\n")
+    except TypeError:  # what is no JSON of itself, such as bytes, which nbformat knows how to write
+        text = nbformat.v4.writes(notebook)
+    return (text + "\n").encode("utf-8", "backslashreplace")
+
+
+def _in_lines(notebook: Any) -> dict[str, Any]:
+    """As it lies in files: long texts in lines, without what is not to be kept."""
+    metadata = {k: v for k, v in notebook["metadata"].items() if k not in _TRANSIENT}
+    return {**notebook, "metadata": metadata, "cells": [_cell(one) for one in notebook["cells"]]}
+
+
+def _cell(cell: Any) -> dict[str, Any]:
+    kept = {**cell, "source": _lines(cell.get("source"))} if "source" in cell else dict(cell)
+    if "trusted" in cell["metadata"]:
+        kept["metadata"] = {k: v for k, v in cell["metadata"].items() if k != "trusted"}
+    if cell.get("attachments"):
+        kept["attachments"] = {k: _split_mimebundle({**v}) for k, v in cell["attachments"].items()}
+    if cell["cell_type"] == "code":
+        kept["outputs"] = [_output(one) for one in cell["outputs"]]
+    return kept
+
+
+def _output(output: Any) -> Mapping[str, Any]:
+    kind = output["output_type"]
+    if kind == "stream":
+        return {**output, "text": _lines(output["text"])}
+    if kind in _BUNDLES and "data" in output:
+        return {**output, "data": _split_mimebundle({**output["data"]})}
+    found: Mapping[str, Any] = output
+    return found
+
+
+def _lines(text: Any) -> Any:
+    return text.splitlines(keepends=True) if isinstance(text, str) else text
+
+
+def _text(value: Any, start: str) -> str:
+    """The value's JSON, whose lines begin so; keys are sorted."""
+    if isinstance(value, str):
+        return encode_basestring(value)
+    inner = start + " "
+    if isinstance(value, dict):
+        items = [f"{encode_basestring(k)}: {_text(v, inner)}" for k, v in sorted(value.items())]
+        return f"{{{inner}{f',{inner}'.join(items)}{start}}}" if items else "{}"
+    if isinstance(value, (list, tuple)):
+        parts = [_text(one, inner) for one in value]
+        return f"[{inner}{f',{inner}'.join(parts)}{start}]" if parts else "[]"
+    return json.dumps(value)
