@@ -73,9 +73,11 @@ class _Told(Outbox):
         super().__init__()
         self.events: list[ReportedEvent] = []
 
-    def add(self, task_id: str, attempt: int, event: ReportedEvent) -> None:
-        super().add(task_id, attempt, event)
-        self.events.append(event)
+    def add(
+        self, task_id: str, attempt: int, *events: ReportedEvent, may_wait: bool = False
+    ) -> None:
+        super().add(task_id, attempt, *events, may_wait=may_wait)
+        self.events.extend(events)
 
 
 class Listener:

@@ -15,6 +15,7 @@ from jupyter_client import session as library
 from jupyter_client.jsonutil import json_default
 
 _encode = json.JSONEncoder(default=json_default, ensure_ascii=False, allow_nan=False).encode
+_escape = json.JSONEncoder(default=json_default, allow_nan=False).encode
 
 
 def renew(session: Any, key: bytes) -> None:
@@ -34,6 +35,8 @@ def pack(value: Any) -> bytes:
     """The value in JSON."""
     try:
         return _encode(value).encode("utf8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair, which anybody can print
+        return _escape(value).encode()
     except (TypeError, ValueError):  # it knows what to do about those
         return library.json_packer(value)
 
