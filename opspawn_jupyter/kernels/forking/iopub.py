@@ -17,7 +17,8 @@ from ipykernel import iostream
 
 from .steady import SteadyLock
 
-_READ_BYTES = 1 << 16
+#: What can be written at once to a pipe that takes anything.
+_READ_BYTES = select.PIPE_BUF
 
 
 class IOPubThread(iostream.IOPubThread):
@@ -67,8 +68,7 @@ class OutStream(iostream.OutStream):
             super().flush()  # type: ignore[no-untyped-call]  # of ipykernel
             return
         with self._flush_lock:
-            if self._can_be_read:
-                self._read(self._fid)
+            self._read_pipe()
             self._flush()  # type: ignore[no-untyped-call]  # as above
 
     def _schedule_flush(self) -> None:
@@ -92,21 +92,35 @@ class OutStream(iostream.OutStream):
             self._can_be_read = True
             ready = select.poll()
             ready.register(pipe, select.POLLIN)
-            while ready.poll() and self._read(pipe):
-                pass
+            while ready.poll() and self._should_watch:
+                if self._take(pipe) == b"":
+                    break
         except Exception:  # told when the stream is closed, as in the base class
             self._exc = sys.exc_info()
 
-    def _read(self, pipe: Any) -> bool:
-        """Write what is in the pipe; whether there may be more."""
+    def _read_pipe(self) -> None:
+        """Write what is in the pipe. It goes on to where the stream led before; if nobody reads
+        there, that is for the thread to wait for."""
+        while self._can_be_read and _is_open(self._original_stdstream_copy):
+            if not self._take(self._fid):
+                break
+
+    def _take(self, pipe: Any) -> bytes | None:
+        """Write what comes next in the pipe: None where that is nothing so far, b"" at the end."""
         with self._pipe_lock:
-            while self._should_watch:
-                try:
-                    data = os.read(pipe, _READ_BYTES)
-                except BlockingIOError:
-                    return True
-                if not data:
-                    return False
-                self.write(data.decode(errors="replace"))
-                os.write(self._original_stdstream_copy, data)
-        return False
+            try:
+                data = os.read(pipe, _READ_BYTES)
+            except BlockingIOError:
+                return None
+            if not self._should_watch:  # it is what wakes the thread at the end
+                return b""
+            self.write(data.decode(errors="replace"))
+        os.write(self._original_stdstream_copy, data)
+        return data
+
+
+def _is_open(file: int) -> bool:
+    """Whether something can be written to it at once."""
+    ready = select.poll()
+    ready.register(file, select.POLLOUT)
+    return bool(ready.poll(0))
