@@ -13,7 +13,7 @@ from pathlib import Path
 from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.errors import StoreUnavailable
-from opspawn_jupyter.files import link_or_copy, write_atomic
+from opspawn_jupyter.files import link_or_copy
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.ids import new_id
@@ -157,11 +157,12 @@ def _pin(directory: Path, accepted: Accepted, submitted: Mapping[str, object]) -
     try:
         directory.mkdir(parents=True)
         run.artifacts.mkdir()
+        # As they are, because nobody looks here before the task is stored.
         for name, content in accepted.prepared.files.items():
-            (directory / name).write_bytes(content)  # nobody looks here before the task is stored
+            (directory / name).write_bytes(content)
         for name, source in accepted.linked.items():
             link_or_copy(source, directory / name)
-        write_atomic(run.task, f"{wire.to_json(submitted)}\n".encode())
+        run.task.write_bytes(f"{wire.to_json(submitted)}\n".encode())
     except OSError as failure:
         shutil.rmtree(directory, ignore_errors=True)
         hint = f"{failure.strerror}: the server must be able to make and write files there"
