@@ -32,6 +32,8 @@ from opspawn_jupyter.worker.spares import RunnerProcess, SpareRunners
 
 #: What a runner gets beyond its graces before the worker takes over.
 _MARGIN_SECONDS = 5.0
+#: Runners that an attempt is given to, one after the other, as long as none of them begins.
+_MOST_RUNNERS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -56,6 +58,8 @@ class Attempt:
         self._kernel: psutil.Process | None = None
         self._process: BaseProcess | None = None
         self._is_keeping = False
+        #: The runner has read what it is to do.
+        self._has_begun = False
         #: The runner has done its work, and would take another attempt.
         self._is_over = False
         #: Nothing more is to be heard from it.
@@ -113,7 +117,17 @@ class Attempt:
         self._force(Stop(State.CRASHED, message))
 
     async def _run_process(self) -> int | None:
-        runner = await self._spares.take()
+        """Give the attempt to a runner; to another, where that died before it could begin."""
+        self._limit()
+        for _ in range(_MOST_RUNNERS - 1):
+            exit_code = await self._run_in(await self._spares.take())
+            if self._has_begun or self._forced is not None:
+                return exit_code
+            _log.warning("runner died before it began task_id=%s", self.assignment.task_id)
+        return await self._run_in(await self._spares.take())
+
+    async def _run_in(self, runner: RunnerProcess) -> int | None:
+        self._is_done.clear()
         self._process, self._runner, self._line = runner.process, runner.handle, runner.line
         runner.line.listen(self._hear, self._is_done.set)
         runner.line.say(channel.assignment_message(self.assignment))
@@ -123,7 +137,6 @@ class Attempt:
         faults.reach("worker.after_start")
         if self._forced is not None:
             self._kill()
-        self._limit()
         is_left = False
         try:
             await self._is_done.wait()
@@ -149,6 +162,8 @@ class Attempt:
         for event in map(channel.parse, told):
             if event is None:
                 self._is_over = True
+            elif isinstance(event, channel.Begun):
+                self._has_begun = True
             elif isinstance(event, Recipe):
                 self._fork_servers.start(event)
             else:

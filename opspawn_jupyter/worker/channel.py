@@ -40,6 +40,7 @@ _URGENT = frozenset(
     }
 )
 _WAITS = "waits"
+_BEGUN = "begun"
 
 
 def cancel_message() -> bytes:
@@ -52,10 +53,16 @@ def assignment_message(assignment: Assignment) -> bytes:
     return json.dumps(wire.encode(assignment)).encode() + b"\n"
 
 
-def parse(line: bytes) -> ReportedEvent | Recipe | None:
-    """The event that a runner told, not yet numbered, or the fork server that it needs. None
-    where it has done its work, and waits for more."""
+class Begun:
+    """The runner has read what it is to do."""
+
+
+def parse(line: bytes) -> ReportedEvent | Recipe | Begun | None:
+    """The event that a runner told, not yet numbered, or the fork server that it needs, or that
+    it has begun. None where it has done its work, and waits for more."""
     told = json.loads(line)
+    if _BEGUN in told:
+        return Begun()
     if _NEED in told:
         return Recipe.from_plain(told[_NEED])
     if _WAITS in told:
@@ -92,6 +99,11 @@ class ChannelReporter:
         """Wait for what there is to do; None where the worker has hung up."""
         line = self._waiting.get()
         return None if line is None else wire.decode(Assignment, json.loads(line))
+
+    def begin(self) -> None:
+        """Let the worker know that the attempt is this process's: from now on it may leave
+        traces."""
+        self._send(_line({_BEGUN: True}))
 
     def wait_again(self) -> None:
         """Let the worker know that this process is ready for another attempt."""

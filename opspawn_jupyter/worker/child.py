@@ -80,6 +80,7 @@ def _carry_out(
     """Whether nothing is left of it in this process."""
     from opspawn_jupyter.runners import preload, problems
 
+    reporter.begin()
     directory = RunDirectory(Path(assignment.run_directory))
     streams.lead_to(directory.log)
     timeline.reach("runner.begun")

@@ -26,7 +26,7 @@ from opspawn_jupyter.worker.attempt import Attempt
 from opspawn_jupyter.worker.fork_servers import ForkServers
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.outbox import Outbox
-from opspawn_jupyter.worker.spares import SpareRunners
+from opspawn_jupyter.worker.spares import RunnerProcess, SpareRunners
 from tests.stopwatch import Stopwatch
 
 QUICK = Grace(interrupt_seconds=1.0, terminate_seconds=2.0)
@@ -138,13 +138,19 @@ def run(tmp_path: Path, fork_servers: ForkServers) -> Iterator[Run]:
     """Runs a notebook, given by its cells' sources or whole, and checks that nothing is left."""
     processes: set[int] = set()
 
-    def start(*cells: Any, during: During | None = None, grace: Grace = QUICK, **more: Any) -> Ran:
+    def start(
+        *cells: Any,
+        during: During | None = None,
+        grace: Grace = QUICK,
+        deaths: int = 0,
+        **more: Any,
+    ) -> Ran:
         content = cells[0] if isinstance(cells[0], dict) else notebook(*cells)
         directory = RunDirectory(tmp_path / "runs" / "weird {name} 'of' ünïcode")
         directory.artifacts.mkdir(parents=True)
         directory.input.write_text(json.dumps(content))
         given = assignment(directory, tmp_path, **more)
-        ran = asyncio.run(carry_out(given, during, grace, fork_servers))
+        ran = asyncio.run(carry_out(given, during, grace, fork_servers, deaths))
         processes.update(one["pid"] for one in ran.of(EventType.KERNEL_STARTED))
         return ran
 
@@ -206,14 +212,33 @@ def assignment(
     )
 
 
+class DyingSpares(SpareRunners):
+    """Of which so many are killed just before they are given their task."""
+
+    deaths = 0
+
+    async def take(self) -> RunnerProcess:
+        runner = await super().take()
+        if self.deaths and runner.handle is not None:
+            self.deaths -= 1
+            runner.handle.kill()
+        return runner
+
+
 async def carry_out(
-    given: Assignment, during: During | None, grace: Grace, fork_servers: ForkServers
+    given: Assignment,
+    during: During | None,
+    grace: Grace,
+    fork_servers: ForkServers,
+    deaths: int = 0,
 ) -> Ran:
     launcher = Launcher()
     listener = Listener()
+    spares = DyingSpares(launcher, grace, 0)
+    spares.deaths = deaths
     attempt = Attempt(
         given, worker_id="w", grace=grace, launcher=launcher,
-        spares=SpareRunners(launcher, grace, 0), fork_servers=fork_servers,
+        spares=spares, fork_servers=fork_servers,
         outbox=listener,
     )  # fmt: skip
     started = time.monotonic()
@@ -294,6 +319,22 @@ def test_a_notebook_that_succeeds_leaves_a_whole_run_directory(run: Run) -> None
     assert environment["kernel"]["name"] == "python3"
     assert environment["distributions_of"] == "kernel"
     assert "papermill" in environment["distributions"]
+
+
+def test_a_runner_that_is_killed_before_it_has_begun_has_a_successor(run: Run) -> None:
+    """Where memory is short the system may end one that waits; no cell has run by then."""
+    ran = run("1", deaths=1)
+
+    assert ran.outcome.type is EventType.SUCCEEDED
+    assert [event.type for event in ran.events].count(EventType.STARTED) == 1
+
+
+def test_runners_that_are_killed_again_and_again_end_the_task(run: Run) -> None:
+    """Something is wrong that another runner does not mend."""
+    ran = run("1", deaths=3)
+
+    assert ran.outcome.type is EventType.CRASHED
+    assert ran.error["signal"] == "SIGKILL"
 
 
 def test_a_failure_in_cell_3_of_5_is_told_truthfully(run: Run) -> None:
