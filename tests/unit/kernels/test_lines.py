@@ -12,7 +12,7 @@ from typing import Any
 
 import zmq
 
-from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL, pack
+from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL, Channel, Line, pack
 from opspawn_jupyter.kernels.socket_channels import Sockets, connected
 from opspawn_jupyter.kernels.wire_channels import Wire
 
@@ -131,3 +131,8 @@ async def test_sockets_let_others_have_their_turn(tmp_path: Path) -> None:
         await taken(line, 500)
         assert others.done()
         line.close()
+
+
+def test_the_kernels_end_can_be_flushed() -> None:
+    """ipykernel 6 does so after each message, and is told nothing else by it."""
+    Channel(Line(), SHELL).flush(zmq.POLLOUT)
