@@ -33,7 +33,7 @@ POINTS: Mapping[str, str] = {
     "worker.before_journal": "something happened; it is not in the run directory's journal",
     "worker.after_journal": "it is in the journal; the report is not under way",
     "worker.before_delivered": "the server has a report; the worker has not noted that",
-    "runner.before_kernel": "the notebook is prepared; nothing is saved, and there is no kernel",
+    "runner.before_kernel": "the notebook is prepared; nothing is saved; a kernel may come",
     "runner.after_kernel": "the kernel runs; nobody has been told",
     "runner.between_cells": "a cell has ended; the next has not begun",
     "runner.before_save": "the executed notebook is about to be replaced",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from opspawn_jupyter.kernels import inheritance, recipe, servers
 from opspawn_jupyter.kernels.command import KernelCommand
 from opspawn_jupyter.kernels.forking import wire
 from opspawn_jupyter.kernels.forking.options import Options
-from opspawn_jupyter.kernels.leash import Leash, request
+from opspawn_jupyter.kernels.leash import Leash, answer_on, send
 
 TIER_DIRECT = "direct"
 _LAUNCH_SECONDS = 30.0
@@ -43,12 +44,23 @@ class Forked:
     info: Mapping[str, Any]
 
 
-async def launch(wanted: Launch, *lines: int) -> Forked | str:
+def order(wanted: Launch, *lines: int) -> socket.socket | None:
+    """Ask for the kernel already, where its fork server is up: the line on which ``launch`` finds
+    the answer. Closing it takes the order back."""
+    found = recipe_of(wanted)
+    line = servers.connect(found) if found is not None else None
+    if line is not None and _send(line, wanted, lines) is not None:
+        line.close()
+        return None
+    return line
+
+
+async def launch(wanted: Launch, *lines: int, asked: socket.socket | None = None) -> Forked | str:
     """The kernel, with these descriptors handed to it; or why there is none."""
     found = recipe_of(wanted)
     if found is None:
         return "its interpreter is not found"
-    made = await _ask(found, wanted, lines)
+    made = await (_ask(found, wanted, lines) if asked is None else _answer(asked))
     if made == wire.RETIRED:  # it leaves its place to another
         made = await _ask(found, wanted, lines)
     return made
@@ -70,11 +82,24 @@ async def _ask(found: recipe.Recipe, wanted: Launch, lines: Sequence[int]) -> Fo
     line = await servers.connect_within(found, wanted.patience_seconds)
     if line is None:
         return "the fork server is not up"
+    refusal = _send(line, wanted, lines)
+    if refusal is not None:
+        line.close()
+        return refusal
+    return await _answer(line)
+
+
+def _send(line: socket.socket, wanted: Launch, lines: Sequence[int]) -> str | None:
+    """Why the order could not be sent, if so."""
     null = os.open(os.devnull, os.O_RDONLY)
     try:
-        answer = await request(line, _order(wanted), [null, 1, 2, *lines], _LAUNCH_SECONDS)
+        return send(line, _order(wanted), [null, 1, 2, *lines])
     finally:
         os.close(null)
+
+
+async def _answer(line: socket.socket) -> Forked | str:
+    answer = await answer_on(line, _LAUNCH_SECONDS)
     if "refused" in answer:
         line.close()
         return str(answer["refused"])

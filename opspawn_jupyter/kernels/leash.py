@@ -91,14 +91,32 @@ async def request(
     line: socket.socket, order: Mapping[str, Any], files: Sequence[int], timeout_seconds: float
 ) -> Mapping[str, Any]:
     """The fork server's answer to an order; ``{"refused": why}`` where it gives none."""
+    refusal = send(line, order, files)
+    return await answer_on(line, timeout_seconds) if refusal is None else {"refused": refusal}
+
+
+def send(line: socket.socket, order: Mapping[str, Any], files: Sequence[int]) -> str | None:
+    """Send the order; why that was not possible, if so."""
     try:
         wire.send(line, dict(order), array.array("i", files))
+    except OSError as error:
+        return _unreachable(error)
+    return None
+
+
+async def answer_on(line: socket.socket, timeout_seconds: float) -> Mapping[str, Any]:
+    """The same, for an order that was sent."""
+    try:
         if not await readable(line.fileno(), timeout_seconds):
             return {"refused": "the fork server does not answer"}
         answer, _ = wire.receive(line)
     except OSError as error:
-        return {"refused": f"the fork server cannot be reached ({error.strerror})"}
+        return {"refused": _unreachable(error)}
     return answer or {"refused": "the fork server has ended"}
+
+
+def _unreachable(error: OSError) -> str:
+    return f"the fork server cannot be reached ({error.strerror})"
 
 
 async def readable(descriptor: int, timeout_seconds: float | None) -> bool:

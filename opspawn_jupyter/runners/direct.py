@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nbclient.exceptions import DeadKernelError
 
-from opspawn_jupyter.kernels.launching import TIER_DIRECT, Launch, launch
+from opspawn_jupyter.kernels.launching import TIER_DIRECT, Launch
 from opspawn_jupyter.kernels.wire_channels import Wire
 from opspawn_jupyter.runners.conversation import Conversation
 from opspawn_jupyter.runners.forked import ForkedKernel
@@ -23,23 +23,33 @@ class DirectKernel(ForkedKernel):
     """As its base class, over one line instead of sockets."""
 
     _line: socket.socket | None = None
+    _theirs: socket.socket | None = None
 
     async def launch(self) -> None:
         """Fork it. Raises ``DeadKernelError`` where that is not possible: no other tier is meant,
         so none takes its place."""
-        wanted = self._order()
-        self._line, theirs = socket.socketpair()
-        with theirs:
-            made = await launch(wanted, theirs.fileno())
+        wanted = self._plan()
+        made = wanted if isinstance(wanted, str) else await self._launched(wanted)
         if isinstance(made, str):
             raise DeadKernelError(_refusal(made))
         self._hold(made)
+        self._close_theirs()
 
-    def _order(self) -> Launch:
-        wanted = self._wanted(TIER_DIRECT, Path(os.devnull))
-        if isinstance(wanted, str):
-            raise DeadKernelError(_refusal(wanted))
-        return wanted
+    def _plan(self) -> Launch | str:
+        if self._planned is None:
+            self._planned = self._wanted(TIER_DIRECT, Path(os.devnull))
+        return self._planned
+
+    def _lines(self) -> tuple[int, ...]:
+        if self._theirs is None:
+            self._line, self._theirs = socket.socketpair()
+        return (self._theirs.fileno(),)
+
+    def _close_theirs(self) -> None:
+        """Its end of the line, once it has that: the line ends when it does."""
+        if self._theirs is not None:
+            self._theirs.close()
+            self._theirs = None
 
     @property
     def tier(self) -> dict[str, str]:
@@ -65,6 +75,7 @@ class DirectKernel(ForkedKernel):
         if self._line is not None:
             self._line.close()
             self._line = None
+        self._close_theirs()
 
 
 def _refusal(reason: str) -> str:

@@ -131,7 +131,7 @@ class EchoDirectKernel(DirectKernel):
 
     async def launch(self) -> None:
         """Make the line."""
-        _look_for_server(self._order())
+        _look_for_server(self._plan())
         self._line, self._far_end = socket.socketpair()
         self._answering = asyncio.ensure_future(self._serve(self._far_end))
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from jupyter_client.kernelspec import NoSuchKernel
+
 from opspawn_jupyter import files
 from opspawn_jupyter.kernels import defaults, servers
 from opspawn_jupyter.kernels.command import KernelCommand, parse
-from opspawn_jupyter.kernels.launching import Forked, Launch, launch
+from opspawn_jupyter.kernels.launching import Forked, Launch, launch, order
 from opspawn_jupyter.kernels.leash import Leash
 from opspawn_jupyter.kernels.provisioner import TIER_KERNEL
 from opspawn_jupyter.kernels.socket_channels import connected
@@ -37,22 +40,47 @@ class ForkedKernel(Kernel):
 
     _leash: Leash | None = None
     _is_dismissed = False
+    _planned: Launch | str | None = None
+    #: Where the answer to ``order`` comes.
+    _asked: socket.socket | None = None
+
+    def order(self) -> None:
+        """See the base class."""
+        try:
+            wanted = self._plan()
+        except NoSuchKernel:
+            return  # as ``launch`` will say
+        if not isinstance(wanted, str):
+            self._asked = order(wanted, *self._lines())
 
     async def launch(self) -> None:
         """Fork it, or start it as the base class does."""
-        self._directory = sockets.private_directory()
-        connection_file = self._directory / "kernel.json"
-        wanted = self._wanted(TIER_KERNEL, connection_file)
+        wanted = self._plan()
         if isinstance(wanted, str):
             await super().launch()
             return
-        made = await launch(wanted)
+        made = await self._launched(wanted)
         if isinstance(made, str):
             self.start_afresh(made)
             await super().launch()
             return
         self._hold(made)
-        self._adopt(made.connection, connection_file)
+        self._adopt(made.connection, Path(wanted.command.connection_file))
+
+    async def _launched(self, wanted: Launch) -> Forked | str:
+        asked, self._asked = self._asked, None
+        return await launch(wanted, *self._lines(), asked=asked)
+
+    def _plan(self) -> Launch | str:
+        """How it is to be launched, or why it cannot be forked; worked out once."""
+        if self._planned is None:
+            self._directory = sockets.private_directory()
+            self._planned = self._wanted(TIER_KERNEL, self._directory / "kernel.json")
+        return self._planned
+
+    def _lines(self) -> tuple[int, ...]:
+        """Descriptors that it is given beside its standard streams."""
+        return ()
 
     def _wanted(self, tier: str, connection_file: Path) -> Launch | str:
         """How it is to be launched; or why it cannot be forked. Raises ``NoSuchKernel``."""
@@ -159,6 +187,13 @@ class ForkedKernel(Kernel):
         if self._leash.is_lost and TASK_VARIABLE in self._env:
             processes.kill(processes.marked(TASK_VARIABLE, self._env[TASK_VARIABLE]))
         self.is_ready = False
+
+    def hang_up(self) -> None:
+        """See the base class."""
+        super().hang_up()
+        if self._asked is not None:
+            self._asked.close()
+            self._asked = None
 
     def dismiss(self) -> None:
         """See the base class."""

@@ -95,6 +95,10 @@ class Kernel:
         """jupyter_client's, for kernels that are started as it does."""
         return _manager(self.name, is_alone=self._is_alone, prefix=self._prefix)
 
+    def order(self) -> None:
+        """Have it come already, where that takes no waiting. It is still to be launched, or else
+        closed."""
+
     async def launch(self) -> None:
         """Start the process. Raises ``NoSuchKernel``, or ``OSError`` where it cannot be run."""
         manager = self.manager

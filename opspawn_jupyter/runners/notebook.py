@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from functools import partial
@@ -47,14 +48,16 @@ class NotebookRunner:
         reporter.on_stop(pull(brake))
         files = RunDirectory(directory)
         spec = wire.decode(NotebookSpec, assignment.spec)
+        kernel = self._kernel(assignment, spec, files)
+        kernel.order()
         try:
             manager = SavingManager(prepare.notebook(files, spec), str(files.output))
         except prepare.CANNOT_PREPARE as error:
+            asyncio.run(kernel.close())
             problem = problems.unexpected(error)
             tell_outcome(reporter, Outcome(state=State.FAILED, problem=problem))
             return
         timeline.reach("runner.prepared")
-        kernel = self._kernel(assignment, spec, files)
         keeper = Keeper(kernel, brake, keeping_seconds(assignment, spec))
         execution = Execution(
             manager,

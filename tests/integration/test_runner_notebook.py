@@ -337,6 +337,15 @@ def test_runners_that_are_killed_again_and_again_end_the_task(run: Run) -> None:
     assert ran.error["signal"] == "SIGKILL"
 
 
+@pytest.mark.parametrize("tier", ["kernel", "direct"])
+def test_a_notebook_that_cannot_be_read_leaves_no_kernel(run: Run, tier: str) -> None:
+    """One was asked for before it was read."""
+    ran = run({"nbformat": 99, "nbformat_minor": 0, "metadata": {}, "cells": []}, tier=tier)
+
+    assert ran.outcome.type is EventType.FAILED
+    assert not ran.of(EventType.KERNEL_STARTED)
+
+
 def test_a_failure_in_cell_3_of_5_is_told_truthfully(run: Run) -> None:
     """papermill calls the cells after a failure completed; nobody may read that here."""
     ran = run("1", "2", "1 / 0", "4", "5")
