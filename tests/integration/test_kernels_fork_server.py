@@ -261,10 +261,11 @@ def test_that_all_is_done_is_told_before_the_process_is_gone(place):
         with running() as (manager, client):
             printed(client, f"import threading, time\n{code}")
             leash = manager.provisioner._leash
+            manager.shutdown_wait_time = PATIENCE_SECONDS
 
             manager.shutdown_kernel()
 
-            assert (leash.ending, leash.poll()) == (ending, 0)
+            assert (leash.poll(), leash.ending) == (0, ending)
 
 
 def test_a_kernel_tells_of_itself_when_it_is_launched(place):
