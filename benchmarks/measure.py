@@ -53,6 +53,9 @@ class Row:
     ways: Callable[[Size], AbstractContextManager[Mapping[str, Way]]]
     goals: tuple[Goal, ...] = ()
     rounds: int = 9
+    #: Before each value: what one way leaves behind (a process that ends, spares that are made
+    #: anew) is not the next one's.
+    rest_seconds: float = 0.0
     #: Whether a large figure is a good one, as with rates.
     more_is_better: bool = False
 
@@ -89,6 +92,7 @@ def measure(row: Row, size: Size) -> Measured:
         values: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(size.of(row.rounds, 2)):
             for name, way in ways.items():
+                time.sleep(row.rest_seconds)
                 values[name].append(way())
     return Measured(
         row=row.name,

@@ -133,6 +133,7 @@ ROWS = (
         ways=_first_cell,
         goals=(Goal(ours="a task's kernel", other="cold kernel", at_least=40),),
         rounds=15,
+        rest_seconds=0.5,
     ),
     Row(
         name="memory",

@@ -17,6 +17,7 @@ from benchmarks.measure import Goal, Row, Size, Way
 
 _PRELOAD = {"OPSPAWN_KERNELS_PRELOAD": "pandas"}
 _WARM_UP = 3
+_REST_SECONDS = 1.5
 _KERNEL, _DIRECT, _SCRIPT = "opspawn, kernel", "opspawn, direct", "python script.py"
 _SCHEDULER = "jupyter-scheduler"
 _LOOP = "import time\nwhile True:\n    print('x' * 80, flush=True)\n    time.sleep(0.2)"
@@ -125,6 +126,7 @@ ROWS = (
         what="3-cell notebook, REST submit to end seen by the client",
         unit="s",
         ways=_three,
+        rest_seconds=_REST_SECONDS,
         goals=(
             Goal(ours=_KERNEL, other=_SCHEDULER, at_least=80),
             Goal(ours=_DIRECT, other=_SCHEDULER, at_least=250),
@@ -143,6 +145,7 @@ ROWS = (
         what="pandas notebook (preloaded), REST submit to end seen by the client",
         unit="s",
         ways=_pandas,
+        rest_seconds=_REST_SECONDS,
         goals=(
             Goal(ours=_KERNEL, other=_SCRIPT, at_most=0.15),
             Goal(ours=_DIRECT, other=_SCRIPT, at_most=0.1),

@@ -25,6 +25,10 @@ from opspawn_jupyter.stores.memory import Memory
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS = 1.0
+#: Without a change for so long, nobody is likely to wait for the next one; and how often that is
+#: hoped for.
+_CALM_SECONDS = 0.2
+_MOST_LOOKS = 10
 _PATIENCE_BEATS = 2
 
 
@@ -65,9 +69,18 @@ class Flusher:
 
     def _run(self) -> None:
         while not self._is_stopping:
-            self._due.wait(_FLUSH_SECONDS)
+            if not self._due.wait(_FLUSH_SECONDS):
+                self._await_calm()
             self._due.clear()
             self._try()
+
+    def _await_calm(self) -> None:
+        """DuckDB takes a processor, and Python's lock now and then: not while a task that is over
+        in milliseconds is on its way."""
+        for _ in range(_MOST_LOOKS):
+            seq = self._memory.seq
+            if self._due.wait(_CALM_SECONDS) or self._memory.seq == seq:
+                return
 
     def _try(self) -> None:
         """Write; where it fails all stays in memory and journal for the next time."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import signal
 import threading
+from _signal import signal as _set_handler  # signal.signal's enums take longer than a send
 from typing import Any
+
+_SIGINT = int(signal.SIGINT)
 
 
 class SteadyLock:
@@ -22,7 +25,7 @@ class SteadyLock:
 
     def __enter__(self) -> None:
         if _is_main():
-            self._handlers.append(signal.signal(signal.SIGINT, self._note))
+            self._handlers.append(_set_handler(_SIGINT, self._note))
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
@@ -32,10 +35,10 @@ class SteadyLock:
         handler = self._handlers.pop()
         if not self._handlers and self._is_interrupted:
             self._is_interrupted = False
-            signal.signal(signal.SIGINT, handler)
-            signal.raise_signal(signal.SIGINT)
+            _set_handler(_SIGINT, handler)
+            signal.raise_signal(_SIGINT)
         else:
-            signal.signal(signal.SIGINT, handler)
+            _set_handler(_SIGINT, handler)
 
     def _note(self, *_: object) -> None:
         self._is_interrupted = True
