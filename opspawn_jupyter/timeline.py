@@ -23,10 +23,10 @@ PLACES: Mapping[str, str] = {
     "runner.begun": "it has read that, and opened its log",
     "runner.prepared": "the notebook is read, checked and given its parameters",
     "runner.launched": "a spare kernel is handed over; the notebook is saved as not run",
-    "runner.connected": "the kernel has answered",
+    "runner.connected": "nothing that the kernel puts out can be lost from here on",
     "runner.cells_done": "all cells have run, environment.json is written",
     "runner.saved_last": "the executed notebook is saved, while the kernel ends",
-    "runner.kernel_ended": "the kernel has run its exit handlers and is gone",
+    "runner.kernel_ended": "the kernel has run its exit handlers: nothing of it writes any more",
     "worker.heard": "the outcome lies in the run directory's journal",
     "server.told": "it is synced to the server's journal, and listeners are being told",
 }

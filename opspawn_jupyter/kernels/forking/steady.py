@@ -7,12 +7,13 @@ passes it on to the main one all the same.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # of CPython: signal's enums take longer than a send
 import signal
 import threading
-from _signal import signal as _set_handler  # signal.signal's enums take longer than a send
 from typing import Any
 
 _SIGINT = int(signal.SIGINT)
+_set_handler: Any = _signal.signal
 
 
 class SteadyLock:
