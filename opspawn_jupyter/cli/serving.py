@@ -29,6 +29,9 @@ _STOP_TIMEOUT_SECONDS = 15.0
 _KILL_AFTER_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _EXTENSION = "opspawn_jupyter"
+#: Jupyter looks for a free port, and takes it a second later. One that the system gives to whoever
+#: connects to somewhere may be gone by then; these it does not give.
+_PORTS = range(10_000, 32_000)
 
 
 @contextmanager
@@ -57,7 +60,7 @@ def _start(root: Path, scratch: Path) -> subprocess.Popen[bytes]:
     settings = {
         "ServerApp": {
             "ip": "127.0.0.1",
-            "port": 0,
+            "port": secrets.choice(_PORTS),
             "root_dir": str(root),
             "open_browser": False,
             "allow_root": os.geteuid() == 0,  # a container's user; Jupyter would refuse
@@ -86,17 +89,30 @@ def _ready(process: subprocess.Popen[bytes], scratch: Path, root: Path) -> Serve
     said = _runtime_file(process, scratch)
     token = json.loads((scratch / "config.json").read_bytes())["IdentityProvider"]["token"]
     server = Server(url=str(said["url"]), token=token, root_directory=str(root))
-    _await_health(Client(AsyncClient(server)))
+    problem = _await_health(process, Client(AsyncClient(server)))
+    if process.poll() is not None:
+        raise _not_up(scratch)
+    if problem is not None:
+        raise problem
     return server
 
 
-def _await_health(client: Client) -> None:
-    """The store is opened in the background while the server already answers."""
+def _await_health(process: subprocess.Popen[bytes], client: Client) -> errors.OpspawnError | None:
+    """What is wrong with the server in the end. Its address is known before it listens there, and
+    its store is opened in the background while it already answers."""
+    problem: errors.OpspawnError | None = None
     give_up_at = time.monotonic() + _START_TIMEOUT_SECONDS
-    while (health := client.health()).status != "ok":
-        if time.monotonic() >= give_up_at:
-            raise errors.StoreUnavailable.restore(health.problem or health.status, {})
+    while process.poll() is None and time.monotonic() < give_up_at:
+        try:
+            health = client.health()
+        except errors.ServerUnreachable as failure:
+            problem = failure
+        else:
+            if health.status == "ok":
+                return None
+            problem = errors.StoreUnavailable.restore(health.problem or health.status, {})
         time.sleep(_POLL_SECONDS)
+    return problem
 
 
 def _runtime_file(process: subprocess.Popen[bytes], scratch: Path) -> dict[str, object]:
@@ -107,9 +123,13 @@ def _runtime_file(process: subprocess.Popen[bytes], scratch: Path) -> dict[str, 
             return dict(json.loads(file.read_bytes()))
         except (OSError, ValueError):
             time.sleep(_POLL_SECONDS)  # not there yet, or half written
+    raise _not_up(scratch)
+
+
+def _not_up(scratch: Path) -> errors.ServerNotFound:
     lines = (scratch / "server.log").read_text(errors="replace").strip().splitlines()
     last = lines[-1] if lines else "it says nothing"
-    raise errors.ServerNotFound(hint=f"the one started for this run did not come up: {last}")
+    return errors.ServerNotFound(hint=f"the one started for this run did not come up: {last}")
 
 
 def _stop(process: subprocess.Popen[bytes], root: Path, started_at: float) -> None:

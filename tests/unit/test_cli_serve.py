@@ -12,7 +12,9 @@ import psutil
 import pytest
 
 from jupyter_process import PATIENCE_SECONDS
+from opspawn_jupyter.cli import serving
 from opspawn_jupyter.cli.serving import common_root
+from opspawn_jupyter.errors import ServerNotFound
 
 NOTEBOOK = {
     "nbformat": 4,
@@ -77,3 +79,41 @@ def test_the_served_directory_holds_notebook_and_current_directory(tmp_path: Pat
     """Never the whole disk: a state directory would be made at its root."""
     assert common_root([tmp_path / "a", tmp_path / "b" / "c"]) == tmp_path
     assert common_root([Path("/nowhere/a"), tmp_path]) == tmp_path
+
+
+#: Says where it listens, hangs up on whoever comes, twice, and ends.
+_HANGS_UP = """
+import json, os, socket, sys
+from pathlib import Path
+with socket.socket() as line:
+    line.bind(("127.0.0.1", 0))
+    line.listen()
+    runtime = Path(sys.argv[1], "runtime")
+    runtime.mkdir()
+    url = f"http://127.0.0.1:{line.getsockname()[1]}/"
+    file = runtime / f"jpserver-{os.getpid()}.json"
+    file.with_suffix(".new").write_text(json.dumps({"url": url}))
+    file.with_suffix(".new").rename(file)
+    for _ in range(2):
+        line.accept()[0].close()
+Path(sys.argv[1], "server.log").write_text("the port is taken")
+"""
+
+
+def test_a_server_that_ends_while_it_is_waited_for_did_not_come_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its port may have been taken before it listened there. Whoever hangs up on us until then
+    says nothing that could be told to anybody."""
+
+    def start(_root: Path, scratch: Path) -> subprocess.Popen[bytes]:
+        (scratch / "config.json").write_text(json.dumps({"IdentityProvider": {"token": "t"}}))
+        return subprocess.Popen([sys.executable, "-c", _HANGS_UP, str(scratch)])
+
+    monkeypatch.setattr(serving, "_start", start)
+
+    with (
+        pytest.raises(ServerNotFound, match="did not come up: the port is taken"),
+        serving.temporary_server(tmp_path),
+    ):
+        pass
