@@ -33,7 +33,7 @@ from opspawn_jupyter.stores.flusher import Flusher
 from opspawn_jupyter.stores.memory import Held
 from opspawn_jupyter.stores.recovery import Recovered
 from opspawn_jupyter.stores.segments import segments, total_bytes
-from opspawn_jupyter.stores.user_sql import UserQuery
+from opspawn_jupyter.stores.user_sql import UnknownName, UserQuery
 from opspawn_jupyter.stores.writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -217,6 +217,13 @@ class DuckDBStore:
         question = UserQuery(
             query, timeout_seconds=self._sql_timeout_seconds, max_rows=self._sql_max_rows
         )
+        try:
+            return self._answer(question)
+        except UnknownName:
+            question.sees_all = True
+            return self._answer(question)
+
+    def _answer(self, question: UserQuery) -> Table:
         with self._snapshot() as (cursor, held):
             self._asking.add(cursor)
             try:

@@ -20,11 +20,15 @@ from opspawn_jupyter.stores import rows
 from opspawn_jupyter.stores.database import first_line, insert
 from opspawn_jupyter.stores.json_values import json_value
 from opspawn_jupyter.stores.memory import Held
-from opspawn_jupyter.stores.queries import views
+from opspawn_jupyter.stores.queries import every_view, views
 
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _ZONED = "WITH TIME ZONE"
 _FETCH = 1_000
+
+
+class UnknownName(Exception):
+    """The query names what is not there; with all views DuckDB says which name is the nearest."""
 
 
 class UserQuery:
@@ -34,17 +38,24 @@ class UserQuery:
         self._query = query
         self._timeout_seconds = timeout_seconds
         self._max_rows = max_rows
+        #: Set it to have all views made, also those that the query does not seem to name.
+        self.sees_all = False
 
     def answer(self, cursor: duckdb.DuckDBPyConnection, held: Held) -> Table:
-        """The table, with what memory holds beside what the file has. Raises ``QueryInvalid``."""
+        """The table, with what memory holds beside what the file has. Raises ``QueryInvalid``,
+        ``UnknownName`` where only some of the views were there."""
         try:
             _check(cursor.extract_statements(self._query))
-            _make_views(cursor, held)
+            _make_views(cursor, held, every_view() if self.sees_all else views(self._query))
             return self._within_time(cursor)
+        except duckdb.CatalogException as failure:
+            if self.sees_all:
+                raise QueryInvalid(hint=f"DuckDB says: {_said(failure)}") from failure
+            raise UnknownName from failure
         except duckdb.InterruptException as failure:
             raise self._too_long() from failure
         except duckdb.Error as failure:
-            raise QueryInvalid(hint=f"DuckDB says: {first_line(failure)}") from failure
+            raise QueryInvalid(hint=f"DuckDB says: {_said(failure)}") from failure
 
     def _within_time(self, cursor: duckdb.DuckDBPyConnection) -> Table:
         deadline = time.monotonic() + self._timeout_seconds
@@ -91,8 +102,8 @@ def _check(statements: Sequence[duckdb.Statement]) -> None:
         raise QueryInvalid(hint="parameters ($name or ?) cannot be used")
 
 
-def _make_views(cursor: duckdb.DuckDBPyConnection, held: Held) -> None:
-    cursor.execute(views())
+def _make_views(cursor: duckdb.DuckDBPyConnection, held: Held, script: str) -> None:
+    cursor.execute(script)
     insert(cursor, "held_tasks", [rows.held_row(task) for task in held.tasks])
     insert(cursor, "held_events", [rows.event_row(event) for event in held.events])
     insert(cursor, "held_records", [rows.record_row(record) for record in held.records])
@@ -124,3 +135,10 @@ def _columns(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _said(failure: duckdb.Error) -> str:
+    """What is wrong, and which name may have been meant."""
+    lines = str(failure).splitlines()
+    nearest = [line for line in lines if line.startswith("Did you mean")]
+    return " ".join([first_line(failure), *nearest[:1]])

@@ -531,6 +531,36 @@ def test_sql_sees_everything_at_once(stores: Stores) -> None:
     in_store(stores, use)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        'select count(*) from "Tasks"',
+        "select count(*) from query_table('ta' || 'sks')",
+        "select count(*) from (show tables) where name = 'tasks'",
+        "select count(*) from information_schema.tables where table_name = 'tasks'",
+    ],
+)
+def test_sql_finds_what_it_names_in_whatever_way(stores: Stores, query: str) -> None:
+    """Of the views only those are made that a query seems to need."""
+
+    async def use(store: Store) -> None:
+        await store.append(life())
+
+        assert (await store.sql(query)).rows == ((1,),)
+
+    in_store(stores, use)
+
+
+def test_sql_hears_of_the_nearest_name(stores: Stores) -> None:
+    """A slip of the finger is no reason to open the documentation."""
+
+    async def use(store: Store) -> None:
+        with pytest.raises(QueryInvalid, match="attempts"):
+            await store.sql("select * from attemps")
+
+    in_store(stores, use)
+
+
 def test_what_is_being_appended_is_seen_by_who_asks_after_that(stores: Stores) -> None:
     """A tool call is answered before its record is durable, and asked for at once."""
 
