@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from opspawn_jupyter.broker import arguments as checked
 from opspawn_jupyter.broker import asking, importing, recording, results
@@ -35,10 +35,8 @@ from opspawn_jupyter.model.tool import (
     ApprovalRequest,
     Permission,
     Principal,
-    Prompt,
     PromptList,
     PromptText,
-    Resource,
     ResourceContent,
     ResourceList,
     Tool,
@@ -50,15 +48,9 @@ from opspawn_jupyter.model.tool import (
     ToolServerList,
 )
 
-T = TypeVar("T")
-L = TypeVar("L", Resource, Prompt)
-
 logger = logging.getLogger(__name__)
 
 _CALL_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-#: How long a listing waits for a server; one that is slower is left out, and named.
-_LISTING_SECONDS = 10.0
 
 
 class ToolBroker:

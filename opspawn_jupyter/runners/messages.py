@@ -21,6 +21,7 @@ from jupyter_client.adapter import adapt
 from jupyter_client.session import DELIM, Session
 
 from opspawn_jupyter.kernels.arrival import Part
+from opspawn_jupyter.kernels.forking.messages import read_date
 
 _VERSION_MAJOR = f"{protocol_version.split('.')[0]}."
 _PARTS = 5
@@ -64,7 +65,7 @@ class Messages:
             message = "A message of the kernel has the wrong signature."
             raise ValueError(message)
         header, parent, metadata, content = map(unpacked, signed)
-        _read_date(header)
+        read_date(header)
         found = {
             "header": header,
             "msg_id": header["msg_id"],
@@ -103,10 +104,3 @@ def unpacked(part: Part) -> Any:
 
 def _is_current(header: Mapping[str, Any]) -> bool:
     return "date" in header and str(header.get("version", "")).startswith(_VERSION_MAJOR)
-
-
-def _read_date(header: dict[str, Any]) -> None:
-    try:
-        header["date"] = datetime.fromisoformat(header["date"])
-    except (KeyError, TypeError, ValueError):
-        return  # kernels of other languages write what they like

@@ -45,11 +45,12 @@ def unpack(part: Any) -> Any:
     """The value; of a header with its date read."""
     value = library.json_unpacker(part)
     if isinstance(value, dict) and "msg_id" in value:
-        _read_date(value)
+        read_date(value)
     return value
 
 
-def _read_date(header: dict[str, Any]) -> None:
+def read_date(header: dict[str, Any]) -> None:
+    """Make the header's date one of Python's, where it is one at all."""
     try:
         header["date"] = datetime.fromisoformat(header["date"])
     except (KeyError, TypeError, ValueError):
