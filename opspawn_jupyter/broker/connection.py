@@ -1,4 +1,4 @@
-"""An open connection to one MCP server: the only module that speaks through the SDK's client.
+"""An open connection to one MCP server, through the SDK's client.
 
 What the SDK raises becomes errors of ours here. ``ConnectionLost`` stays inside the broker: it
 means that the server is gone or has forgotten us, and that a new connection may help.
@@ -6,12 +6,10 @@ means that the server is gone or has forgotten us, and that a new connection may
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
-import httpx2
 import mcp_types as types
 from mcp import Client, MCPError
 from mcp.client.subscriptions import (
@@ -24,32 +22,22 @@ from mcp.client.subscriptions import (
 from pydantic import TypeAdapter, ValidationError
 
 from opspawn_jupyter.broker import http, stdio
-from opspawn_jupyter.broker.config import OAuth, ServerConfig
-from opspawn_jupyter.broker.declaring import Ready, declaring
-from opspawn_jupyter.broker.inquiring import callbacks, dumped
-from opspawn_jupyter.broker.oauth import authentication
+from opspawn_jupyter.broker.declaring import declaring
+from opspawn_jupyter.broker.inquiring import dumped
 from opspawn_jupyter.broker.ports import (
     Change,
     Changed,
     ConnectionLost,
     Definition,
     Host,
-    Open,
 )
-from opspawn_jupyter.broker.remembering import Access, Door
-from opspawn_jupyter.errors import (
-    ToolLoginNeeded,
-    ToolServerFault,
-    ToolTimedOut,
-)
+from opspawn_jupyter.broker.reasons import first_line, shortened
+from opspawn_jupyter.errors import ToolLoginNeeded, ToolServerFault, ToolTimedOut
 from opspawn_jupyter.model.tool import Prompt, Resource, ToolResult
-from opspawn_jupyter.version import __version__
 
 T = TypeVar("T")
 
 _MOST_PAGES = 50
-#: Protocol and envelope around a result of the largest size.
-_ENVELOPE_BYTES = 256 << 10
 _REFERENCE: TypeAdapter[types.PromptReference | types.ResourceTemplateReference] = TypeAdapter(
     types.PromptReference | types.ResourceTemplateReference
 )
@@ -61,81 +49,6 @@ _EVENTS = {
     PromptsListChanged: Changed.PROMPTS,
     ResourcesListChanged: Changed.RESOURCES,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resolved:
-    """What a connection is made of, with all references resolved. Holds secrets."""
-
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    working_directory: str | None
-    url: str
-    headers: Mapping[str, str]
-    oauth: OAuth
-
-
-@asynccontextmanager
-async def connect(
-    config: ServerConfig, resolved: Resolved, events: Open, access: Access
-) -> AsyncIterator[SdkConnection]:
-    """The server, greeted in whichever era of the protocol it knows."""
-    largest = config.rules.max_result_bytes + _ENVELOPE_BYTES
-    async with AsyncExitStack() as stack:
-        line: stdio.Process | http.Guard
-        if resolved.command:
-            streams, line = await stack.enter_async_context(
-                stdio.started(
-                    resolved.command,
-                    environment=resolved.environment,
-                    working_directory=resolved.working_directory,
-                    largest_message_bytes=largest,
-                    lost=events.lost,
-                )
-            )
-        else:
-            streams, line = await stack.enter_async_context(
-                http.reached(
-                    resolved.url,
-                    auth=_authentication(config.name, resolved, events, access),
-                    headers=resolved.headers,
-                    largest_message_bytes=largest,
-                    lost=events.lost,
-                )
-            )
-        client = Client(
-            Ready(streams),
-            cache=None,
-            # Of all but calls, which bring their own: a listing may take as long as the start.
-            read_timeout_seconds=max(
-                config.rules.timeout_seconds, config.rules.connect_timeout_seconds
-            ),
-            client_info=types.Implementation(name="opspawn", version=__version__),
-            **callbacks(events),
-        )
-        try:
-            await stack.enter_async_context(client)
-        except Exception as failure:
-            raise ToolServerFault(config.name, hint=_why(line, failure)) from failure
-        if isinstance(line, http.Guard):
-            line.is_open = True
-        yield SdkConnection(client, line)
-
-
-def _authentication(
-    server: str, resolved: Resolved, events: Open, access: Access
-) -> httpx2.Auth | None:
-    """None where the configuration brings a key of its own."""
-    if any(name.lower() == "authorization" for name in resolved.headers):
-        return None
-    door = Door(
-        server=server,
-        url=resolved.url,
-        oauth=resolved.oauth,
-        access=access,
-        log_in=events.log_in,
-    )
-    return authentication(door)
 
 
 class SdkConnection:
@@ -317,7 +230,7 @@ class SdkConnection:
         except MCPError as failure:
             code = failure.error.code
             if code == types.CONNECTION_CLOSED or self._line.fault:
-                raise ConnectionLost(_why(self._line, failure)) from failure
+                raise ConnectionLost(why(self._line, failure)) from failure
             if code == http.LOGIN_REFUSED:
                 refused = ToolLoginNeeded if failure.error.data == ToolLoginNeeded.code else None
                 raise (refused or ToolServerFault).restore(failure.error.message, {}) from failure
@@ -329,9 +242,9 @@ class SdkConnection:
             ) from failure
         except (ValidationError, RuntimeError, ValueError) as failure:
             # The SDK checks what comes against the protocol and the tool's own schema.
-            raise ToolServerFault(hint=_first_line(failure)) from failure
+            raise ToolServerFault(hint=first_line(failure)) from failure
         except OSError as failure:
-            raise ConnectionLost(_why(self._line, failure)) from failure
+            raise ConnectionLost(why(self._line, failure)) from failure
 
 
 def _meta(host: Host) -> Any:  # the SDK's type of it is not public
@@ -358,18 +271,11 @@ def _resource(one: Any, uri: str, *, is_template: bool = False) -> Resource:
     )
 
 
-def _why(line: stdio.Process | http.Guard, failure: BaseException) -> str:
+def why(line: stdio.Process | http.Guard, failure: BaseException) -> str:
     """What is known of the reason, from the most telling source."""
     if line.fault:
         return line.fault
     words = line.last_words if isinstance(line, stdio.Process) else ""
     if words:
-        return f"{_first_line(failure)}; its last words: {words.splitlines()[-1][:300]}"
-    return _first_line(failure)
-
-
-def _first_line(failure: BaseException) -> str:
-    while isinstance(failure, BaseExceptionGroup):
-        failure = failure.exceptions[0]
-    text = str(failure) or type(failure).__name__
-    return text.splitlines()[0][:300]
+        return f"{first_line(failure)}; its last words: {shortened(words.splitlines()[-1])}"
+    return first_line(failure)

@@ -69,7 +69,7 @@ def open_broker(
 
     @asynccontextmanager
     async def connect(config: ServerConfig, events: Open) -> AsyncIterator[Connection]:
-        sdk = await asyncio.to_thread(import_module, "opspawn_jupyter.broker.connection")
+        sdk = await asyncio.to_thread(import_module, "opspawn_jupyter.broker.connecting")
         resolved = await asyncio.to_thread(_resolved, config, secrets, root)
         public = (public_url() if public_url else settings.public_url).rstrip("/")
         access = sdk.Access(

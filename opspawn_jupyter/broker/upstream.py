@@ -11,19 +11,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
 import anyio
 
 from opspawn_jupyter.broker import asking, catalogue
 from opspawn_jupyter.broker.approvals import Approvals
+from opspawn_jupyter.broker.breaker import Breaker
 from opspawn_jupyter.broker.callers import Callers, nobodys_context
 from opspawn_jupyter.broker.changes import Hear, Watch
 from opspawn_jupyter.broker.config import ServerConfig
 from opspawn_jupyter.broker.login import Gate, Logins
+from opspawn_jupyter.broker.places import Places
 from opspawn_jupyter.broker.ports import (
     Arrival,
     Change,
@@ -34,12 +35,8 @@ from opspawn_jupyter.broker.ports import (
     Host,
     Open,
 )
-from opspawn_jupyter.errors import (
-    OpspawnError,
-    ToolLimitReached,
-    ToolLoginNeeded,
-    ToolServerUnavailable,
-)
+from opspawn_jupyter.broker.reasons import first_of, reason
+from opspawn_jupyter.errors import ToolLoginNeeded, ToolServerUnavailable
 from opspawn_jupyter.model.tool import Principal, ServerState, Tool
 
 T = TypeVar("T")
@@ -47,12 +44,6 @@ Connect = Callable[[ServerConfig, Open], AbstractAsyncContextManager[Connection]
 
 logger = logging.getLogger(__name__)
 
-#: How long the breaker stays open; after more failures than this it doubles, up to the longest.
-_OPEN_SECONDS = 1.0
-_PATIENT_FAILURES = 4
-_LONGEST_OPEN_SECONDS = 15.0
-#: Callers that wait for one of the server's places, as a multiple of these.
-_WAITING_PER_PLACE = 32
 _CLOSE_SECONDS = 5.0
 
 
@@ -84,12 +75,8 @@ class Upstream:
         self._end = asyncio.Event()
         self._is_closed = False
         self._scope: anyio.CancelScope | None = None
-        self._failures = 0
-        self._closed_until = 0.0
-        self._places = asyncio.Semaphore(config.rules.max_concurrency)
-        self._waiting = 0
-        self._users = 0
-        self._used_at = time.monotonic()
+        self._breaker = Breaker()
+        self._places = Places(config)
         self._definitions: Sequence[Definition] | None = None
         #: What the tools were made of (the definitions are held, so that no others take their
         #: identity), and they themselves.
@@ -158,7 +145,7 @@ class Upstream:
         Raises ``ToolServerUnavailable``, ``ToolLoginNeeded`` and what the work does."""
         with self._gate.waited_at() if waits else nullcontext():
             await self._opened(waits=waits)  # before it takes a place, for a login may take long
-            async with self._place():
+            async with self._places.hold():
                 with self._callers.calling(host):
                     return await self._used(work, is_safe=is_safe, waits=waits)
 
@@ -205,24 +192,6 @@ class Upstream:
             # Not awaited itself: a caller who is cancelled would cancel it in mid-shutdown.
             await asyncio.wait({self._owner}, timeout=_CLOSE_SECONDS)
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """One of the server's places, held for the length of a block."""
-        if self._waiting >= self.config.rules.max_concurrency * _WAITING_PER_PLACE:
-            raise ToolLimitReached(self.config.name, hint="too many calls wait for it")
-        self._waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-        self._users += 1
-        try:
-            yield
-        finally:
-            self._users -= 1
-            self._used_at = time.monotonic()
-            self._places.release()
-
     async def _opened(self, *, waits: bool) -> Connection:
         opening = self._begun(waits=waits)
         if opening is None:
@@ -238,14 +207,14 @@ class Upstream:
             raise self._gate.needed  # nobody is asked for somebody who only looks
         if self._opening is None:
             self._open()
-        elif self._failures and not self._gate.url:
+        elif self._breaker.has_failed and not self._gate.url:
             raise self._unavailable()  # somebody else tries it
         if self._opening is None:
             raise self._unavailable()
         return self._opening
 
     def _open(self) -> None:
-        if time.monotonic() < self._closed_until:
+        if self._breaker.is_open:
             raise self._unavailable()
         self._end = asyncio.Event()
         opening: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
@@ -268,7 +237,7 @@ class Upstream:
         if before is not None:
             await asyncio.wait({before}, timeout=_CLOSE_SECONDS)
         seconds = self.config.rules.connect_timeout_seconds
-        reason = f"it did not answer within {seconds:g} seconds"
+        why = f"it did not answer within {seconds:g} seconds"
         try:
             # The scope is entered first and left last, or it could not end what it holds.
             with anyio.CancelScope(deadline=anyio.current_time() + seconds) as scope:
@@ -279,12 +248,12 @@ class Upstream:
                     await self._until_unused(connection, end)
                     scope.deadline = anyio.current_time() + _CLOSE_SECONDS
         except (Exception, BaseExceptionGroup) as failure:  # whatever a server can do to us
-            reason = _reason(failure)
-            if isinstance(_first_of(failure), ToolLoginNeeded) and not opening.done():
-                self._not_let_in(reason, opening)
+            why = reason(failure)
+            if isinstance(first_of(failure), ToolLoginNeeded) and not opening.done():
+                self._not_let_in(why, opening)
         finally:
             if not opening.done():
-                self._failed("it was ended" if self._is_closed else reason, opening)
+                self._failed("it was ended" if self._is_closed else why, opening)
 
     async def _log_in(self, url: str) -> Arrival:
         """Have somebody log in, where anybody waits for it. Meanwhile the time for connecting
@@ -318,24 +287,23 @@ class Upstream:
         )
 
     def _ready(self, connection: Connection, opening: asyncio.Future[Connection]) -> None:
-        self._connection, self._problem, self._failures = connection, None, 0
+        self._connection, self._problem = connection, None
+        self._breaker.worked()
         self._opening, self._gate.problem = None, None
         self._forget()
         opening.set_result(connection)
         logger.info("tool server ready server=%s", self.config.name)
 
-    def _not_let_in(self, reason: str, opening: asyncio.Future[Connection]) -> None:
+    def _not_let_in(self, why: str, opening: asyncio.Future[Connection]) -> None:
         """It is no fault of the server's, so the next one who waits for a login may try."""
-        self._problem, self._gate.problem, self._opening = reason, reason, None
+        self._problem, self._gate.problem, self._opening = why, why, None
         logger.info("tool server wants a login server=%s", self.config.name)
-        opening.set_exception(ToolLoginNeeded.restore(reason, {}))
+        opening.set_exception(ToolLoginNeeded.restore(why, {}))
 
-    def _failed(self, reason: str, opening: asyncio.Future[Connection]) -> None:
-        self._failures += 1
-        doubled = _OPEN_SECONDS * 2 ** max(0, self._failures - _PATIENT_FAILURES)
-        self._closed_until = time.monotonic() + min(doubled, _LONGEST_OPEN_SECONDS)
-        self._problem, self._opening, self._gate.problem = reason, None, None
-        logger.warning("tool server failed server=%s reason=%s", self.config.name, reason)
+    def _failed(self, why: str, opening: asyncio.Future[Connection]) -> None:
+        self._breaker.failed()
+        self._problem, self._opening, self._gate.problem = why, None, None
+        logger.warning("tool server failed server=%s reason=%s", self.config.name, why)
         opening.set_exception(self._unavailable())
 
     async def _until_unused(self, connection: Connection, end: asyncio.Event) -> None:
@@ -344,8 +312,7 @@ class Upstream:
         idle_seconds = self.config.rules.idle_stop_seconds or math.inf
         try:
             while not end.is_set():
-                is_used = self._users or self._watch.is_wanted
-                unused = 0.0 if is_used else time.monotonic() - self._used_at
+                unused = 0.0 if self._watch.is_wanted else self._places.unused_seconds
                 if unused >= idle_seconds:
                     return
                 with anyio.move_on_after(idle_seconds - unused):
@@ -369,8 +336,8 @@ class Upstream:
     def _forget(self) -> None:
         self._definitions = None
 
-    def _unavailable(self, reason: str | None = None) -> ToolServerUnavailable:
-        why = reason or self._problem or "it was ended"
+    def _unavailable(self, why: str | None = None) -> ToolServerUnavailable:
+        why = why or self._problem or "it was ended"
         return ToolServerUnavailable(self.config.name, hint=why.rstrip("."))
 
 
@@ -378,19 +345,3 @@ def _look_at(future: asyncio.Future[Any]) -> None:
     """Nobody may be waiting for it; then its failure is no news."""
     if not future.cancelled():
         future.exception()
-
-
-def _first_of(failure: BaseException) -> BaseException:
-    """The failure itself, out of the groups that it comes in; a login's before all others."""
-    while isinstance(failure, BaseExceptionGroup):
-        failure = (failure.subgroup(ToolLoginNeeded) or failure).exceptions[0]
-    return failure
-
-
-def _reason(failure: BaseException) -> str:
-    failure = _first_of(failure)
-    if isinstance(failure, OpspawnError):
-        return failure.message
-    if isinstance(failure, FileNotFoundError):
-        return f"there is no program {failure.filename!r}"
-    return (str(failure) or type(failure).__name__).splitlines()[0][:300]
