@@ -11,23 +11,26 @@ import ctypes
 import os
 from collections.abc import Sequence
 
+#: Where the command line and the environment begin and end; zeros where that is not said.
+Place = tuple[int, int, int, int]
+
 #: Fields 48 to 51 of ``/proc/self/stat``, counted from 0 after the command's name.
 _FIRST_FIELD = 45
 #: What a mark is written over; as long as the ids that are used for marks.
 BLANK = "-" * 36
 
 
-def place() -> tuple[int, int, int, int]:
-    """Where the command line and the environment begin and end; zeros where that is not said."""
+def place() -> Place:
+    """Of this process, and of each fork of it."""
     with open("/proc/self/stat") as stat:
         fields = stat.read().rpartition(")")[2].split()
     first, last, begin, end = (int(field) for field in fields[_FIRST_FIELD : _FIRST_FIELD + 4])
     return first, last, begin, end
 
 
-def write(command: Sequence[str], mark: str) -> None:
-    """Show this command, and this value of the mark."""
-    first, last, begin, end = place()
+def write(command: Sequence[str], mark: str, where: Place) -> None:
+    """Show this command, and this value of the mark. A fork has its ``place`` from its parent."""
+    first, last, begin, end = where
     if not first or not begin:
         return
     words = b"".join(word.encode(errors="surrogateescape") + b"\0" for word in command)

@@ -42,9 +42,16 @@ def conclude(app: Any) -> None:
     shell = app.shell
     if app.hide_initial_ns:
         shell.user_ns_hidden.update(shell.user_ns)
-    # To look at each name would copy the memory that all of them are in.
-    if len(shell._sys_modules_keys) != len(sys.modules):  # noqa: SLF001  as above
-        shell._sys_modules_keys = set(sys.modules)  # noqa: SLF001  as above
+    _note_new_modules(shell._sys_modules_keys)  # noqa: SLF001  as above
+
+
+def _note_new_modules(known: set[str]) -> None:
+    """Add what was imported since the names were noted. To look at each name would copy the memory
+    that all of them are in; the newest stand last."""
+    for name in reversed(sys.modules):
+        if name in known:
+            return
+        known.add(name)
 
 
 def _names(directory: str) -> list[str]:

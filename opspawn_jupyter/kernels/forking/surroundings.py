@@ -15,10 +15,11 @@ from . import label
 
 class Surroundings:
     """Remembers the environment that the fork server was started with, and which variable of a
-    kernel's is shown to whoever looks at it from outside."""
+    kernel's is shown to whoever looks at it from outside, and where."""
 
     def __init__(self, mark: str = "") -> None:
         self._mark = mark
+        self._place = label.place()
         self._at_start = dict(os.environ)
         launcher = importlib.util.find_spec("ipykernel_launcher")
         self._launcher = str(launcher.origin) if launcher else "ipykernel_launcher"
@@ -35,7 +36,7 @@ class Surroundings:
         _forget_cached()
         sys.argv[:] = [self._launcher, *order["arguments"]]
         sys.orig_argv[:] = order["command"]
-        label.write(order["command"], self._mark)
+        label.write(order["command"], self._mark, self._place)
 
 
 def _replace_environment(wanted: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ import os, pathlib, sys
 sys.path.insert(0, {str(Path(label.__file__).parent)!r})
 import label
 os.environ[{MARK!r}] = "task-7"
-label.write(["a-kernel", "-f", "x" * 5000], {MARK!r})
+label.write(["a-kernel", "-f", "x" * 5000], {MARK!r}, label.place())
 sys.stdout.buffer.write(pathlib.Path("/proc/self/cmdline").read_bytes() + b"<end>")
 sys.stdout.buffer.write(pathlib.Path("/proc/self/environ").read_bytes())
 """
