@@ -1,5 +1,8 @@
 """Standard output and error of a kernel without sockets: what Python prints, and what others write
-to the file descriptors."""
+to the file descriptors.
+
+A thread looks for it ten times a second. Nobody wakes it: most cells are over before it looks, and
+have told by then what they put out."""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ Tell = Callable[[str, str], None]
 class Printed(io.TextIOBase):
     """``sys.stdout`` or ``sys.stderr``: gathers a little, and tells it."""
 
-    def __init__(self, name: str, number: int, tell: Tell, wake: Callable[[], None]) -> None:
+    def __init__(self, name: str, number: int, tell: Tell, send: Callable[[], None]) -> None:
         super().__init__()
         self._name = name
         self._number = number
         self._tell = tell
-        self._wake = wake
+        self._send = send
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._parts: list[str] = []
@@ -54,25 +57,28 @@ class Printed(io.TextIOBase):
             os.write(self._number, text.encode(errors="replace"))
             return len(text)
         with self._lock:
-            is_first = not self._parts
             self._parts.append(text)
             self._characters += len(text)
         if self._characters > _MOST_CHARACTERS:
             self.flush()
-        elif is_first:
-            self._wake()
         return len(text)
 
     def flush(self) -> None:
-        """Tell what was gathered."""
+        """Tell what was gathered, at once."""
+        if self.tell():
+            self._send()
+
+    def tell(self) -> bool:
+        """Tell what was gathered, before long; whether there was something."""
         if os.getpid() != self._pid:
-            return
+            return False
         with self._lock:
             text = "".join(self._parts)
             self._parts.clear()
             self._characters = 0
             if text:
                 self._tell(self._name, text)
+        return bool(text)
 
     def fileno(self) -> int:
         """Where C code writes the same."""
@@ -88,16 +94,17 @@ class Printed(io.TextIOBase):
 
 
 class Capture:
-    """Both streams; what others write is told from ``start`` on."""
+    """Both streams; what others write is told from ``start`` on.
 
-    def __init__(self, tell: Tell) -> None:
-        self._waker: int | None = None
+    ``tell`` is given name and text, and may keep them until ``send`` is called.
+    """
+
+    def __init__(self, tell: Tell, send: Callable[[], None]) -> None:
+        self._send = send
+        self._has_client = threading.Event()
         self._pipes: dict[int, Printed] = {}
         self._writers: list[int] = []
-        self.streams = (
-            Printed("stdout", 1, tell, self._wake),
-            Printed("stderr", 2, tell, self._wake),
-        )
+        self.streams = (Printed("stdout", 1, tell, send), Printed("stderr", 2, tell, send))
 
     def install(self) -> None:
         """Be what Python prints to."""
@@ -107,8 +114,7 @@ class Capture:
             os.set_blocking(reader, False)
             self._pipes[reader] = stream
             self._writers.append(writer)
-        wake_reader, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        threading.Thread(target=self._watch, args=(wake_reader,), daemon=True).start()
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def start(self) -> None:
         """Take over the file descriptors."""
@@ -116,30 +122,23 @@ class Capture:
             os.dup2(writer, stream.fileno())
             os.close(writer)
         self._writers.clear()
+        self._has_client.set()
 
     def drain(self) -> None:
-        """Tell all that was written until now."""
+        """Tell all that was written until now, before long."""
         for reader, stream in self._pipes.items():
             _pass_on(reader, stream)
         for stream in self.streams:
-            stream.flush()
+            stream.tell()
 
-    def _wake(self) -> None:
-        if self._waker is not None:
-            with suppress(BlockingIOError):
-                os.write(self._waker, b"x")
-
-    def _watch(self, wake_reader: int) -> None:
+    def _watch(self) -> None:
+        self._has_client.wait()
         while True:
-            ready: list[Any] = select.select([wake_reader, *self._pipes], [], [])[0]
-            for reader in ready:
-                if reader in self._pipes:
-                    _pass_on(reader, self._pipes[reader])
-            time.sleep(_PAUSE_SECONDS)
-            if wake_reader in ready:
-                os.read(wake_reader, 4096)
-            for stream in self.streams:
-                stream.flush()
+            if select.select([*self._pipes], [], [], _PAUSE_SECONDS)[0]:
+                self.drain()
+                time.sleep(_PAUSE_SECONDS)
+            self.drain()
+            self._send()
 
 
 def _pass_on(reader: int, stream: Printed) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import zmq
 from ipykernel.displayhook import ZMQDisplayHook
 from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
@@ -36,6 +35,7 @@ class DirectKernel(ForkedKernel):
     _supports_kernel_subshells = False
     #: What the cell put out is told through it.
     capture = AnyTrait()
+    line = AnyTrait()
 
     async def do_execute(
         self,
@@ -48,7 +48,9 @@ class DirectKernel(ForkedKernel):
         cell_meta: Any = None,
         cell_id: str | None = None,
     ) -> dict[str, Any]:
-        """Run the cell; what it put out is told before its reply."""
+        """Run the cell; what it put out is told before its reply. That it runs is told before it
+        can do anything, and with it how the last one ended."""
+        self.line.flush()
         reply: dict[str, Any] = await super().do_execute(  # type: ignore[no-untyped-call]
             code, silent, store_history, user_expressions, allow_stdin,
             cell_meta=cell_meta, cell_id=cell_id,
@@ -79,7 +81,7 @@ class DirectKernelApp(ForkedKernelApp):
 
     def init_io(self) -> None:
         """Standard output and error become messages."""
-        self.capture = Capture(self._tell)
+        self.capture = Capture(self._tell, self.line.flush)
         self.capture.install()
         self.displayhook = ZMQDisplayHook(self.session, self.iopub_socket)  # type: ignore[no-untyped-call]
         sys.displayhook = self.displayhook
@@ -94,6 +96,7 @@ class DirectKernelApp(ForkedKernelApp):
             shell_channel_thread=SimpleNamespace(parent_thread=threading.main_thread()),
             iopub_socket=self.iopub_socket,
             capture=self.capture,
+            line=self.line,
             log=self.log,
             profile_dir=self.profile_dir,
             user_ns=self.user_ns,
@@ -134,16 +137,18 @@ class DirectKernelApp(ForkedKernelApp):
                 if self._is_farewell(parts):
                     return
                 await self._dispatch(parts)
+            self.line.flush()
 
     def _is_farewell(self, parts: Sequence[bytes]) -> bool:
         return b'"shutdown_request"' in parts[2]  # after the delimiter and the signature
 
     async def _dispatch(self, parts: Sequence[Any]) -> None:
-        await self.kernel.dispatch_shell([zmq.Frame(part) for part in parts])
+        await self.kernel.dispatch_shell(parts)
 
     def _tell(self, name: str, text: str) -> None:
         parent = self.kernel.get_parent("shell")
-        self.session.send(self.iopub_socket, "stream", {"name": name, "text": text}, parent)
+        message = self.session.msg("stream", {"name": name, "text": text}, parent)
+        self.iopub_socket.hold(self.session.serialize(message))
 
 
 def _loop() -> asyncio.AbstractEventLoop:

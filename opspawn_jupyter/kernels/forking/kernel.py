@@ -16,13 +16,14 @@ from typing import Any, NoReturn
 
 from ipykernel import kernelapp
 from ipykernel.kernelapp import IPKernelApp
-from jupyter_client.session import Session, new_id_bytes
+from jupyter_client.session import new_id_bytes
 from tornado.ioloop import IOLoop
 from traitlets import default
 
 from . import early, history, iopub, messages, start_up
 from .family import has_children
 from .kernel_class import ForkedKernel
+from .session import QuickSession
 from .surroundings import take_files
 
 #: How long the end of a kernel waits for its control thread to send the last messages.
@@ -48,8 +49,8 @@ class ForkedKernelApp(IPKernelApp):
     own_threads: frozenset[threading.Thread] = frozenset()
 
     @default("session")
-    def _default_session(self) -> Session:
-        session = Session(parent=self)
+    def _default_session(self) -> QuickSession:
+        session = QuickSession(parent=self)
         messages.quicken(session)
         return session
 

@@ -10,6 +10,7 @@ import asyncio
 import select
 import socket
 import struct
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -70,6 +71,7 @@ class Line:
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
         self._lock = SteadyLock()
+        self._held: deque[bytes] = deque()
 
     def attach(self, descriptor: int) -> None:
         """Talk over this socket from now on."""
@@ -77,12 +79,29 @@ class Line:
         self._socket.setblocking(False)
 
     def send(self, channel: bytes, parts: Sequence[Any]) -> None:
-        """Send it whole, whatever interrupts come meanwhile."""
-        if self._socket is None:
+        """Send it whole, whatever interrupts come meanwhile, after what is held."""
+        self.hold(channel, parts)
+        self.flush()
+
+    def hold(self, channel: bytes, parts: Sequence[Any]) -> None:
+        """Send it with what comes next, or at the next ``flush``: each piece that arrives wakes the
+        client."""
+        if self._socket is not None:
+            self._held.append(b"".join(pack(channel, parts)))
+
+    def flush(self) -> None:
+        """Send what is held."""
+        if self._socket is None or not self._held:
             return
-        data = b"".join(pack(channel, parts))
         with self._lock:
+            data = b"".join(self._held.popleft() for _ in range(len(self._held)))
             _send_all(self._socket, data)
+
+    def close(self) -> None:
+        """Hang up. What is held goes nowhere."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     async def read(self) -> bytes:
         """What comes next; empty once the client is gone."""
@@ -115,6 +134,10 @@ class Channel:
     def send_multipart(self, parts: Sequence[Any], **_options: Any) -> None:
         """Send one message."""
         self._line.send(self._name, parts)
+
+    def hold(self, parts: Sequence[Any]) -> None:
+        """Send it before long: see ``Line``."""
+        self._line.hold(self._name, parts)
 
     def flush(self, *_: Any) -> None:
         """Nothing waits to be sent. ipykernel 6 asks for it."""
