@@ -92,6 +92,13 @@ class ForkedKernelApp(IPKernelApp):
         if self.on_bound is not None:
             self.on_bound()
 
+    def log_connection_info(self) -> None:
+        """Note the ports; how to reach a waiting kernel is not for the log."""
+        if self.waits:
+            self._ports = {name: getattr(self, f"{name}_port") for name in _CHANNELS}
+        else:
+            super().log_connection_info()  # type: ignore[no-untyped-call]  # of ipykernel
+
     def init_extensions(self) -> None:
         """Load IPython extensions, once the environment is the client's."""
         if self.waits or (self.is_early and not start_up.has_extensions(self)):

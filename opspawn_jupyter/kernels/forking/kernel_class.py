@@ -18,6 +18,8 @@ class ForkedKernel(IPythonKernel):
 
     #: Made before the fork, and still without what only a fork can have.
     is_early = False
+    #: What it greets with, where that was made before the fork.
+    early_banner: str | None = None
 
     @classmethod
     def instance(cls, *args: Any, **parts: Any) -> Any:
@@ -32,6 +34,11 @@ class ForkedKernel(IPythonKernel):
         """None after each cell: clients read output up to the cell's ``idle``, which the iopub
         thread sends after it, and the pause is for those that do not."""
         return 0.0
+
+    @property
+    def banner(self) -> Any:  # type: ignore[override]  # as in the base class
+        """What it greets with."""
+        return self.early_banner or super().banner
 
     def _process_children(self) -> list[Any]:
         """Those that a shutdown has to end. To look for them reads every process of the system,

@@ -52,6 +52,8 @@ def _prepare(options: Options, door: Door) -> list[str]:
     warm.import_all(options.preload, logging.WARNING)
     uses.use_all(options.preload)
     safety.retire_threads()
+    from . import server  # noqa: F401  before the kernel notes what is imported
+
     if may_be_early and options.spares > 0 and history.ARGUMENT in options.spare_arguments:
         kernel.make_early(options.spare_arguments)
     del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
