@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,22 @@ async def record(kernel: Kernel, target: Path) -> None:
         "implementation_version": kernel.info.get("implementation_version"),
         "argv": list(spec.argv),
     }
-    is_known = _paths(facts["argv"][0])[1] == tuple(sys.path)
-    text = _text(facts) if is_known else await asyncio.to_thread(_text, facts)
-    files.write_atomic(target, text)
-
-
-def _text(facts: Mapping[str, Any]) -> bytes:
-    """The whole record. Most of it is the list of what is installed, which is written once."""
     of, paths = _paths(facts["argv"][0])
-    packages = listed(paths)
-    text = files.json_bytes(_described(facts, of, None, packages.sha256))
+    text = partial(_text, json.dumps(facts), of, paths)
+    is_known = paths == tuple(sys.path)
+    files.write_atomic(target, text() if is_known else await asyncio.to_thread(text))
+
+
+def _text(facts: str, of: str, paths: tuple[str, ...]) -> bytes:
+    """The whole record, made once for as long as nothing of it changes."""
+    return _text_as_of(facts, of, paths, _stamps(paths))
+
+
+@lru_cache(maxsize=4)
+def _text_as_of(facts: str, of: str, paths: tuple[str, ...], stamps: tuple[int, ...]) -> bytes:
+    """Most of it is the list of what is installed, which stands in the records of all kernels."""
+    packages = _listed(paths, stamps)
+    text = files.json_bytes(_described(json.loads(facts), of, None, packages.sha256))
     return text.replace(b'"distributions": null', b'"distributions": ' + packages.text, 1)
 
 
@@ -72,10 +79,10 @@ def _described(
 
 def _paths(program: str) -> tuple[str, tuple[str, ...]]:
     """Whose packages are told, and where they lie. Those of this process are known already."""
-    name = Path(program).name
+    name = os.path.basename(program)  # noqa: PTH119  for each run, and paths are slow
     if not name.startswith("python"):
         return "runner", tuple(sys.path)
-    if Path(program) in (Path(name), Path(sys.executable)):
+    if program in (name, sys.executable):
         return "kernel", tuple(sys.path)
     prefix = Path(program).parent.parent
     return "kernel", tuple(str(path) for path in sorted(prefix.glob("lib/python3*/site-packages")))
@@ -115,7 +122,7 @@ def _stamps(paths: tuple[str, ...]) -> tuple[int, ...]:
 
 def _modified(path: str) -> int:
     try:
-        return Path(path).stat().st_mtime_ns
+        return os.stat(path).st_mtime_ns  # noqa: PTH116  for each run, and paths are slow
     except OSError:
         return 0
 

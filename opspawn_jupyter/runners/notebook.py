@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +15,7 @@ from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
 from opspawn_jupyter.model.work import Assignment, Grace
 from opspawn_jupyter.ports import Reporter
-from opspawn_jupyter.runners import environment, glue, markers, prepare, problems
+from opspawn_jupyter.runners import environment, glue, loops, markers, prepare, problems
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.direct import DirectKernel
 from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
@@ -53,7 +52,7 @@ class NotebookRunner:
         try:
             manager = SavingManager(prepare.notebook(files, spec), str(files.output))
         except prepare.CANNOT_PREPARE as error:
-            asyncio.run(kernel.close())
+            loops.run(kernel.close())
             problem = problems.unexpected(error)
             tell_outcome(reporter, Outcome(state=State.FAILED, problem=problem))
             return
@@ -71,7 +70,7 @@ class NotebookRunner:
             ended=partial(tell_outcome, reporter),
             keeps=keeper.is_wanted,
         )
-        outcome = execution.run()
+        outcome = loops.run(execution.execute())
         if execution.is_kept:
             reporter.tell(EventType.KERNEL_KEPT, keeper.facts())
             tell_outcome(reporter, outcome)

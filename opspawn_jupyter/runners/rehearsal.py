@@ -25,7 +25,7 @@ from opspawn_jupyter.model.notebook import NotebookSpec
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import Grace, ReportedEvent
-from opspawn_jupyter.runners import prepare
+from opspawn_jupyter.runners import loops, prepare
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.echo import EchoDirectKernel, EchoKernel
 from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
@@ -72,7 +72,7 @@ def _performed(kind: type[Kernel], files: RunDirectory) -> Outcome:
     manager = _prepared(files, _NEW_MINOR)
     variables = kernel_environment(os.environ, task_id="", run_directory=files.path)
     kernel = kind(_KERNEL, grace=Grace(), cwd=str(files.path), env=variables, is_alone=True)
-    return Execution(
+    execution = Execution(
         manager,
         kernel,
         tell=_tell,
@@ -81,7 +81,8 @@ def _performed(kind: type[Kernel], files: RunDirectory) -> Outcome:
         meanwhile=manager.notebook_start,
         connected=partial(record, kernel, files.environment),
         settled=partial(_complete, manager),
-    ).run()
+    )
+    return loops.run(execution.execute())
 
 
 def _prepared(files: RunDirectory, minor: int) -> SavingManager:

@@ -24,7 +24,7 @@ from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import Assignment, Grace
-from opspawn_jupyter.runners import processes
+from opspawn_jupyter.runners import loops, processes
 from opspawn_jupyter.worker.channel import ChannelReporter
 
 # The fork server imports this: to look the hints of its types up takes longer than to read one.
@@ -49,17 +49,19 @@ def main(line: socket.socket, grace: Grace) -> None:
 
     os.setsid()
     processes.adopt_orphans()
+    loops.keep()
     reporter = ChannelReporter(line, orphaned=partial(_end_soon, grace))
     servers.delegate(reporter.need)
     if not reporter.is_spoken_to:
         preload.exercise()
     reporter.listen()
-    streams, memory = _Streams(), _memory_bytes()
+    streams, process = _Streams(), psutil.Process()
+    memory = process.memory_info().rss
 
     def carry_out(assignment: Assignment) -> bool:
         is_clean = _carry_out(assignment, grace, reporter, streams)
         streams.lead_back()
-        return is_clean and _memory_bytes() < memory + _MOST_GAINED_BYTES
+        return is_clean and process.memory_info().rss < memory + _MOST_GAINED_BYTES
 
     serve(reporter, carry_out)
 
@@ -117,10 +119,6 @@ class _Streams:
         sys.stderr.flush()
         for number, target in zip(self._numbers, targets, strict=True):
             os.dup2(target, number)
-
-
-def _memory_bytes() -> int:
-    return psutil.Process().memory_info().rss
 
 
 def _end_soon(grace: Grace) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from opspawn_jupyter.files import write_all
 from opspawn_jupyter.model import summary
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
@@ -46,13 +47,13 @@ class Record:
         """Put the durable ones down, for a server that cannot be told now."""
         start = f'{{"attempt": {self._attempt}, '
         lines = [f"{start}{event.text[1:]}\n" for event, _ in entries if event.type.is_durable]
-        _write(self._journal, "".join(lines).encode())
+        write_all(self._journal, "".join(lines).encode())
 
     def log(self, entries: Iterable[Entry]) -> None:
         """Tell them to people."""
         text = "".join(map(self._told, entries))
         if text:
-            _write(self._log, text.encode("utf-8", "backslashreplace"))
+            write_all(self._log, text.encode("utf-8", "backslashreplace"))
 
     def summarise(self, task: Task) -> None:
         """Rewrite the summary, at most once a second until the end."""
@@ -154,13 +155,8 @@ def _end_line(path: Path, descriptor: int) -> None:
     with path.open("rb") as file:
         file.seek(size - 1)
         if file.read() != b"\n":
-            _write(descriptor, b"\n")
+            write_all(descriptor, b"\n")
 
 
 def _append_to(path: os.PathLike[str]) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
