@@ -21,7 +21,7 @@ from traitlets import Any as AnyTrait
 
 from . import early
 from .capture import Capture
-from .exercise import REQUESTS, show_something
+from .exercise import Request, show_something
 from .kernel import ForkedKernelApp, connect_plots, instance
 from .kernel_class import ForkedKernel
 from .line import IOPUB, SHELL, Channel, Frames, Line
@@ -64,6 +64,8 @@ class DirectKernel(ForkedKernel):
 
 class DirectKernelApp(ForkedKernelApp):
     """Brings it up, and serves."""
+
+    lines = 1
 
     def init_sockets(self) -> None:
         """None: the line takes their place."""
@@ -117,12 +119,13 @@ class DirectKernelApp(ForkedKernelApp):
         """Nobody can connect."""
         return {}
 
-    def exercise(self) -> None:
-        """Run cells that leave no trace, so that the client's first finds warm memory."""
-        for content in REQUESTS:
+    def exercise(self, asked: Sequence[Request]) -> None:
+        """Run cells, so that the client's first finds warm memory."""
+        for content in asked:
             message = self.session.msg("execute_request", content)
             _loop().run_until_complete(self._dispatch(self.session.serialize(message)))
         show_something(self.shell)
+        sys.stdout.flush()
         self.kernel.set_parent([], {}, channel="shell")
 
     def start(self) -> None:
@@ -157,15 +160,12 @@ def _loop() -> asyncio.AbstractEventLoop:
     return found
 
 
-def bring_up(arguments: Sequence[str], *, has_time: bool) -> DirectKernelApp:
-    """A kernel without a client, exercised if there is time for that."""
+def bring_up(arguments: Sequence[str]) -> DirectKernelApp:
+    """A kernel without a client."""
     app = _instance()
     app.waits = True
     app.initialize(list(arguments))
     connect_plots()
-    if has_time:
-        app.exercise()
-    sys.stdout.flush()
     return app
 
 

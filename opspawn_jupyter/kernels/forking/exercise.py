@@ -7,6 +7,7 @@ cell through the channels, threads and the shell, that is several milliseconds.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
 import zmq
@@ -14,34 +15,42 @@ from tornado.ioloop import IOLoop
 
 from .kernel import ForkedKernelApp
 
-#: What runs in most first cells.
-_CODES = ("None", "print(end=''); 1")
-#: Executions that leave no trace.
-REQUESTS = [
-    {
-        "code": code,
-        "silent": True,
-        "store_history": False,
-        "user_expressions": {},
-        "allow_stdin": False,
-    }
-    for code in _CODES
-]
+#: Content of a message, and what a kernel is exercised with.
+Request = dict[str, Any]
+
+
+def requests(*codes: str, leaves_trace: bool = False) -> Sequence[Request]:
+    """To execute these; what leaves no trace is silent."""
+    return [
+        {
+            "code": code,
+            "silent": not leaves_trace,
+            "store_history": leaves_trace,
+            "user_expressions": {},
+            "allow_stdin": False,
+        }
+        for code in codes
+    ]
+
+
+#: What runs in most first cells, without a trace.
+REQUESTS = requests("None", "print(end=''); 1")
 _POLL_SECONDS = 0.0005
 #: A kernel that has not answered by then is given to its client as it is.
 _MAX_SECONDS = 2.0
 
 
-def exercise(app: ForkedKernelApp) -> None:
-    """Ask for the kernel's info on both channels, and run cells that leave no trace."""
-    app.kernel.start()
+def exercise(app: ForkedKernelApp, asked: Sequence[Request]) -> None:
+    """Ask for the kernel's info on both channels, and run cells."""
+    if not app.is_started:
+        app.kernel.start()
+        app.is_started = True
     loop: Any = IOLoop.current()  # tornado's type does not know its asyncio loop
-    loop.asyncio_loop.run_until_complete(_talk(app))
-    app.is_started = True
+    loop.asyncio_loop.run_until_complete(_talk(app, asked))
     app.kernel.set_parent([], {}, channel="shell")  # output from here on answers nobody
 
 
-async def _talk(app: ForkedKernelApp) -> None:
+async def _talk(app: ForkedKernelApp, asked: Sequence[Request]) -> None:
     session = app.session.clone()
     with _connect(app, "iopub", zmq.SUB) as iopub:
         iopub.subscribe(b"")
@@ -49,7 +58,7 @@ async def _talk(app: ForkedKernelApp) -> None:
             with _connect(app, channel, zmq.DEALER) as line:
                 session.send(line, "kernel_info_request", {})
                 await _arrival(line)
-                for request in REQUESTS if channel == "shell" else ():
+                for request in asked if channel == "shell" else ():
                     session.send(line, "execute_request", request)
                     await _arrival(line)
         show_something(app.shell)

@@ -45,6 +45,8 @@ class ForkedKernelApp(IPKernelApp):
     is_started = False
     #: Told once clients can connect, before any of the user's code runs.
     on_bound: Callable[[], None] | None = None
+    #: Descriptors that it takes beside its standard streams.
+    lines = 0
     #: Threads that there are without the user's.
     own_threads: frozenset[threading.Thread] = frozenset()
 
@@ -205,6 +207,11 @@ def start(arguments: Sequence[str], on_bound: Callable[[], None]) -> ForkedKerne
     return app
 
 
+def is_made_early() -> bool:
+    """Whether forks have half of their kernel from here."""
+    return ForkedKernelApp.initialized() and instance().is_early
+
+
 def instance() -> ForkedKernelApp:
     """The application of this process: that of the fork server, or a new one."""
     app: ForkedKernelApp = ForkedKernelApp.instance()
@@ -238,13 +245,18 @@ def run(app: ForkedKernelApp, tell: Callable[[int], object] | None = None) -> No
     except BaseException:  # the process ends here, whatever it was
         traceback.print_exc(file=sys.__stderr__)
         status = 1
-    app.settle()
-    _leave()
+    end(app)
     status &= 0xFF  # all that the system keeps of it
     if tell is not None and not app.has_company():
         with suppress(OSError):  # the fork server is gone, and so are we
             tell(status)
     os._exit(status)
+
+
+def end(app: ForkedKernelApp) -> None:
+    """All that is to be done before the process may end."""
+    app.settle()
+    _leave()
 
 
 def _leave() -> None:

@@ -35,9 +35,11 @@ def main(arguments: list[str]) -> None:
     gc.collect()
     gc.freeze()
     ipc_files.remove_dead(door.prefix)
+    server = ForkServer(options, door, surroundings, obstacle, files)
+    server.rehearse()
     door.open()
     log.info("ready pid=%s modules=%s obstacle=%r", os.getpid(), len(sys.modules), obstacle)
-    ForkServer(options, door, surroundings, obstacle, files).serve()
+    server.serve()
 
 
 def _prepare(options: Options, door: Door) -> list[str]:
@@ -52,8 +54,6 @@ def _prepare(options: Options, door: Door) -> list[str]:
     warm.import_all(options.preload, logging.WARNING)
     uses.use_all(options.preload)
     safety.retire_threads()
-    from . import server  # noqa: F401  before the kernel notes what is imported
-
     if may_be_early and options.spares > 0 and history.ARGUMENT in options.spare_arguments:
         kernel.make_early(options.spare_arguments)
     del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]

@@ -9,11 +9,12 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import kernel, wire
+from . import ipc_files, kernel, pages, trial, wire
+from .exercise import REQUESTS, Request
 from .options import Options
 from .surroundings import Surroundings
 
@@ -26,9 +27,10 @@ _SHORT_REST_SECONDS = 0.05
 #: After so many spares in a row that did not come up, no more are tried.
 _MAX_FAILURES = 3
 
-#: Brings up, in the fork, what is to wait; the second argument is where it can be reached, the
-#: third whether there is time to touch the memory that a client's first cell will need.
-BringUp = Callable[[Options, str, bool], kernel.ForkedKernelApp]
+#: Brings up, in the fork, what is to wait; the second argument is where it can be reached.
+BringUp = Callable[[Options, str], kernel.ForkedKernelApp]
+#: Has it run cells, where there is time to touch the memory that a client's first cell will need.
+Exercise = Callable[[Any, Sequence[Request]], None]
 #: Forks; the child runs the function given, and never returns from it.
 Fork = Callable[[Callable[[], NoReturn]], int]
 
@@ -58,6 +60,7 @@ class Nursery:
         surroundings: Surroundings,
         on_change: Callable[[], None],
         bring_up: BringUp,
+        exercise: Exercise,
         is_wanted: bool = True,
     ) -> None:
         self._options = options
@@ -67,6 +70,8 @@ class Nursery:
         self._surroundings = surroundings
         self._on_change = on_change
         self._bring_up = bring_up
+        self._exercise = exercise
+        self._pages = pages.Pages()
         #: Spares are kept from the first client on that asks for one.
         self._is_wanted = is_wanted
         self._numbers = itertools.count(1)
@@ -74,6 +79,13 @@ class Nursery:
         self._failures = 0
         self._not_before = 0.0
         self._taken_at = 0.0
+
+    def rehearse(self) -> None:
+        """Learn which memory a kernel writes to, by the life of one that nobody gets."""
+        prefix = f"{self._prefix}.0"
+        self._pages = pages.learn(self._fork, lambda: self._live_alone(prefix))
+        ipc_files.remove(prefix)
+        log.info("rehearsed prefix=%s bytes=%s", prefix, self._pages.size_bytes)
 
     @property
     def addresses(self) -> dict[int, str]:
@@ -151,7 +163,10 @@ class Nursery:
     ) -> NoReturn:
         """In the fork: come up, wait for a client, serve it."""
         server.close()
-        app = self._bring_up(self._options, prefix, has_time)
+        self._pages.copy()
+        app = self._bring_up(self._options, prefix)
+        if has_time:
+            self._exercise(app, REQUESTS)
         gc.freeze()
         wire.send(line, {"connection": dict(app.connection()), "info": app.info()})
         order, files = wire.receive(line)
@@ -161,3 +176,10 @@ class Nursery:
         app.take(files)
         app.serve_client(order["connection_file"])
         kernel.run(app, lambda status: wire.send(line, {"ending": status}))
+
+    def _live_alone(self, prefix: str) -> None:
+        """In a fork, the same without a client."""
+        app = self._bring_up(self._options, prefix)
+        self._exercise(app, REQUESTS)
+        gc.freeze()
+        trial.live(app, self._exercise, self._surroundings)

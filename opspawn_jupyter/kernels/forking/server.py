@@ -17,11 +17,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from . import direct, family, ipc_files, kernel, packages, process, safety, wire
+from . import direct, family, ipc_files, kernel, packages, pages, process, safety, wire
 from .client import Client, signal_group
 from .door import Door
 from .exercise import exercise
-from .nursery import BringUp, Nursery, Spare
+from .nursery import BringUp, Exercise, Nursery, Spare
 from .options import Options
 from .surroundings import Surroundings, take_files
 
@@ -53,11 +53,15 @@ class ForkServer:
         self._stops = False
         self._busy_at = time.monotonic()
         self._nurseries = {
-            "kernel": self._nursery("k", _bring_up_kernel),
-            "direct": self._nursery("d", _bring_up_direct, is_wanted=False),
+            "kernel": self._nursery("k", _bring_up_kernel, exercise),
+            "direct": self._nursery(
+                "d", _bring_up_direct, direct.DirectKernelApp.exercise, is_wanted=False
+            ),
         }
 
-    def _nursery(self, name: str, bring_up: BringUp, *, is_wanted: bool = True) -> Nursery:
+    def _nursery(
+        self, name: str, bring_up: BringUp, exercise: Exercise, *, is_wanted: bool = True
+    ) -> Nursery:
         return Nursery(
             options=self._options,
             prefix=f"{self._door.prefix}.{self._pid}{name}",
@@ -66,8 +70,16 @@ class ForkServer:
             surroundings=self._surroundings,
             on_change=self._serve_waiting,
             bring_up=bring_up,
+            exercise=exercise,
             is_wanted=is_wanted,
         )
+
+    def rehearse(self) -> None:
+        """Learn which memory kernels write to, where they are made in two halves. Nobody may come
+        in the meantime."""
+        if self._obstacle is None and kernel.is_made_early() and pages.can_be_copied():
+            for nursery in self._nurseries.values():
+                nursery.rehearse()
 
     def serve(self) -> None:
         """Until the end."""
@@ -367,15 +379,12 @@ class ForkServer:
         kernel.run(kernel.start(order["arguments"], lambda: os.close(writer)))
 
 
-def _bring_up_kernel(options: Options, prefix: str, has_time: bool) -> kernel.ForkedKernelApp:
-    app = kernel.bring_up(options.spare_arguments, options.transport, prefix)
-    if has_time:
-        exercise(app)
-    return app
+def _bring_up_kernel(options: Options, prefix: str) -> kernel.ForkedKernelApp:
+    return kernel.bring_up(options.spare_arguments, options.transport, prefix)
 
 
-def _bring_up_direct(options: Options, _prefix: str, has_time: bool) -> kernel.ForkedKernelApp:
-    return direct.bring_up(options.spare_arguments, has_time=has_time)
+def _bring_up_direct(options: Options, _prefix: str) -> kernel.ForkedKernelApp:
+    return direct.bring_up(options.spare_arguments)
 
 
 def _close(file: Any) -> None:
