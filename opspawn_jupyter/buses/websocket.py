@@ -17,7 +17,7 @@ from functools import cached_property
 
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
-from opspawn_jupyter.model.event_hash import members
+from opspawn_jupyter.model.event_hash import members, written_of
 from opspawn_jupyter.model.states import TRANSITIONS, EventType
 
 #: Half of a surrogate pair, which is no UTF-8, passes as an escape.
@@ -39,7 +39,9 @@ class Told:
 
     @cached_property
     def text(self) -> str:
-        """The event as a JSON message."""
+        """The event as a JSON message: as the journal has it, where it has."""
+        if (written := written_of(self.event)) is not None:
+            return written
         try:
             return _ENCODER.encode({**members(self.event), "hash": self.event.hash})
         except (TypeError, ValueError):  # its data is not JSON as it is

@@ -17,6 +17,9 @@ from opspawn_jupyter.model.event import Event
 #: Made once: that takes longer than to encode an event.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
+#: Where an event carries its own JSON; no field, as it says nothing that the fields do not.
+_WRITTEN = "_written"
+
 
 def is_linked(event: Event, previous: str) -> bool:
     """Whether the event is unchanged and follows the one whose hash is given."""
@@ -26,6 +29,19 @@ def is_linked(event: Event, previous: str) -> bool:
 def digest(previous: str, body: bytes) -> str:
     """The hash of an event with this body that follows the one with the previous hash."""
     return hashlib.sha256(previous.encode() + body).hexdigest()
+
+
+def keep_written(event: Event, line: bytes) -> None:
+    """Let those who tell the event find its JSON with its hash, which took a while to make."""
+    vars(event)[_WRITTEN] = line
+
+
+def written_of(event: Event) -> str | None:
+    """The event's JSON as the journal has it; None of one that was not written here just now."""
+    line: bytes | None = vars(event).get(_WRITTEN)
+    # One that was made of another one, with changes, has that one's.
+    is_own = line is not None and event.hash and line.endswith(event.hash.encode() + b'"}')
+    return line.decode() if line is not None and is_own else None
 
 
 def body(event: Event) -> bytes:

@@ -32,7 +32,9 @@ def link(draft: Draft, seq: int, previous: str) -> tuple[Event, bytes]:
         body = event_hash.body(event)
     digest = event_hash.digest(previous, body)
     vars(event)["hash"] = digest  # nobody has seen it yet
-    return event, body[:-1] + b',"hash":"%s"}' % digest.encode()
+    line = body[:-1] + b',"hash":"%s"}' % digest.encode()
+    event_hash.keep_written(event, line)
+    return event, line
 
 
 def first_break(events: Iterable[Event], previous: str = "") -> Event | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
-from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model import event_hash
+from opspawn_jupyter.model.change import changed
+from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.stores import chain, rows
 from tests.contract.store_steps import life
 
@@ -38,3 +42,14 @@ def test_changed_dropped_and_swapped_events_break_it() -> None:
     assert chain.first_break(dropped) == events[5]
     assert chain.first_break(swapped) == events[5]
     assert chain.first_break(events[1:]) == events[1]
+
+
+def test_what_the_journal_has_of_an_event_is_told_as_it_stands() -> None:
+    """To make the JSON of an event once more for its listeners takes as long as to store it; of an
+    event that was made of another one, it would not be true."""
+    event, line = chain.link(Draft(task_id="t", type=EventType.STARTED, data={"é": 1}), 7, "")
+    other = changed(event, seq=8, hash="")
+
+    assert event_hash.written_of(event) == line.decode()
+    assert json.loads(line)["hash"] == event.hash
+    assert event_hash.written_of(other) is None
