@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,34 @@ _DEFAULT_KERNEL = "python3"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Source:
+class Source:
     """A notebook as submitted."""
 
     content: bytes
     document: Mapping[str, Any]
     #: None for code that came without a file.
     path: Path | None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of its bytes."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def tools(self) -> tuple[str, ...]:
+        """Those that its cells call."""
+        return tools_used(self.document)
+
+    @cached_property
+    def declared(self) -> Sequence[Parameter]:
+        """Parameters of a notebook in Python."""
+        return _declared(self.document)
+
+
+def source_of(document: Mapping[str, Any]) -> Source:
+    """A notebook that came without a file. Raises ``NotANotebook``."""
+    content = json.dumps(document, indent=1, ensure_ascii=False).encode()
+    return Source(content=content, document=_parsed(content, "content"), path=None)
 
 
 class NotebookKind:
@@ -77,7 +99,10 @@ class NotebookKind:
     def prepare(self, spec: Mapping[str, Any]) -> Prepared:
         """The checked spec and the pinned input."""
         request = parse(NotebookRequest, spec, "spec of a notebook task")
-        source = self._source(request)
+        return self.prepared(request, self._source(request))
+
+    def prepared(self, request: NotebookRequest, source: Source) -> Prepared:
+        """Likewise, for a request that is good in itself, and its notebook."""
         kernel, language = self._kernel(request.kernel, source.document)
         if request.cell is not None and language == "python":
             check_code(request.cell)
@@ -88,13 +113,13 @@ class NotebookKind:
             self._check_pool(kernel)
         checked = NotebookSpec(
             notebook=self._relative(source.path) if source.path else None,
-            parameters=_bind(source.document, language, request),
+            parameters=_bind(source, language, request),
             kernel=kernel,
             language=language,
             working_directory=self._working_directory(request, source.path),
-            source_sha256=hashlib.sha256(source.content).hexdigest(),
+            source_sha256=source.sha256,
             keep_on_failure=request.keep_on_failure,
-            tools=tool_patterns(request.tools) or tools_used(source.document),
+            tools=tool_patterns(request.tools) or source.tools,
             tier=request.tier,
         )
         return Prepared(
@@ -107,7 +132,7 @@ class NotebookKind:
         """What the notebook at the path declares. Raises as ``prepare`` does."""
         source = self._read(path)
         _, language = self._kernel(None, source.document)
-        return _declared(source.document) if language == "python" else ()
+        return source.declared if language == "python" else ()
 
     def described(self, path: str) -> str:
         """What the notebook at the path says of itself first, in a text cell."""
@@ -144,17 +169,16 @@ class NotebookKind:
             hint = "steps in a pool run in the server's own Python; leave kernel or tier out"
             raise InvalidRequest(kernel, hint=hint)
 
-    def _source(self, request: NotebookRequest) -> _Source:
+    def _source(self, request: NotebookRequest) -> Source:
         given = (request.notebook, request.content, request.cell)
         if sum(one is not None for one in given) != 1:
             raise InvalidRequest(hint="give the path of a notebook, its content, or a cell's code")
         if request.notebook is not None:
             return self._read(request.notebook)
         document = request.content if request.cell is None else cell_document(request.cell)
-        content = json.dumps(document, indent=1, ensure_ascii=False).encode()
-        return _Source(content=content, document=_parsed(content, "content"), path=None)
+        return source_of(document or {})
 
-    def _read(self, given: str) -> _Source:
+    def _read(self, given: str) -> Source:
         path = self._inside(given)
         if path.is_dir():
             raise NotANotebook(given, hint="it is a directory")
@@ -167,16 +191,17 @@ class NotebookKind:
             raise NotebookNotFound(given) from failure
         except OSError as failure:
             raise NotANotebook(given, hint=f"it cannot be read ({failure.strerror})") from failure
-        return _Source(content=content, document=_parsed(content, given), path=path)
+        return Source(content=content, document=_parsed(content, given), path=path)
 
     def _inside(self, given: str) -> Path:
         """The path, inside the root: as written, or after following links."""
         if "\0" in given:
             raise NotebookNotFound(given)
         path = Path(os.path.normpath(self._root / given))
-        for candidate in (path, path.resolve()):
-            if candidate.is_relative_to(self._root):
-                return candidate
+        if path.is_relative_to(self._root):
+            return path
+        if (followed := path.resolve()).is_relative_to(self._root):
+            return followed
         raise OutsideRoot(given)
 
     def _relative(self, path: Path) -> str:
@@ -240,11 +265,9 @@ def _is_text(cell: Mapping[str, Any]) -> bool:
     return bool(cell["cell_type"] == "markdown")
 
 
-def _bind(
-    document: Mapping[str, Any], language: str, request: NotebookRequest
-) -> Mapping[str, Any]:
+def _bind(source: Source, language: str, request: NotebookRequest) -> Mapping[str, Any]:
     if language == "python" and request.cell is None:
-        return values.bind(_declared(document), request.parameters, request.parameters_text)
+        return values.bind(source.declared, request.parameters, request.parameters_text)
     given = {**request.parameters, **request.parameters_text}
     if given and language not in TRANSLATED_LANGUAGES:
         raise ParameterInvalid(

@@ -17,8 +17,7 @@ from typing import Any, ClassVar
 
 from opspawn_jupyter.errors import PluginBroken, UnknownKernel
 from opspawn_jupyter.kinds.kernel_specs import KernelSpecs
-from opspawn_jupyter.kinds.notebook import NotebookKind
-from opspawn_jupyter.model import wire
+from opspawn_jupyter.kinds.notebook import NotebookKind, Source, source_of
 from opspawn_jupyter.model.notebook import NotebookRequest, Tier
 from opspawn_jupyter.model.policy import STRICT
 from opspawn_jupyter.parsing import parse
@@ -62,15 +61,14 @@ class PluginKind:
         checked = configuration.checked(self._name, plugin, config)
         tools = getattr(plugin, "tools", None)
         request = NotebookRequest(
-            content=_notebook(self._name, plugin),
             parameters={"config": config},
             kernel=around.kernel,
             working_directory=around.working_directory,
             tier=around.tier,
-            tools=tuple(tools(checked)) if tools else (),
+            tools=tuple(map(str, tools(checked))) if tools else (),
         )
         kind = self._sharing if getattr(plugin, "can_share_process", False) else self._notebooks
-        prepared = kind.prepare(wire.encode(request))
+        prepared = kind.prepared(request, _notebook(self._name, plugin))
         if prepared.spec["language"] != "python":
             raise UnknownKernel(around.kernel, hint="a plugin is Python and needs such a kernel")
         return replace(prepared, name=self._name)
@@ -102,20 +100,20 @@ def _split(plugin: Plugin, spec: Mapping[str, Any]) -> tuple[dict[str, Any], dic
     return config, {name: value for name, value in spec.items() if name in beside}
 
 
-def _notebook(name: str, plugin: Plugin) -> dict[str, Any]:
+def _notebook(name: str, plugin: Plugin) -> Source:
     """The notebook to run the plugin through."""
     own = getattr(plugin, "notebook", None)
-    return _document(_text_of_step(name) if own is None else _own_text(name, Path(own)), name)
+    return _of_step(name) if own is None else _of_text(name, _own_text(name, Path(own)))
 
 
 @lru_cache(maxsize=64)
-def _text_of_step(name: str) -> str:
-    """Of the notebook that comes with us, which does not change."""
+def _of_step(name: str) -> Source:
+    """That comes with us, and does not change."""
     step = files("opspawn_notebooks") / "steps" / f"{name}.ipynb"
     if step.is_file():
-        return step.read_text(encoding="utf-8")
+        return _of_text(name, step.read_text(encoding="utf-8"))
     plain = files("opspawn_notebooks") / "steps" / f"{_PLAIN}.ipynb"
-    return plain.read_text(encoding="utf-8").replace("PLUGIN_NAME", name)
+    return _of_text(name, plain.read_text(encoding="utf-8").replace("PLUGIN_NAME", name))
 
 
 def _own_text(name: str, path: Path) -> str:
@@ -125,9 +123,9 @@ def _own_text(name: str, path: Path) -> str:
         raise PluginBroken(name, hint=f"its notebook cannot be read: {failure}") from failure
 
 
-def _document(text: str, name: str) -> dict[str, Any]:
+def _of_text(name: str, text: str) -> Source:
     try:
         document: dict[str, Any] = json.loads(text)
     except ValueError as failure:
         raise PluginBroken(name, hint=f"its notebook cannot be read: {failure}") from failure
-    return document
+    return source_of(document)
