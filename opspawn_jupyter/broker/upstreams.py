@@ -156,7 +156,8 @@ class Upstreams:
 
     async def _end(self, keys: Sequence[tuple[str, str]]) -> None:
         ended = [self._open.pop(key) for key in keys if key in self._open]
-        await asyncio.gather(*(upstream.close() for upstream in ended))
+        if ended:
+            await asyncio.gather(*(upstream.close() for upstream in ended))
 
 
 _BEST_FIRST = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from opspawn_jupyter.files import link_or_copy
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.ids import new_id
+from opspawn_jupyter.model.notebook import is_pooled
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory, directory_name
 from opspawn_jupyter.model.states import EventType, State
@@ -47,6 +49,9 @@ class Accepted:
     opening: Callable[[str], tuple[Draft, ...]] | None = None
     #: Files of other runs that are to be in the run directory, too, by their path in it.
     linked: Mapping[str, Path] = field(default_factory=dict)
+    #: Where a file that is pinned lies already, byte for byte, for good: of small steps, what is
+    #: the same in all of them is one file, because to make one takes longer than such a step.
+    alike: Mapping[str, Path] = field(default_factory=dict)
     #: What is stored together with the task of this id, or not at all.
     beside: Callable[[str], Sequence[Draft]] = lambda _: ()
 
@@ -100,19 +105,32 @@ def pin(o: Orchestration, accepted: Accepted) -> Pinned:
 
 async def take_in(o: Orchestration, pinned: Pinned) -> Task:
     """Store the task whose files are there, and let it wait; where it cannot be, they go."""
+    (task,) = await take_in_all(o, [pinned])
+    logger.info("task submitted task_id=%s kind=%s name=%s", task.id, task.kind, task.name)
+    return task
+
+
+async def take_in_all(o: Orchestration, pinned: Sequence[Pinned]) -> list[Task]:
+    """Likewise for several, which are stored together, or none of them is."""
     try:
         faults.reach("server.before_submit")
-        await o.record(*pinned.drafts())
-    except Exception:  # not a cancellation of the caller: the store may have the task all the same
-        await asyncio.to_thread(shutil.rmtree, pinned.directory, ignore_errors=True)
+        await o.record(*(draft for one in pinned for draft in one.drafts()))
+    except Exception:  # not a cancellation of the caller: the store may have them all the same
+        await asyncio.to_thread(unpin, pinned)
         raise
     timeline.reach("server.stored")
     faults.reach("server.after_submit")
-    task = await find(o, pinned.task_id)
-    await await_turn(o, task)
-    await asyncio.sleep(0)  # a worker that waits is given it first
-    logger.info("task submitted task_id=%s kind=%s name=%s", task.id, task.kind, task.name)
-    return task
+    tasks = [await find(o, one.task_id) for one in pinned]
+    for task in tasks:
+        await await_turn(o, task)
+    await asyncio.sleep(0)  # a worker that waits is given them first
+    return tasks
+
+
+def unpin(pinned: Sequence[Pinned]) -> None:
+    """They are not to be, after all. Called in threads."""
+    for one in pinned:
+        shutil.rmtree(one.directory, ignore_errors=True)
 
 
 async def await_turn(o: Orchestration, task: Task) -> None:
@@ -151,15 +169,27 @@ def _in_utc(policy: Policy) -> Policy:
     return replace(policy, not_before=policy.not_before.astimezone(UTC))
 
 
+def _is_linked(source: Path | None, target: Path) -> bool:
+    if source is None:
+        return False
+    try:
+        os.link(source, target)
+    except OSError:  # it has gone, has enough links, or lies where there are none
+        return False
+    return True
+
+
 def _pin(directory: Path, accepted: Accepted, submitted: Mapping[str, object]) -> None:
     """Make the run directory with all that the task is given. Raises ``StoreUnavailable``."""
     run = RunDirectory(directory)
     try:
         directory.mkdir(parents=True)
-        run.artifacts.mkdir()
+        if not is_pooled(accepted.prepared.spec):  # of those, it is made for the whole pool
+            run.artifacts.mkdir()
         # As they are, because nobody looks here before the task is stored.
         for name, content in accepted.prepared.files.items():
-            (directory / name).write_bytes(content)
+            if not _is_linked(accepted.alike.get(name), directory / name):
+                (directory / name).write_bytes(content)
         for name, source in accepted.linked.items():
             link_or_copy(source, directory / name)
         run.task.write_bytes(f"{wire.to_json(submitted)}\n".encode())

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.errors import IllegalTransition, RecordChanged
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.model.notebook import is_pooled
 from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.states import (
     OUTCOME_EVENTS,
@@ -28,6 +30,8 @@ from opspawn_jupyter.orchestrator.retry import settled
 
 logger = logging.getLogger(__name__)
 
+#: So many reports, and it is quicker to store them together.
+_WORTH_WHILE = 3
 _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 
 
@@ -36,15 +40,63 @@ async def report(o: Orchestration, worker: str, request: ReportRequest) -> Repor
     by_task: dict[str, list[Report]] = {}
     for one in request.reports:
         by_task.setdefault(one.task_id, []).append(one)
+    rest = await _together(o, worker, by_task)
     # Side by side: what becomes durable together costs one sync. All of them to their end, because
     # what is stored must be told, whatever becomes of the others.
-    of_tasks = (_of_task(o, worker, reports) for reports in by_task.values())
+    of_tasks = (_of_task(o, worker, by_task[task_id]) for task_id in rest)
     found = await asyncio.gather(*of_tasks, return_exceptions=True)
     for failure in found:
         if isinstance(failure, BaseException):
             raise failure
-    unknown = [task_id for task_id, is_known in zip(by_task, found, strict=True) if not is_known]
+    unknown = [task_id for task_id, is_known in zip(rest, found, strict=True) if not is_known]
     return ReportAnswer(unknown=tuple(unknown))
+
+
+@dataclass(frozen=True)
+class _News:
+    """What one report brings that is new."""
+
+    task: Task
+    report: Report
+    fresh: tuple[ReportedEvent, ...]
+    drafts: list[Draft]
+
+
+async def _together(
+    o: Orchestration, worker: str, by_task: Mapping[str, Sequence[Report]]
+) -> list[str]:
+    """Store the plain ones among the reports in one go: small steps end by the hundred. Ids of
+    the tasks that are still to be looked at, each for itself."""
+    found = [await _plain_news(o, worker, reports) for reports in by_task.values()]
+    news = [one for one in found if one is not None and one.drafts]
+    if len(news) < _WORTH_WHILE:
+        return [*by_task]
+    try:
+        faults.reach("server.before_report")
+        stored = await o.store.append([draft for one in news for draft in one.drafts])
+        faults.reach("server.after_report")
+    except (IllegalTransition, RecordChanged):
+        return [*by_task]  # one of them is late, and has no say about the others
+    events, last_seq = iter(stored), stored[-1].seq
+    its = [(one, list(islice(events, len(one.drafts)))) for one in news]
+    o.tell([told for one, some in its for told in _in_order(one.report, one.fresh, some, last_seq)])
+    for one, some in its:
+        await _follow_up(o, one.task, some)
+    done = {one.task.id for one in news}
+    return [task_id for task_id in by_task if task_id not in done]
+
+
+async def _plain_news(o: Orchestration, worker: str, reports: Sequence[Report]) -> _News | None:
+    """None for what cannot be stored together with others."""
+    report = reports[0]
+    task = await o.store.task(report.task_id)
+    if task is None or len(reports) > 1 or not _may_speak(worker, report, task):
+        return None
+    fresh = _fresh(task, report)
+    if any(event.type is EventType.WAITING for event in fresh):
+        return None
+    drafts = [settled(task, draft) for draft in _drafts(report, fresh)]
+    return _News(task, report, fresh, drafts)
 
 
 async def _of_task(o: Orchestration, worker: str, reports: Iterable[Report]) -> bool:
@@ -156,7 +208,7 @@ async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> N
     """Nothing here waits, so that the queue hears of things in the order of the store."""
     for event in events:
         if event.type is EventType.STARTED:
-            await _has_started(o, event)
+            await _has_started(o, task, event)
         elif event.type is EventType.RETRYING:
             await _goes_on(o, task, event)
         elif event.type is EventType.WAITING:
@@ -166,14 +218,20 @@ async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> N
             await o.queue.remove(task.id)
             o.breakers.note(task.kind, TRANSITIONS[event.type].target, event.at)
             await withdraw_all(o, task.id)
-            logger.info("task ended task_id=%s event=%s", task.id, event.type)
+            logger.log(_level(task), "task ended task_id=%s event=%s", task.id, event.type)
 
 
-async def _has_started(o: Orchestration, event: Event) -> None:
+def _level(task: Task) -> int:
+    """Of what is logged of a task's life. Small steps come by the hundred, and their workflow's
+    log tells of them."""
+    return logging.DEBUG if is_pooled(task.spec) else logging.INFO
+
+
+async def _has_started(o: Orchestration, task: Task, event: Event) -> None:
     await o.queue.started(event.task_id)
     if event.attempt > 1:
         o.queue.notify()  # a worker that still holds an earlier attempt must be told
-    logger.info("task started task_id=%s attempt=%s", event.task_id, event.attempt)
+    logger.log(_level(task), "task started task_id=%s attempt=%s", task.id, event.attempt)
 
 
 async def _goes_on(o: Orchestration, task: Task, event: Event) -> None:

@@ -49,6 +49,7 @@ def perform(assignment: Assignment, tell: Tell) -> None:
     spec = wire.decode(NotebookSpec, assignment.spec)
     tell(EventType.KERNEL_STARTED, {"name": spec.kernel, "pid": os.getpid(), "tier": Tier.POOL})
     try:
+        _make_artifacts(run)
         notebook = _notebook(run, spec)
         _enter(assignment, spec, run)
         _record_environment(run, spec)
@@ -155,6 +156,24 @@ def _problem(cell: Mapping[str, Any], index: int) -> Problem:
 _prepared: dict[tuple[str, str], str] = {}
 #: Where ``environment.json`` of a kernel was written first; the others are the same file.
 _environments: dict[str, Path] = {}
+
+
+#: The artifacts of the last step, which may have left none.
+_last_artifacts: list[Path] = []
+
+
+def _make_artifacts(run: RunDirectory) -> None:
+    """Have the directory there. One that the last step left empty is moved: to make one takes ten
+    times as long."""
+    last = _last_artifacts.pop() if _last_artifacts else None
+    _last_artifacts.append(run.artifacts)
+    try:
+        if last is not None and not any(last.iterdir()):
+            last.rename(run.artifacts)
+            return
+    except OSError:
+        pass  # it was removed, or lies on another disk, or this attempt is not the first
+    run.artifacts.mkdir(parents=True, exist_ok=True)
 
 
 def _notebook(run: RunDirectory, spec: NotebookSpec) -> dict[str, Any]:

@@ -70,15 +70,20 @@ class Tools:
 
     def tell(self, events: Sequence[Event]) -> None:
         """See ``ports.Bus``."""
-        for event in events:
-            if self._broker is not None and event.type in _OUTCOMES:
-                self._background.start(self._broker.forget_task(event.task_id), "forget task")
+        ended = [event.task_id for event in events if event.type in _OUTCOMES]
+        if self._broker is not None and ended:
+            self._background.start(_forget(self._broker, ended), "forget tasks")
 
     async def close(self) -> None:
         """End every tool server."""
         await self._background.close()
         ends = [one.close() for one in (self._sessions, self._broker) if one is not None]
         await asyncio.gather(*ends)  # side by side: whoever ends the server waits for it
+
+
+async def _forget(broker: ToolBroker, task_ids: Sequence[str]) -> None:
+    for task_id in task_ids:
+        await broker.forget_task(task_id)
 
 
 class CallRecords:

@@ -12,6 +12,7 @@ from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.event import Draft
+from opspawn_jupyter.model.notebook import is_pooled
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
@@ -106,7 +107,8 @@ def _queued(assignment: Assignment) -> Task:
 def _record(assignment: Assignment) -> Record | None:
     directory = RunDirectory(Path(assignment.run_directory))
     try:
-        directory.artifacts.mkdir(parents=True, exist_ok=True)
+        if not is_pooled(assignment.spec):
+            directory.artifacts.mkdir(parents=True, exist_ok=True)
         return Record(directory, assignment.attempt)
     except OSError:
         _log.exception("run directory cannot be written task_id=%s", assignment.task_id)

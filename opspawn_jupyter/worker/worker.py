@@ -203,10 +203,11 @@ class Worker:
         running = asyncio.ensure_future(self._run(attempt))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
-        # Behind its first steps, by which a runner that waits has it.
-        asyncio.get_running_loop().call_soon(
-            _log.info, "task started task_id=%s", assignment.task_id
-        )
+        if not is_pooled(assignment.spec):
+            # Behind its first steps, by which a runner that waits has it.
+            asyncio.get_running_loop().call_soon(
+                _log.info, "task started task_id=%s", assignment.task_id
+            )
 
     def _attempt(self, assignment: Assignment) -> Attempt | PooledAttempt:
         if is_pooled(assignment.spec):
@@ -239,7 +240,8 @@ class Worker:
             if task_id in self._next:
                 self._start(self._next.pop(task_id))
             self._slot_freed.set()
-        _log.info("task ended task_id=%s", task_id)
+        if not is_pooled(attempt.assignment.spec):
+            _log.info("task ended task_id=%s", task_id)
 
     def _cancel(self, task_ids: Iterable[str]) -> None:
         for task_id in task_ids:

@@ -3,6 +3,7 @@ plugin package that somebody else made and installed."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -228,6 +229,10 @@ def refuse():
 def variable():
     return os.environ.get("LEFT_BEHIND")
 
+def keep():
+    with open(os.environ["OPSPAWN_RUN_DIRECTORY"] + "/artifacts/note.txt", "w") as file:
+        file.write("kept")
+
 def die():
     os._exit(3)
 
@@ -263,7 +268,8 @@ def test_many_small_steps_share_a_process_and_each_leaves_its_record(
     squares = [pooled("square", n, id=f"s{n}") for n in range(30)]
     after = pooled("where", id="after", depends_on=["s1", "bad"], trigger_rule="all_done")
     clean = pooled("variable", id="clean", depends_on=["bad"], trigger_rule="all_done")
-    tasks = run_graph(jupyter, *squares, pooled("refuse", id="bad"), after, clean)
+    keeper = pooled("keep", id="keeper")
+    tasks = run_graph(jupyter, *squares, keeper, pooled("refuse", id="bad"), after, clean)
 
     assert [tasks[f"s{n}"]["outputs"]["result"] for n in range(30)] == [n * n for n in range(30)]
     assert {task["tier"] for task in tasks.values()} == {"pool"}
@@ -280,6 +286,10 @@ def test_many_small_steps_share_a_process_and_each_leaves_its_record(
     assert executed.metadata.papermill.parameters.config.args == [3]
     assert "squaring 3" in (run / "run.log").read_text()
     assert (run / "environment.json").is_file()
+    pinned = json.loads((run / "task.json").read_text())["spec"]["source_sha256"]
+    assert hashlib.sha256((run / "input.ipynb").read_bytes()).hexdigest() == pinned
+    left = jupyter.root / tasks["keeper"]["run_directory"] / "artifacts" / "note.txt"
+    assert left.read_text() == "kept", "what a step leaves stays with it, whoever comes next"
 
 
 def test_a_step_that_ends_its_process_is_the_only_one_that_crashes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opspawn_jupyter.errand import in_thread
@@ -14,20 +14,32 @@ from opspawn_jupyter.model import clock, template, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.ids import new_id, short
+from opspawn_jupyter.model.notebook import is_pooled
 from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.run_directory import directory_name
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.step_spec import step_spec
 from opspawn_jupyter.model.task import Problem, Submission, Task
 from opspawn_jupyter.model.workflow import APPROVAL, INPUTS_NAME, Step
-from opspawn_jupyter.orchestrator.accept import Accepted, accept, submitted_data
+from opspawn_jupyter.orchestrator.accept import (
+    Accepted,
+    Pinned,
+    accept,
+    pin,
+    submitted_data,
+    take_in_all,
+    unpin,
+)
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.question import asking, questions
 from opspawn_jupyter.orchestrator.workflow import cache, reuse, scope
 from opspawn_jupyter.orchestrator.workflow.progress import Progress, step_name
-from opspawn_jupyter.ports import Prepared
+from opspawn_jupyter.ports import Kind, Prepared
 
 logger = logging.getLogger(__name__)
+
+#: The notebook of a step, among its files.
+_INPUT = "input.ipynb"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +59,68 @@ class Place:
         return step_name(self.step.id, self.number)
 
 
+async def begin_all(o: Orchestration, places: Sequence[Place]) -> list[Task]:
+    """The tasks of steps whose turn has come: those that only have to be queued together."""
+    plain = [place for place in places if _is_plain(place)]
+    others = [place for place in places if not _is_plain(place)]
+    queued, rest = await asyncio.gather(
+        _queue(o, plain), asyncio.gather(*(begin(o, one) for one in others))
+    )
+    return [*queued, *rest]
+
+
+def _is_plain(place: Place) -> bool:
+    step, reused = place.step, place.progress.task.spec.get("reuse", {})
+    asks = step.approve or step.kind == APPROVAL
+    return not (place.fault or asks or step.cache or place.name in reused)
+
+
+async def _queue(o: Orchestration, places: Sequence[Place]) -> list[Task]:
+    """All that are good become durable in one go."""
+    found = await asyncio.gather(*(_pinned(o, one) for one in places), return_exceptions=True)
+    good = [one for one in found if isinstance(one, Pinned)]
+    broken = next((one for one in found if isinstance(one, BaseException)), None)
+    if broken is not None:
+        await asyncio.to_thread(unpin, good)
+        raise broken
+    tasks = await take_in_all(o, good) if good else []
+    for task in tasks:
+        logger.debug("step submitted task_id=%s kind=%s step=%s", task.id, task.kind, task.step)
+    faults = [
+        (place, one) for place, one in zip(places, found, strict=True) if isinstance(one, str)
+    ]
+    return [*tasks, *[await fail(o, place, fault) for place, fault in faults]]
+
+
+async def _pinned(o: Orchestration, place: Place) -> Pinned | str:
+    """What is to be stored, or why its values make no sense."""
+    try:
+        kind, spec = _asked(o, place)
+        inputs = scope.inputs(place.progress, place.step.id, place.item)
+        return await in_thread(_prepare_and_pin, o, place, kind, spec, inputs)
+    except (InvalidRequest, NotFound, TemplateError) as problem:
+        return str(problem)
+
+
+def _prepare_and_pin(
+    o: Orchestration, place: Place, kind: Kind, spec: Mapping[str, Any], inputs: bytes
+) -> Pinned:
+    prepared = _with_inputs(kind.prepare(spec), inputs)
+    accepted = _accepted(place, prepared, {})
+    if not is_pooled(prepared.spec):
+        return pin(o, accepted)
+    sources, source = place.progress.sources, prepared.spec["source_sha256"]
+    known = {_INPUT: sources[source]} if source in sources else {}
+    pinned = pin(o, replace(accepted, alike=known))
+    sources.setdefault(source, pinned.directory / _INPUT)
+    return pinned
+
+
 async def begin(o: Orchestration, place: Place) -> Task:
     """The step's task, whatever becomes of it: queued, put to a person, reused, or failed where
     its values make no sense."""
+    if place.fault is not None:
+        return await fail(o, place, place.fault)
     kept = place.progress.task.spec.get("reuse", {}).get(place.name)
     try:
         prepared = await _prepared(o, place)
@@ -123,17 +194,24 @@ async def _tasks(o: Orchestration, ids: Sequence[str]) -> list[Task]:
 
 async def _prepared(o: Orchestration, place: Place) -> Prepared:
     """The step's spec with its values, checked by its kind as any submission is."""
+    kind, spec = _asked(o, place)
+    prepared = await in_thread(kind.prepare, spec)
+    return _with_inputs(prepared, scope.inputs(place.progress, place.step.id, place.item))
+
+
+def _asked(o: Orchestration, place: Place) -> tuple[Kind, Mapping[str, Any]]:
+    """What is to check the step, and its config with its values."""
     progress, step = place.progress, place.step
-    root = o.settings.root_directory
-    names = scope.scope(progress, step.id, root, place.item)
-    config = template.resolve(step.config, names)
     kind = o.kinds.get(step.kind)
     if kind is None:
         raise InvalidRequest(step.kind, hint="this plugin is not installed any more")
-    spec = step_spec(step.kind, kind, config, progress.task.spec.get("directory", "."))
-    prepared = await in_thread(kind.prepare, spec)
-    pinned = {INPUTS_NAME: scope.inputs(progress, step.id, place.item)}
-    return Prepared(name=prepared.name, spec=prepared.spec, files={**prepared.files, **pinned})
+    names = scope.scope(progress, step.id, o.settings.root_directory, place.item)
+    config = template.resolve(step.config, names)
+    return kind, step_spec(step.kind, kind, config, progress.task.spec.get("directory", "."))
+
+
+def _with_inputs(prepared: Prepared, inputs: bytes) -> Prepared:
+    return replace(prepared, files={**prepared.files, INPUTS_NAME: inputs})
 
 
 async def _submit(
@@ -144,18 +222,17 @@ async def _submit(
     def opening(task_id: str) -> tuple[Draft, ...]:
         return _asking(question, task_id) if question else ()
 
-    return await accept(
-        o,
-        Accepted(
-            submission=_submission(place, prepared.spec),
-            prepared=Prepared(
-                name=prepared.name, spec=prepared.spec, files={**prepared.files, **files}
-            ),
-            submitted_by=place.progress.task.submitted_by,
-            parent_id=place.progress.task.id,
-            step=place.name,
-            opening=opening if question else None,
-        ),
+    accepted = _accepted(place, prepared, files)
+    return await accept(o, replace(accepted, opening=opening) if question else accepted)
+
+
+def _accepted(place: Place, prepared: Prepared, files: Mapping[str, bytes]) -> Accepted:
+    return Accepted(
+        submission=_submission(place, prepared.spec),
+        prepared=replace(prepared, files={**prepared.files, **files}),
+        submitted_by=place.progress.task.submitted_by,
+        parent_id=place.progress.task.id,
+        step=place.name,
     )
 
 
@@ -204,20 +281,8 @@ async def _reuse(
 
     try:
         linked = await asyncio.to_thread(reuse.prepare, o.settings, earlier)
-        task = await accept(
-            o,
-            Accepted(
-                submission=_submission(place, prepared.spec),
-                prepared=Prepared(
-                    name=prepared.name, spec=prepared.spec, files={**prepared.files, **files}
-                ),
-                submitted_by=place.progress.task.submitted_by,
-                parent_id=place.progress.task.id,
-                step=place.name,
-                opening=opening,
-                linked=linked,
-            ),
-        )
+        accepted = replace(_accepted(place, prepared, files), opening=opening, linked=linked)
+        task = await accept(o, accepted)
     except OpspawnError as problem:
         logger.warning("result cannot be reused task_id=%s reason=%s", earlier_id, problem)
         return await _submit(o, place, prepared, files)

@@ -26,7 +26,6 @@ from opspawn_jupyter.model.workflow import APPROVAL
 from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.workflow import cache, children
-from opspawn_jupyter.orchestrator.workflow.children import Place
 from opspawn_jupyter.orchestrator.workflow.conclude import ending
 from opspawn_jupyter.orchestrator.workflow.decide import Batch, Decider
 from opspawn_jupyter.orchestrator.workflow.files import RunFiles
@@ -195,17 +194,12 @@ class _Run:
         return deadline is not None and clock.now() >= deadline
 
     async def _carry_out(self, batch: Batch) -> None:
-        made = await asyncio.gather(*(self._begin(place) for place in batch.begun))
+        made = await children.begin_all(self._o, batch.begun) if batch.begun else []
         if batch.skipped:
             made += await children.skip(self._o, batch.skipped)
         for child in made:
             await self._note(child)
         await asyncio.to_thread(self._files.show, made)
-
-    async def _begin(self, place: Place) -> Task:
-        if place.fault is not None:
-            return await children.fail(self._o, place, place.fault)
-        return await children.begin(self._o, place)
 
     async def _write(self) -> None:
         """The log; summary and progress, where there is something new and it is their turn."""

@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 #: A summary is written again after so many times what the last one took: of a graph with
 #: thousands of steps not after each.
 _SPARING = 20.0
+#: Steps that appear in the workflow's own directory: with more, nobody finds one by looking. All
+#: of them are in log and summary, with their directories.
+_MOST_LINKS = 100
 
 
 class RunFiles:
@@ -34,6 +37,7 @@ class RunFiles:
         extra = task.spec.get("log_directory")
         self._copies = [RunDirectory(root / extra / self._directory.path.name)] if extra else []
         self._due = 0.0
+        self._links = 0
 
     def log(self, *lines: str) -> None:
         """Add lines to the log."""
@@ -49,7 +53,8 @@ class RunFiles:
     def show(self, made: Sequence[Task]) -> None:
         """Steps that were begun, reused or skipped just now."""
         for child in made:
-            self._link(child)
+            if self._links < _MOST_LINKS:
+                self._link(child)
         self.log(*(_begin_line(child) for child in made if not child.state.is_final))
 
     def log_ends(self, ended: Sequence[Task]) -> None:
@@ -89,6 +94,7 @@ class RunFiles:
             links.mkdir(exist_ok=True)
             target = os.path.relpath(self._root / child.run_directory, links)
             (links / (child.step or child.id)).symlink_to(target, target_is_directory=True)
+            self._links += 1
 
     @property
     def _all(self) -> list[RunDirectory]:

@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.model import graph
@@ -141,6 +142,8 @@ class Progress:
         self._active: dict[str, Task] = {}
         #: Steps whose items get their tasks one by one.
         self.expanding: dict[str, StepProgress] = {}
+        #: Where a step's pinned notebook lies, by its digest, for others that have the same.
+        self.sources: dict[str, Path] = {}
         #: Why nothing more is begun.
         self.stop_reason: str | None = None
 

@@ -16,9 +16,9 @@ from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
-from opspawn_jupyter.model.states import CellState, EventType, State
-from opspawn_jupyter.model.task import Submission
-from opspawn_jupyter.model.work import TakeAnswer, TakeRequest
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, CellState, EventType, State
+from opspawn_jupyter.model.task import Submission, Task
+from opspawn_jupyter.model.work import ReportRequest, TakeAnswer, TakeRequest
 from opspawn_jupyter.orchestrator import rescue
 from opspawn_jupyter.orchestrator.cancel import cancel
 from opspawn_jupyter.orchestrator.context import Orchestration
@@ -140,6 +140,34 @@ def test_a_repeated_report_changes_nothing_and_tells_nothing(
         told = o.bus.told[before:]  # type: ignore[attr-defined]  # the recording bus
         assert [event.type for event in told] == [EventType.SUCCEEDED]
         assert (await find(o, task.id)).state is State.SUCCESS
+
+    play(scenario)
+
+
+def test_the_ends_of_many_tasks_are_stored_together_and_each_told_once(
+    play: Callable[[Scenario], None],
+) -> None:
+    """Small steps end by the hundred; one whose end is known has no say about the others."""
+
+    async def scenario(o: Orchestration) -> None:
+        tasks = [await started(o) for _ in range(5)]
+        before = len(o.bus.told)  # type: ignore[attr-defined]  # the recording bus
+        await report(o, "w", of(tasks[0], SUCCEEDED))
+        all_of_them = [one for task in tasks for one in of(task, SUCCEEDED).reports]
+        late = of(await cancelled(o, tasks[1]), SUCCEEDED).reports
+
+        for _ in range(2):
+            await report(o, "w", ReportRequest(reports=(*all_of_them[:1], *late, *all_of_them[2:])))
+
+        told = o.bus.told[before:]  # type: ignore[attr-defined]  # the recording bus
+        ended = [event.task_id for event in told if event.type in OUTCOME_EVENTS.values()]
+        assert sorted(ended) == sorted(task.id for task in tasks)
+        states = [(await find(o, task.id)).state for task in tasks]
+        assert states == [State.SUCCESS, State.CANCELLED, *[State.SUCCESS] * 3]
+
+    async def cancelled(o: Orchestration, task: Task) -> Task:
+        await report(o, "w", of(task, reported(EventType.CANCELLED, 4)))
+        return task
 
     play(scenario)
 
