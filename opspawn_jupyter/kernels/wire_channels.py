@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from opspawn_jupyter.kernels.arrival import Arrival, Part
 from opspawn_jupyter.kernels.forking.line import SHELL, Frames, pack
 
-_READ_BYTES = 1 << 18
+#: More at once is new memory of the system's each time, which takes longer than the rest.
+_READ_BYTES = 1 << 16
 #: Messages that wait to be taken; beyond them the kernel has to wait, too.
 _MOST_WAITING = 64
 #: How long a wait on a line that has ended takes at most: somebody is to look after the kernel.

@@ -58,7 +58,7 @@ def receive(sock: socket.socket) -> tuple[Message | None, list[int]]:
     """
     try:
         data, ancillary, flags, _ = sock.recvmsg(
-            _MAX_BYTES, socket.CMSG_SPACE(_MAX_FILES * 4), socket.MSG_CMSG_CLOEXEC
+            _next_bytes(sock), socket.CMSG_SPACE(_MAX_FILES * 4), socket.MSG_CMSG_CLOEXEC
         )
     except ConnectionError:
         return None, []
@@ -69,6 +69,11 @@ def receive(sock: socket.socket) -> tuple[Message | None, list[int]]:
     if not data or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
         return None, list(files)
     return json.loads(data), list(files)
+
+
+def _next_bytes(sock: socket.socket) -> int:
+    """How long the next message is. Room for the longest takes the system ten times as long."""
+    return min(sock.recv_into(bytearray(1), 1, socket.MSG_PEEK | socket.MSG_TRUNC), _MAX_BYTES)
 
 
 def peer(sock: socket.socket) -> tuple[int, int]:
