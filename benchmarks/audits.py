@@ -38,6 +38,9 @@ class _Silent:
         if type in (EventType.FAILED, EventType.CRASHED):
             self.last = data
 
+    def catch_up(self) -> None:
+        """Nothing was put off."""
+
     def on_stop(self, callback: Any) -> None:
         """Nobody stops it."""
 

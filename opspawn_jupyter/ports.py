@@ -258,7 +258,12 @@ class Reporter(Protocol):
     before they are sent."""
 
     def tell(self, type: EventType, data: Mapping[str, Any]) -> None:
-        """Called for everything that happens, in order. Does not wait for the server."""
+        """Called for everything that happens, in order. Does not wait for the server, and may put
+        off for a moment what nobody waits for."""
+
+    def catch_up(self) -> None:
+        """Tell what was put off. Called while the kernel ends, when there is time for it, so that
+        the outcome need not wait for it."""
 
     def on_stop(self, callback: Callable[[State], None]) -> None:
         """Say what is to be called when the run must end before its time.

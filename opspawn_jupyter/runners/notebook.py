@@ -66,7 +66,7 @@ class NotebookRunner:
             brake=brake,
             meanwhile=manager.notebook_start,
             connected=partial(environment.record, kernel, files.environment),
-            settled=partial(complete, manager),
+            settled=partial(_complete, manager, reporter),
             ended=partial(tell_outcome, reporter),
             keeps=keeper.is_wanted,
         )
@@ -101,6 +101,11 @@ def limits_of(assignment: Assignment, grace: Grace) -> Limits:
         grace=grace,
         outputs=assignment.output_limits,
     )
+
+
+def _complete(manager: SavingManager, reporter: Reporter, outcome: Outcome) -> None:
+    reporter.catch_up()
+    complete(manager, outcome)
 
 
 def complete(manager: SavingManager, outcome: Outcome) -> None:

@@ -27,7 +27,7 @@ _CANCEL = b"cancel\n"
 #: Keys of lines that are no events: a wish, and that the runner is ready for another attempt.
 _NEED = "needs_fork_server"
 #: How long an event may wait for others.
-_GATHERING_SECONDS = 0.003
+_GATHERING_SECONDS = 0.02
 #: Events that somebody may wait for.
 _URGENT = frozenset(
     {
@@ -124,6 +124,10 @@ class ChannelReporter:
         # One that is overdue may be of a loop that has ended.
         if self._timer is None or self._timer.when() < loop.time():
             self._timer = loop.call_later(_GATHERING_SECONDS, self._send)
+
+    def catch_up(self) -> None:
+        """See ``ports.Reporter``."""
+        self._send()
 
     def need(self, recipe: Recipe) -> None:
         """Have the worker start a fork server."""

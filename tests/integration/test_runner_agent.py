@@ -86,6 +86,9 @@ class Listener:
     def tell(self, type: EventType, data: Mapping[str, Any]) -> None:  # the port's
         """Nothing is done with it."""
 
+    def catch_up(self) -> None:
+        """Nothing was put off."""
+
     def on_stop(self, callback: Callable[[State], None]) -> None:
         """It is not called."""
 

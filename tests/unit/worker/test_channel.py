@@ -169,6 +169,17 @@ def test_what_nobody_waits_for_is_told_soon(ends: Ends) -> None:
     assert asyncio.run(tell()) is EventType.CELL_STARTED
 
 
+def test_what_was_put_off_is_told_when_there_is_time(ends: Ends) -> None:
+    """The outcome, which comes next, need not wait for it then."""
+
+    async def tell() -> list[EventType]:
+        ends.runner.tell(EventType.CELL_STARTED, {})
+        ends.runner.catch_up()
+        return kinds(ends, 1)
+
+    assert asyncio.run(tell()) == [EventType.CELL_STARTED]
+
+
 def test_what_was_told_in_a_loop_that_has_ended_is_not_forgotten(ends: Ends) -> None:
     """A run may have several, one after the other."""
 
