@@ -205,10 +205,14 @@ def _in_order(
 
 
 async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> None:
-    """Nothing here waits, so that the queue hears of things in the order of the store."""
+    """Nothing here waits, so that the queue hears of things in the order of the store. The log is
+    told once those who listen were."""
+    log = asyncio.get_running_loop().call_soon
     for event in events:
         if event.type is EventType.STARTED:
-            await _has_started(o, task, event)
+            await _has_started(o, event)
+            started = "task started task_id=%s attempt=%s"
+            log(logger.log, _level(task), started, task.id, event.attempt)
         elif event.type is EventType.RETRYING:
             await _goes_on(o, task, event)
         elif event.type is EventType.WAITING:
@@ -218,7 +222,7 @@ async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> N
             await o.queue.remove(task.id)
             o.breakers.note(task.kind, TRANSITIONS[event.type].target, event.at)
             await withdraw_all(o, task.id)
-            logger.log(_level(task), "task ended task_id=%s event=%s", task.id, event.type)
+            log(logger.log, _level(task), "task ended task_id=%s event=%s", task.id, event.type)
 
 
 def _level(task: Task) -> int:
@@ -227,11 +231,10 @@ def _level(task: Task) -> int:
     return logging.DEBUG if is_pooled(task.spec) else logging.INFO
 
 
-async def _has_started(o: Orchestration, task: Task, event: Event) -> None:
+async def _has_started(o: Orchestration, event: Event) -> None:
     await o.queue.started(event.task_id)
     if event.attempt > 1:
         o.queue.notify()  # a worker that still holds an earlier attempt must be told
-    logger.log(_level(task), "task started task_id=%s attempt=%s", task.id, event.attempt)
 
 
 async def _goes_on(o: Orchestration, task: Task, event: Event) -> None:

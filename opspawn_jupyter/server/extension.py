@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from opspawn_jupyter.server.activity import show_activity
 from opspawn_jupyter.server.anchors import require_places
 from opspawn_jupyter.server.browsers import configured_address
 from opspawn_jupyter.server.kept_kernels import Managers
+from opspawn_jupyter.server.loggers import speak_through
 from opspawn_jupyter.server.routes import job
 from opspawn_jupyter.server.service import Running, Service
 from opspawn_jupyter.server.system import System
@@ -226,7 +226,7 @@ class OpspawnExtension(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Called by Jupyter with all configuration read; what the environment sets is added."""
-        _speak_through(self._server.log)
+        speak_through(self._server.log)
         try:
             self._adopt_environment(os.environ)
         except SettingInvalid as problem:
@@ -325,10 +325,3 @@ class OpspawnExtension(ExtensionApp):
 def _has_extension(server: ServerApp, name: str) -> bool:
     known = server.extension_manager.extensions
     return name in known and bool(known[name].enabled)
-
-
-def _speak_through(log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
-    """Let our loggers write where Jupyter's do, as Jupyter itself does with tornado's."""
-    ours = logging.getLogger("opspawn_jupyter")
-    ours.parent = log.logger if isinstance(log, logging.LoggerAdapter) else log
-    ours.setLevel(log.getEffectiveLevel())

@@ -159,6 +159,14 @@ def test_cookies_need_the_xsrf_token_and_tokens_do_not(server):
     assert proven[0] == 422
 
 
+def test_a_program_that_shows_its_token_is_given_no_cookie(server):
+    """It shows the token each time, and to sign a cookie takes a tenth of a request."""
+    status, headers, _ = server.ask("GET", "tasks")
+
+    assert status == 200
+    assert "Set-Cookie" not in headers
+
+
 def test_health_is_open_and_ok(server):
     """Probes have no token."""
     status, answer = server.json("GET", "health", token=None)

@@ -114,6 +114,25 @@ class ApiHandler(EnvelopeMixin, APIHandler):
         its holder acts as the account that the server runs under."""
         return caller_name(self.current_user.username)
 
+    @property
+    def log(self) -> logging.Logger:
+        """Where Jupyter's part of a handler writes: what nobody hears is not even made."""
+        return logger
+
+    def set_signed_cookie(
+        self,
+        name: str,
+        value: str | bytes,
+        expires_days: float | None = 30,
+        version: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """As tornado's, save for programs, which show their token each time and keep no cookie."""
+        if "Authorization" not in self.request.headers:
+            super().set_signed_cookie(name, value, expires_days, version, **kwargs)
+
+    set_secure_cookie = set_signed_cookie
+
     async def body(self, cls: type[T]) -> T:
         """The body as a record. Raises ``InvalidRequest``."""
         if len(self.request.body) <= schemas.SMALL_BYTES:

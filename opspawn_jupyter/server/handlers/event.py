@@ -116,6 +116,7 @@ class EventStreamHandler(EnvelopeMixin, WebSocketMixin, WebSocketHandler, Jupyte
     def open(self, *args: str, **kwargs: str) -> None:
         """Called by tornado when the websocket is open."""
         super().open(*args, **kwargs)
+        self.set_nodelay(True)  # or else news wait for the receipt of the last ones
         self._telling = self.service.background.start(self._tell(self._running), "stream")
 
     def on_message(self, message: str | bytes) -> None:
