@@ -5,7 +5,8 @@ one sync. Unfinished tasks live in memory. Every second one transaction inserts 
 new events and newly finished tasks into DuckDB, together with the seq they reach to; what the
 journal has beyond that seq is replayed at the next start: exactly once.
 
-Threads: one decides and journals (``writer.py``), one writes DuckDB, some read it.
+The event loops decide and journal themselves while the disk is quick, else a thread does it for
+them (``writer.py``); another thread writes DuckDB, some read it.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ from opspawn_jupyter.stores import listing, record_listing, recovery, rows
 from opspawn_jupyter.stores.database import fetch
 from opspawn_jupyter.stores.flusher import Flusher
 from opspawn_jupyter.stores.memory import Held
+from opspawn_jupyter.stores.pace import QUICK_SECONDS, Pace
 from opspawn_jupyter.stores.recovery import Recovered
 from opspawn_jupyter.stores.segments import segments, total_bytes
 from opspawn_jupyter.stores.user_sql import UnknownName, UserQuery
-from opspawn_jupyter.stores.writer import Writer
+from opspawn_jupyter.stores.writer import IS_CLOSED, Writer
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class DuckDBStore:
     """The ``Store`` port. Made by ``open``; used from any event loop of this process."""
 
     def __init__(
-        self, recovered: Recovered, *, sql_timeout_seconds: float, sql_max_rows: int
+        self, recovered: Recovered, *, sql_timeout_seconds: float, sql_max_rows: int, pace: Pace
     ) -> None:
         self._database = recovered.database
         self._archive = recovered.archive
@@ -63,7 +65,7 @@ class DuckDBStore:
         self._readers = ThreadPoolExecutor(4, "opspawn-read")
         self._queries = ThreadPoolExecutor(2, "opspawn-sql")
         self._flusher = Flusher(self._database, self._archive, self._memory, self._journal)
-        self._writer = Writer(self._memory, self._journal, self._archive, self._written)
+        self._writer = Writer(self._memory, self._journal, self._archive, pace, self._written)
 
     @classmethod
     async def open(
@@ -72,9 +74,12 @@ class DuckDBStore:
         *,
         sql_timeout_seconds: float = 30,
         sql_max_rows: int = 10_000,
+        quick_sync_seconds: float = QUICK_SECONDS,
     ) -> DuckDBStore:
         """The store in this directory, made where there is none, recovered where there is one.
 
+        While syncs take no longer than ``quick_sync_seconds`` the event loop waits for them
+        itself; with 0 it never does, with ``math.inf`` always.
         Raises ``StoreUnavailable`` that says what is wrong.
         """
 
@@ -83,6 +88,7 @@ class DuckDBStore:
                 recovery.recover(state_directory),
                 sql_timeout_seconds=sql_timeout_seconds,
                 sql_max_rows=sql_max_rows,
+                pace=Pace(quick_sync_seconds),
             )
 
         return await asyncio.to_thread(build)
@@ -94,7 +100,7 @@ class DuckDBStore:
                 message = f"{draft.type.value} is not durable: it is told, never stored"
                 raise ValueError(message)
         self._require_open()
-        return await self._writer.put(tuple(drafts))
+        return await self._writer.write(tuple(drafts))
 
     async def task(self, task_id: str) -> Task | None:
         """See ``Store.task``."""
@@ -195,7 +201,7 @@ class DuckDBStore:
 
     def _require_open(self) -> None:
         if self._is_closed:
-            raise StoreUnavailable(hint="it was closed, because the server is stopping")
+            raise StoreUnavailable(hint=IS_CLOSED)
 
     def _tasks(self, query: TaskQuery) -> TaskPage:
         with self._snapshot() as (cursor, held):

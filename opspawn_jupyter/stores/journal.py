@@ -20,6 +20,8 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 #: Room that is made at once. It is written, not only reserved: that costs less than what the
 #: system has to note down at the first use of reserved room.
 _ROOM = bytes(256 * 1024)
+#: When less is left, more is made.
+_LEAST_ROOM = 128 * 1024
 #: Room that must be there before a full disk counts as repaired.
 _PROBE_BYTES = 64 * 1024
 #: macOS has no fdatasync.
@@ -27,7 +29,7 @@ _sync = getattr(os, "fdatasync", os.fsync)
 
 
 class Journal:
-    """The journal's open end. Used by one thread; ``prune`` may be called from another."""
+    """The journal's open end. Used by one thread at a time; ``prune`` at any time."""
 
     def __init__(self, directory: Path, next_seq: int, segment_bytes: int = SEGMENT_BYTES) -> None:
         existing = segments(directory)
@@ -42,16 +44,30 @@ class Journal:
         #: Something may lie there that a failure has left.
         self._is_torn = False
 
-    def append(self, bodies: Sequence[bytes], next_seq: int) -> None:
-        """Write the events' JSON durably, all or none. ``next_seq`` follows the last of them.
+    def append(self, bodies: Sequence[bytes]) -> None:
+        """Write the events' JSON durably, all or none.
 
         Raises ``StoreUnavailable``; nothing of the batch is then ever read back.
         """
         data = batch(bodies)
         self._write(data)
         self._length += len(data)
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the next events find all as it should be; else ``prepare`` helps."""
+        has_room = self._room_end - self._length >= _LEAST_ROOM
+        return has_room and self._length <= self._segment_bytes
+
+    def prepare(self, next_seq: int) -> None:
+        """Make room, or a new segment where this one is full. ``next_seq`` follows its last event.
+
+        It takes longer than to append; what cannot be made is done without.
+        """
         if self._length > self._segment_bytes:
             self._rotate(next_seq)
+        if not self.is_prepared and not self._is_torn:
+            self._make_room()
 
     def probe(self) -> None:
         """Find out whether writing works. Raises ``StoreUnavailable`` where it does not."""
@@ -77,20 +93,17 @@ class Journal:
             if self._is_torn:
                 self._cut()
             _write(self._descriptor, data, self._length)
-            self._make_room(self._length + len(data))
             faults.reach("store.before_sync")
             _sync(self._descriptor)
         except OSError as failure:
             self._take_back()
             raise _unwritable(self.directory, failure) from failure
 
-    def _make_room(self, end: int) -> None:
-        """Behind ``end``, which was written just now, where it is used up."""
-        if end <= self._room_end:
-            return
-        self._room_end = end
+    def _make_room(self) -> None:
+        self._room_end = max(self._room_end, self._length)
         with suppress(OSError):  # a disk without so much room takes events all the same
-            self._room_end += os.pwrite(self._descriptor, _ROOM, end)
+            self._room_end += os.pwrite(self._descriptor, _ROOM, self._room_end)
+            _sync(self._descriptor)
 
     def _restore(self) -> None:
         """Give the open segment its name back where somebody has deleted it."""

@@ -13,6 +13,7 @@ import pytest
 
 from opspawn_jupyter.stores import chain
 from opspawn_jupyter.stores.duckdb import DuckDBStore
+from opspawn_jupyter.stores.pace import QUICK_SECONDS
 from tests.chaos import ledger
 from tests.chaos.world import is_long
 
@@ -21,6 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 KILLS = 300 if is_long() else 5
 #: Then another store is begun: reading all of a history again and again takes longer each time.
 KILLS_OF_A_STORE = 10
+#: The thread, whoever is quicker, and the event loop.
+WRITERS = ("0", str(QUICK_SECONDS), "inf")
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "unit" / "stores" / "store_process.py"
 
@@ -31,7 +34,11 @@ def written_until_killed(state: Path, chance: random.Random) -> list[str]:
         [sys.executable, str(SCRIPT), "write", str(state)],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+            "QUICK_SYNC_SECONDS": chance.choice(WRITERS),
+        },
     )
     assert writer.stdout is not None
     with writer, writer.stdout as told:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,10 @@ from tests.contract.store_steps import life, pruned, queued, report, run, submis
 
 Open = Callable[..., Awaitable[Store]]
 
+#: The journal is written by its thread, and in the event loop.
 ADAPTERS: dict[str, Open] = {
-    "duckdb": DuckDBStore.open,
+    "duckdb": partial(DuckDBStore.open, quick_sync_seconds=0),
+    "duckdb-quick-disk": partial(DuckDBStore.open, quick_sync_seconds=math.inf),
 }
 
 Stores = Callable[..., Any]

@@ -1,5 +1,6 @@
 """A process that works with a store and can be killed: ``python store_process.py <verb> <dir>``.
 
+``QUICK_SYNC_SECONDS`` in its environment says whether event loop or thread writes the journal.
 It prints the id of each task once its end is acknowledged.
 """
 
@@ -16,6 +17,7 @@ import duckdb
 
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.stores.duckdb import DuckDBStore
+from opspawn_jupyter.stores.pace import QUICK_SECONDS
 from tests.contract.store_steps import life
 
 
@@ -32,9 +34,15 @@ async def one_life(store: DuckDBStore) -> None:
     say(drafts[0].task_id)
 
 
+async def opened(directory: Path) -> DuckDBStore:
+    """The store, on a disk that is as quick as the environment says."""
+    quick = float(os.environ.get("QUICK_SYNC_SECONDS", QUICK_SECONDS))
+    return await DuckDBStore.open(directory, quick_sync_seconds=quick)
+
+
 async def write(directory: Path) -> None:
     """Finish tasks until somebody kills this."""
-    store = await DuckDBStore.open(directory)
+    store = await opened(directory)
 
     async def client() -> None:
         while True:
@@ -53,7 +61,7 @@ async def hold(directory: Path) -> None:
 
 async def fill(directory: Path) -> None:
     """Write until files may grow no more, then with room again."""
-    store = await DuckDBStore.open(directory)
+    store = await opened(directory)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
     try:
@@ -85,7 +93,7 @@ def set_limit(size_bytes: int) -> None:
 
 async def full_and_idle(directory: Path) -> None:
     """Meet a full disk, then ask for nothing until it is over."""
-    store = await DuckDBStore.open(directory)
+    store = await opened(directory)
     await store.append(life())
     set_limit(0)
     try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from opspawn_jupyter.model import event_hash
 from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.model.event_hash import body, compact, members
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.stores import chain, rows
 from tests.contract.store_steps import life
@@ -53,3 +55,11 @@ def test_what_the_journal_has_of_an_event_is_told_as_it_stands() -> None:
     assert event_hash.written_of(event) == line.decode()
     assert json.loads(line)["hash"] == event.hash
     assert event_hash.written_of(other) is None
+
+
+def test_what_is_hashed_is_compact_json() -> None:
+    """It is put together by hand, and whoever verifies an audit uses a library."""
+    odd: dict[str, Any] = {"task_id": 'a"\\\n☃', "data": {"ö": [1.5, None, 'x"'], "n": {}}}
+    for event in [*chained(), replace(chained()[0], **odd)]:
+        assert body(event).decode() == compact(members(event))
+        assert json.loads(body(event)) == members(event)

@@ -24,7 +24,8 @@ def fill(directory: Path, lives: int = 1, segment_bytes: int = SEGMENT_BYTES) ->
             event, body = chain.link(draft, len(written) + 1, previous)
             written.append(event)
             bodies.append(body)
-        open_end.append(bodies, len(written) + 1)
+        open_end.append(bodies)
+        open_end.prepare(len(written) + 1)
     open_end.close()
     return written
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from opspawn_jupyter.stores import chain, segments
 from opspawn_jupyter.stores.database import FILE_NAME, Database
 from opspawn_jupyter.stores.duckdb import DuckDBStore
 from opspawn_jupyter.stores.inspection import Inspected, inspect
+from opspawn_jupyter.stores.pace import QUICK_SECONDS
 from opspawn_jupyter.stores.queries import migrations
 from tests.contract.store_steps import life, queued
 
@@ -30,14 +32,18 @@ T = TypeVar("T")
 ROOT = Path(__file__).parents[3]
 
 
-def process(verb: str, state: Path) -> subprocess.Popen[str]:
+def process(verb: str, state: Path, quick_seconds: float = QUICK_SECONDS) -> subprocess.Popen[str]:
     """``store_process.py`` at work."""
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("store_process.py")), verb, str(state)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+            "QUICK_SYNC_SECONDS": str(quick_seconds),
+        },
     )
 
 
@@ -85,10 +91,11 @@ def assert_whole(state: Path, acknowledged: list[str]) -> None:
 
 
 def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """The promise of the journal: several times, in the middle of writing, on one store."""
+    """The promise of the journal: several times, in the middle of writing, on one store, whether
+    event loop or thread writes."""
     acknowledged: list[str] = []
-    for lines in (1, 300, 900, 2000):
-        with process("write", tmp_path / "state") as writer:
+    for lines, quick_seconds in ((1, math.inf), (300, 0), (900, QUICK_SECONDS), (2000, math.inf)):
+        with process("write", tmp_path / "state", quick_seconds) as writer:
             assert writer.stdout is not None
             acknowledged += [next(writer.stdout).strip() for _ in range(lines)]
             writer.kill()
@@ -99,9 +106,10 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
         assert_whole(tmp_path / "state", acknowledged)
 
 
-def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("quick_seconds", [0, math.inf])
+def test_a_full_disk_refuses_and_recovers(tmp_path: Path, quick_seconds: float) -> None:
     """The caller gets a sentence, nothing half-written is read back, and room makes it go on."""
-    with process("fill", tmp_path / "state") as filler:
+    with process("fill", tmp_path / "state", quick_seconds) as filler:
         assert filler.stdout is not None
         said = filler.stdout.read().splitlines()
         assert filler.wait() == 0
@@ -150,8 +158,9 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def test_a_full_disk_shows_and_is_over_without_anybody_asking(tmp_path: Path) -> None:
-    """Health must not say that all is well, nor go on to complain when there is room again."""
-    with process("full_and_idle", tmp_path / "state") as filler:
+    """Health must not say that all is well, nor go on to complain when there is room again; the
+    thread must find that out also where the event loop met it."""
+    with process("full_and_idle", tmp_path / "state", math.inf) as filler:
         assert filler.stdout is not None
         said = filler.stdout.read().splitlines()
         assert filler.wait() == 0
