@@ -9,10 +9,15 @@ from contextlib import suppress
 
 
 def remove(prefix: str | None) -> None:
-    """Remove the socket files of the kernel whose address is this."""
+    """Remove the socket files of the kernel whose address is this.
+
+    Asked at each kernel's end, so not with ``glob``, which makes a pattern of each prefix.
+    """
     if prefix:
-        for path in glob.glob(f"{glob.escape(prefix)}-*"):
-            _unlink(path)
+        directory, name = os.path.split(prefix)
+        for found in _names(directory):
+            if found.startswith(f"{name}-"):
+                _unlink(os.path.join(directory, found))
 
 
 def remove_dead(prefix: str) -> None:
@@ -21,6 +26,13 @@ def remove_dead(prefix: str) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             if probe.connect_ex(path) != 0:
                 _unlink(path)
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory or ".")
+    except OSError:  # it is gone, and they with it
+        return []
 
 
 def _unlink(path: str) -> None:

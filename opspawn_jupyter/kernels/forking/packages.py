@@ -11,16 +11,21 @@ from collections.abc import Iterable
 Snapshot = dict[str, tuple[int, int]]
 
 
-def snapshot(files: Iterable[str] = ()) -> Snapshot:
-    """The state of every directory that pip installs into, and of these files.
+def places() -> list[str]:
+    """Every directory that pip installs into.
 
     Installing, upgrading and removing a package all add or remove an entry there. Directories of
     the user's own sources are left out: notebooks write files into them all the time.
     """
-    places = (*site.getsitepackages(), site.getusersitepackages(), *sys.path)
-    packages = (p for p in places if os.path.basename(p) in ("site-packages", "dist-packages"))
+    known = (*site.getsitepackages(), site.getusersitepackages(), *sys.path)
+    names = ("site-packages", "dist-packages")
+    return list(dict.fromkeys(p for p in known if os.path.basename(p) in names))
+
+
+def snapshot(paths: Iterable[str]) -> Snapshot:
+    """The state of these directories and files."""
     found: Snapshot = {}
-    for path in (*packages, *files):
+    for path in paths:
         try:
             status = os.stat(path)
         except OSError:

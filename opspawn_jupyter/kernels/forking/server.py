@@ -44,8 +44,8 @@ class ForkServer:
         self._surroundings = surroundings
         self._obstacle = obstacle
         self._pid = os.getpid()
-        self._files = files
-        self._packages = packages.snapshot(files)
+        self._places = [*packages.places(), *files]
+        self._packages = packages.snapshot(self._places)
         self._selector = selectors.PollSelector()  # unlike epoll it opens no file
         self._signals, self._signal_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._clients: dict[int, Client] = {}
@@ -179,7 +179,7 @@ class ForkServer:
         obstacle = self._obstacle or safety.hazard()
         if obstacle is not None:
             return obstacle
-        if packages.snapshot(self._files) != self._packages:
+        if packages.snapshot(self._places) != self._packages:
             self._retire()
             return wire.RETIRED
         return None
