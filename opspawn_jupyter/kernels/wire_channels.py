@@ -6,9 +6,10 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from opspawn_jupyter.kernels.arrival import Arrival, Part
-from opspawn_jupyter.kernels.forking.line import SHELL, Frames, pack
+from opspawn_jupyter.kernels.forking.line import AHEAD, SHELL, Frames, pack
 
 #: More at once is new memory of the system's each time, which takes longer than the rest.
 _READ_BYTES = 1 << 16
@@ -44,9 +45,21 @@ class Wire:
 
     def send(self, parts: Sequence[bytes]) -> None:
         """Send a request. The kernel reads between cells only, but requests are few and short."""
+        self._send(SHELL, parts)
+
+    def send_ahead(self, parts: Sequence[bytes]) -> None:
+        """Send one that is dropped where the kernel drops what was sent ahead."""
+        self._send(AHEAD, parts)
+
+    def retract(self) -> None:
+        """Let the kernel begin nothing any more. Nothing can be sent after this."""
+        with suppress(OSError):  # it has ended
+            self._line.shutdown(socket.SHUT_WR)
+
+    def _send(self, channel: bytes, parts: Sequence[bytes]) -> None:
         self._line.setblocking(True)
         try:
-            self._line.sendall(b"".join(pack(SHELL, parts)))
+            self._line.sendall(b"".join(pack(channel, parts)))
         except ConnectionError:
             return  # whoever waits for the answer finds the kernel dead
         finally:

@@ -38,6 +38,8 @@ class AgentExecution(Execution):
     the agent goes on with what it printed. One that does not obey ends the run.
     """
 
+    _ends_with_cells = False
+
     def __init__(
         self,
         *arguments: Any,
@@ -50,7 +52,7 @@ class AgentExecution(Execution):
         self._agent = work
         self._act_seconds = act_seconds
         self._notebook = AgentNotebook(self._manager)
-        self._cells: CellClient | None = None
+        self._bench: CellClient | None = None
         self._was_cut = False
         self._mode = mode
         #: Ids of the cells that gave something else than they had, where that is looked at.
@@ -101,7 +103,7 @@ class AgentExecution(Execution):
         return raised(recorded)
 
     async def _go_on(self, client: CellClient) -> None:
-        self._cells = client
+        self._bench = client
         self._put_down_last()
         try:
             await self._agent(_Bench(self, self._notebook))
@@ -112,10 +114,10 @@ class AgentExecution(Execution):
 
     async def _has_failed(self, cell: Any, index: int) -> bool:
         """Run the cell. Raises ``DeadKernelError``, which ends the run."""
-        assert self._cells is not None  # noqa: S101 (acts come after the first cells)
+        assert self._bench is not None  # noqa: S101 (acts come after the first cells)
         with self._cutting():
             try:
-                await self._cells.run_cell(cell, index)
+                await self._bench.run_cell(cell, index)
             except (CellExecutionError, CellTimeoutError):
                 return True
         return False

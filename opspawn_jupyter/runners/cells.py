@@ -21,6 +21,7 @@ from nbclient.exceptions import (
 from nbformat.notebooknode import from_dict
 from papermill.clientwrap import PapermillNotebookClient
 
+from opspawn_jupyter.kernels.forking.line import DROPS
 from opspawn_jupyter.runners import glue
 from opspawn_jupyter.runners.budget import RESULT_BYTES, Budget
 from opspawn_jupyter.runners.conversation import parent
@@ -65,20 +66,32 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         self._budget = budget
         self._mark: Any = None
         self.clear_before_next_output = False
+        #: The kernel has dropped what was sent ahead of the end of the last cell.
+        self.has_dropped = False
 
     async def run_cell(self, cell: Any, index: int) -> None:
         """Run one cell to its end. Raises ``CellExecutionError``, ``CellTimeoutError`` where the
         end of its output does not come, ``DeadKernelError``."""
-        await self.end_cell(self.begin_cell(cell), cell, index)
+        request = self.send(cell)
+        self.begin_cell(cell)
+        await self.end_cell(request, cell, index)
 
-    def begin_cell(self, cell: Any) -> str:
-        """Send it to the kernel, as nbclient does; its id there, by which it is to be ended."""
+    @property
+    def takes_ahead(self) -> bool:
+        """Cells can be sent before the last one has ended."""
+        return self._conversation.takes_ahead
+
+    def begin_cell(self, cell: Any) -> None:
+        """Make ready for what it puts out, as nbclient does."""
         self._budget.begin()
         self._mark = None
         self.clear_before_next_output = False
         cell.outputs = []
         cell["metadata"]["execution"] = {}
         self.code_cells_executed += 1
+
+    def send(self, cell: Any, *, is_ahead: bool = False) -> str:
+        """Send it to the kernel; its id there, by which it is to be ended."""
         content = {
             "code": cell.source,
             "silent": False,
@@ -87,7 +100,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
             "allow_stdin": False,
             "stop_on_error": not _may_raise(cell),
         }
-        return self._conversation.ask("execute_request", content)
+        return self._conversation.ask("execute_request", content, is_ahead=is_ahead)
 
     async def end_cell(self, request: str, cell: Any, index: int) -> None:
         """Take what it puts out to its end. Raises as ``run_cell`` does."""
@@ -97,6 +110,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
             if self._mark is not None:
                 self._outputs.update(index, _mark_id(index), self._refreshed_mark())
         content = reply["content"]
+        self.has_dropped = bool(reply["metadata"].get(DROPS))
         if content["status"] == "error" and not _may_raise(cell):
             raise CellExecutionError.from_cell_and_msg(cell, content)
 

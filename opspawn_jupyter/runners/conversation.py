@@ -10,6 +10,7 @@ from jupyter_client.session import Session
 
 from opspawn_jupyter.kernels.arrival import Part
 from opspawn_jupyter.kernels.forking.line import IOPUB
+from opspawn_jupyter.kernels.wire_channels import Wire
 from opspawn_jupyter.runners import iopub
 from opspawn_jupyter.runners.budget import Budget
 from opspawn_jupyter.runners.messages import Messages
@@ -48,6 +49,7 @@ class Conversation:
 
     def __init__(self, line: Line, messages: Messages) -> None:
         self._line = line
+        self._wire = line if isinstance(line, Wire) else None
         self._messages = messages
         #: Who takes the reply to a request, instead of the listener.
         self._takers: dict[str, Callable[[dict[str, Any]], None]] = {}
@@ -62,13 +64,32 @@ class Conversation:
         kind: str,
         content: Mapping[str, Any],
         taker: Callable[[dict[str, Any]], None] | None = None,
+        *,
+        is_ahead: bool = False,
     ) -> str:
         """Send a request; its id. Where the reply has a taker the listener does not hear it."""
         request, parts = self._messages.request(kind, content)
         if taker is not None:
             self._takers[request] = taker
-        self._line.send(parts)
+        self._send(parts, is_ahead=is_ahead)
         return request
+
+    @property
+    def takes_ahead(self) -> bool:
+        """Requests can be sent ``is_ahead``: before it is known how the last one ended. The kernel
+        drops them where that was not well."""
+        return self._wire is not None
+
+    def _send(self, parts: Sequence[bytes], *, is_ahead: bool) -> None:
+        if is_ahead and self._wire is not None:
+            self._wire.send_ahead(parts)
+        else:
+            self._line.send(parts)
+
+    def retract(self) -> None:
+        """Have nothing begin any more, also of what was sent ahead, and the kernel end then."""
+        if self._wire is not None:
+            self._wire.retract()
 
     async def hear(self, timeout_seconds: float) -> Heard | None:
         """The next message; None where none comes in time, or where it had its taker.
@@ -95,10 +116,13 @@ class Conversation:
         """Have them heard again, before all that is still to come."""
         self._put_back.extendleft(reversed(messages))
 
-    def dismiss(self) -> None:
+    def dismiss(self, *, is_ahead: bool = False) -> None:
         """Ask the kernel to end."""
         _, parts = self._messages.request("shutdown_request", {"restart": False})
-        self._line.send_control(parts)
+        if is_ahead:
+            self._send(parts, is_ahead=True)
+        else:
+            self._line.send_control(parts)
 
     def close(self) -> None:
         """Hang up."""

@@ -67,7 +67,29 @@ class DirectKernel(ForkedKernel):
 
     async def connect(self) -> None:
         """Nothing is to be waited for: nothing that comes on the line is lost."""
-        self._converse()
+        if self.conversation is None:
+            self._converse()
+
+    @property
+    def listens_early(self) -> bool:
+        """See the base class: the line is there before the kernel."""
+        return self._line is not None
+
+    def dismiss_ahead(self) -> None:
+        """See the base class."""
+        if self.conversation is not None and not self._is_dismissed:
+            self._is_dismissed = True
+            self.conversation.dismiss(is_ahead=True)
+
+    def stay(self) -> None:
+        """See the base class."""
+        self._is_dismissed = False
+
+    def retract(self) -> None:
+        """See the base class. It ends then."""
+        if self.conversation is not None:
+            self._is_dismissed = True
+            self.conversation.retract()
 
     def hang_up(self) -> None:
         """Close the line."""

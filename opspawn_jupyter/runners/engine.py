@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from jupyter_client.kernelspec import NoSuchKernel
@@ -20,6 +20,7 @@ from opspawn_jupyter.model.states import INTERRUPTED_CELL, CellState, EventType,
 from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.model.work import Grace, OutputLimits
 from opspawn_jupyter.runners import problems
+from opspawn_jupyter.runners.ahead import Ahead, lasted
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.budget import Budget
 from opspawn_jupyter.runners.cells import CellClient
@@ -60,6 +61,9 @@ class Execution:
     kernel is cleared away. Where ``keeps`` says so, the kernel of a failed run is kept, and is the
     caller's then.
     """
+
+    #: Nothing is to run after the notebook's own cells.
+    _ends_with_cells = True
 
     def __init__(
         self,
@@ -164,6 +168,7 @@ class Execution:
 
     async def _wind_down(self, work: asyncio.Future[None]) -> None:
         """Interrupt; where that does not help in time, end the kernel."""
+        self._kernel.retract()
         if self._kernel.is_ready:
             await self._kernel.interrupt()
             await asyncio.wait({work}, timeout=self._limits.grace.interrupt_seconds)
@@ -200,6 +205,9 @@ class Execution:
         await asyncio.sleep(0)  # so that the fork server has been asked
         try:
             self._begin()
+            if kernel.listens_early:
+                await kernel.connect()
+                self._cells.fill()
         finally:
             await launching
         timeline.reach("runner.launched")
@@ -223,7 +231,7 @@ class Execution:
             self._recording = asyncio.ensure_future(self._connected())
 
     async def _run_cells(self) -> None:
-        client = self._cell_client()
+        client = self._client
         for index, cell in executed_notebook.own_cells(self._manager.nb):
             if self._brake.pulled:
                 break
@@ -241,7 +249,13 @@ class Execution:
         client.set_widgets_metadata()
         timeline.reach("runner.cells_done")
 
-    def _cell_client(self) -> CellClient:
+    @cached_property
+    def _cells(self) -> Ahead:
+        own = executed_notebook.own_cells(self._manager.nb)
+        return Ahead(self._client, [each for each in own if executed_notebook.runs(each[1])])
+
+    @cached_property
+    def _client(self) -> CellClient:
         client = CellClient(
             self._manager,
             self._kernel,
@@ -258,7 +272,9 @@ class Execution:
 
     async def _run_cell(self, client: CellClient, cell: Any, index: int) -> bool:
         """Whether the next one may run."""
-        request = client.begin_cell(cell)
+        request = self._cells.take(index, cell)
+        client.begin_cell(cell)
+        self._send_ahead()
         self._put_down_last()  # while this one runs
         await self._kernel.take_on(request)
         await self._know_kernel()
@@ -269,13 +285,26 @@ class Execution:
         with self._brake.limit("A cell", self._limits.cell_seconds):
             goes_on = await self._goes_on_after(client.end_cell(request, cell, index), cell, index)
         seconds = round(time.monotonic() - started, 6)
+        if client.takes_ahead and (span := lasted(cell)):
+            cell.metadata.papermill["start_time"], seconds = span[0].isoformat(), span[1]
         outcome = self._brake.pulled or self._outcome
         self._outputs.flush()
         state = INTERRUPTED_CELL[outcome.state]
         self._last = partial(self._cell_finished, cell, index, state, seconds)
         if outcome.state is State.SUCCESS:
             self._cell = None
+        if not goes_on and not self._keeps:
+            self._kernel.retract()
+        elif client.has_dropped:
+            self._cells.forget()
+            self._kernel.stay()
         return goes_on
+
+    def _send_ahead(self) -> None:
+        """Send what may wait in the kernel; to a kernel that takes it, that is."""
+        self._cells.fill()
+        if self._ends_with_cells and self._cells.is_done and not self._keeps:
+            self._kernel.dismiss_ahead()
 
     def _put_down_last(self) -> None:
         """Say how the last cell went, which nobody waits for as long as there is a next."""

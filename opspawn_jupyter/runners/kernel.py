@@ -221,6 +221,20 @@ class Kernel:
         """Have it end already, where that can be done at once: nothing more is to run. It is still
         to be stopped."""
 
+    def dismiss_ahead(self) -> None:
+        """Have it end once it has run what was sent to it, where it takes that ahead."""
+
+    def stay(self) -> None:
+        """It has dropped what was sent ahead, and is still to be dismissed."""
+
+    def retract(self) -> None:
+        """Have it begin nothing any more of what was sent ahead."""
+
+    @property
+    def listens_early(self) -> bool:
+        """It can be sent cells while it is launched."""
+        return False
+
     async def end(self) -> None:
         """Wait until nothing of the user's runs any more, exit handlers included. What is left of
         it is for ``close``."""

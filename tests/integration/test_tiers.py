@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import nbformat
@@ -48,6 +49,14 @@ NOTEBOOKS: dict[str, tuple[Any, ...]] = {
     "no syntax": ("def", "2"),
     "a question to nobody": ("input('who?')",),
     "a clean exit": ("print('bye'); exit()",),
+    "an answer of the client's, and a task": (
+        "from ipywidgets import Output; out = Output()",
+        "with out: print('seen')",
+        "out.outputs",
+        "import asyncio; later = asyncio.get_running_loop().create_task(asyncio.sleep(0))",
+        "later.done()",
+    ),
+    "long cells": tuple(f"print({number}, len('{'x' * 9000}'))" for number in range(6)),
 }
 
 
@@ -121,6 +130,38 @@ def test_a_direct_kernel_is_interrupted_and_leaves_nothing(run: Run) -> None:
     assert ran.outcome.type is EventType.CANCELLED
     assert ran.written == ["success", "cancelled", "not_run"]
     wait_gone(int(ran.text(0)))
+
+
+def test_what_was_sent_ahead_does_not_run_after_a_cancel(run: Run) -> None:
+    """A cell may take the interrupt for itself, and end well."""
+    code = "import time\ntry:\n    print('asleep', flush=True); time.sleep(600)\n"
+    ran = run("1", code + "except KeyboardInterrupt:\n    pass", "open('ran', 'w').close()",
+              tier="direct", during=cancel_in(1))  # fmt: skip
+
+    assert ran.outcome.type is EventType.CANCELLED
+    assert ran.written[2] != "success"
+    assert not (ran.directory.path.parent.parent / "ran").exists()
+
+
+def test_what_was_sent_ahead_does_not_run_after_a_failure(run: Run) -> None:
+    """Also where the kernel is done with the failure before its client has heard of it."""
+    cells = [f"open('ran {number}', 'w').close()" for number in range(8)]
+    ran = run(*cells[:3], "1 / 0", *cells[3:], tier="direct")
+
+    assert ran.outcome.type is EventType.FAILED
+    assert ran.written == ["success"] * 3 + ["failed"] + ["not_run"] * 5
+    assert len(list(ran.directory.path.parent.parent.glob("ran *"))) == 3
+
+
+def test_cells_that_are_sent_ahead_have_the_times_that_the_kernel_tells(run: Run) -> None:
+    """The runner hears of several at once."""
+    ran = run("1", "import time; time.sleep(0.3)", "2", tier="direct")
+    cells = [cell["metadata"] for cell in ran.notebook["cells"]]
+
+    assert cells[1]["opspawn"]["duration_seconds"] >= 0.3
+    for before, after in pairwise(cells):
+        assert before["papermill"]["start_time"] < after["papermill"]["start_time"]
+        assert before["execution"]["shell.execute_reply"] < after["execution"]["iopub.status.busy"]
 
 
 def test_exit_handlers_run_in_a_direct_kernel(run: Run) -> None:

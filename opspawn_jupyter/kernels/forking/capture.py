@@ -16,6 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from .steady import SteadyLock
+
 #: What is printed is told after so long at the latest.
 _PAUSE_SECONDS = 0.1
 _MOST_CHARACTERS = 1 << 16
@@ -101,6 +103,7 @@ class Capture:
 
     def __init__(self, tell: Tell, send: Callable[[], None]) -> None:
         self._send = send
+        self._lock = SteadyLock()
         self._has_client = threading.Event()
         self._pipes: dict[int, Printed] = {}
         self._writers: list[int] = []
@@ -125,11 +128,12 @@ class Capture:
         self._has_client.set()
 
     def drain(self) -> None:
-        """Tell all that was written until now, before long."""
-        for reader, stream in self._pipes.items():
-            _pass_on(reader, stream)
-        for stream in self.streams:
-            stream.tell()
+        """Tell all that was written until now, before long. Also what the thread has just read."""
+        with self._lock:
+            for reader, stream in self._pipes.items():
+                _pass_on(reader, stream)
+            for stream in self.streams:
+                stream.tell()
 
     def _watch(self) -> None:
         self._has_client.wait()

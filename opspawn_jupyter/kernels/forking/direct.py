@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -24,8 +25,11 @@ from .capture import Capture
 from .exercise import Request, show_something
 from .kernel import ForkedKernelApp, connect_plots, instance
 from .kernel_class import ForkedKernel
-from .line import IOPUB, SHELL, Channel, Frames, Line
+from .line import AHEAD, DROPS, IOPUB, SHELL, Channel, Frames, Line
 from .surroundings import take_files
+
+#: How long tasks of the user's have the loop between two cells that come one after the other.
+_TURN_SECONDS = 0.001
 
 
 class DirectKernel(ForkedKernel):
@@ -36,6 +40,8 @@ class DirectKernel(ForkedKernel):
     #: What the cell put out is told through it.
     capture = AnyTrait()
     line = AnyTrait()
+    #: Whatever was sent before the client knew how the last cell ended is passed over.
+    drops_ahead = False
 
     async def do_execute(
         self,
@@ -58,8 +64,18 @@ class DirectKernel(ForkedKernel):
         self.capture.drain()
         return reply
 
+    def finish_metadata(self, parent: Any, metadata: Any, reply_content: Any) -> Any:
+        """Say so where the client may have been asked something: it is to answer before the next
+        cell runs."""
+        found: dict[str, Any] = super().finish_metadata(parent, metadata, reply_content)  # type: ignore[no-untyped-call]
+        if self.iopub_socket.has_asked:
+            self.iopub_socket.has_asked, self.drops_ahead = False, True
+            found[DROPS] = True
+        return found
+
     def _abort_queues(self, *_args: Any) -> None:
-        """Nothing waits: the client sends one cell after the other."""
+        """What was sent ahead is not to run."""
+        self.drops_ahead = True
 
 
 class DirectKernelApp(ForkedKernelApp):
@@ -136,11 +152,30 @@ class DirectKernelApp(ForkedKernelApp):
     async def _serve(self) -> None:
         frames = Frames()
         while data := await self.line.read():
-            for _, parts in frames.feed(data):
-                if self._is_farewell(parts):
-                    return
-                await self._dispatch(parts)
+            goes_on = await self._answer(frames, deque(frames.feed(data)))
             self.line.flush()
+            if not goes_on:
+                return
+
+    async def _answer(self, frames: Frames, waiting: deque[tuple[bytes, list[bytes]]]) -> bool:
+        """Answer what has come, and what comes meanwhile; False where that is the end."""
+        while waiting:
+            if (news := self.line.read_now()) == b"":
+                return False  # nobody wants what waits any more
+            waiting.extend(frames.feed(news or b""))
+            channel, parts = waiting.popleft()
+            if self._is_dropped(channel, parts):
+                continue
+            if self._is_farewell(parts):
+                return False
+            await self._dispatch(parts)
+            await _let_others_run()
+        return True
+
+    def _is_dropped(self, channel: bytes, parts: Sequence[bytes]) -> bool:
+        if channel != AHEAD and b'"execute_request"' in parts[2]:
+            self.kernel.drops_ahead = False
+        return channel == AHEAD and self.kernel.drops_ahead
 
     def _is_farewell(self, parts: Sequence[bytes]) -> bool:
         return b'"shutdown_request"' in parts[2]  # after the delimiter and the signature
@@ -152,6 +187,11 @@ class DirectKernelApp(ForkedKernelApp):
         parent = self.kernel.get_parent("shell")
         message = self.session.msg("stream", {"name": name, "text": text}, parent)
         self.iopub_socket.hold(self.session.serialize(message))
+
+
+async def _let_others_run() -> None:
+    """Give tasks that cells have begun what they would have while a client sends the next cell."""
+    await asyncio.sleep(_TURN_SECONDS if len(asyncio.all_tasks()) > 1 else 0)
 
 
 def _loop() -> asyncio.AbstractEventLoop:

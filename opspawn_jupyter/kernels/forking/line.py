@@ -17,7 +17,12 @@ from typing import Any
 from .steady import SteadyLock
 
 SHELL = b"s"
+#: As ``SHELL``, of what was sent before it was known how the request before it ended.
+AHEAD = b"a"
 IOPUB = b"i"
+
+#: Metadata of a reply after which the kernel drops what was sent ahead.
+DROPS = "opspawn_drops_ahead"
 
 _HEAD = struct.Struct("<cI")
 #: More at once is new memory of the system's each time, which takes longer than the rest.
@@ -113,6 +118,17 @@ class Line:
         except ConnectionError:
             return b""
 
+    def read_now(self) -> bytes | None:
+        """What has come; None where that is nothing, empty once the client is gone."""
+        if self._socket is None:
+            return b""
+        try:
+            return self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return None
+        except ConnectionError:
+            return b""
+
 
 def _send_all(line: socket.socket, data: bytes) -> None:
     left = memoryview(data)
@@ -131,6 +147,8 @@ class Channel:
     def __init__(self, line: Line, name: bytes) -> None:
         self._line = line
         self._name = name
+        #: Something was said on it that the client may answer.
+        self.has_asked = False
 
     def send_multipart(self, parts: Sequence[Any], **_options: Any) -> None:
         """Send one message."""

@@ -39,6 +39,8 @@ class QuickSession(Session):
         metadata: Any = None,
     ) -> Any:
         """See the base class."""
+        if isinstance(stream, Channel) and str(msg_or_type).startswith("comm_"):
+            stream.has_asked = True
         is_told = isinstance(stream, Channel) and not (buffers or header)
         if not is_told or not isinstance(msg_or_type, str) or os.getpid() != self.pid:
             return super().send(
