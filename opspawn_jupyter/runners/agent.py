@@ -33,7 +33,7 @@ from opspawn_jupyter.runners.agent_secrets import adopt
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.engine import Outcome
 from opspawn_jupyter.runners.forked import ForkedKernel
-from opspawn_jupyter.runners.kernel import agent_environment
+from opspawn_jupyter.runners.kernel_variables import agent_environment
 from opspawn_jupyter.runners.notebook import complete, limits_of, pull, tell_outcome
 from opspawn_jupyter.runners.saving import SavingManager
 

@@ -24,7 +24,8 @@ from opspawn_jupyter.model.work import Assignment, Grace
 from opspawn_jupyter.runners import prepare, sockets
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
-from opspawn_jupyter.runners.kernel import Kernel, kernel_environment
+from opspawn_jupyter.runners.kernel import Kernel
+from opspawn_jupyter.runners.kernel_variables import kernel_environment
 from opspawn_jupyter.runners.outputs import Tell
 from opspawn_jupyter.runners.saving import SavingManager
 

@@ -26,10 +26,9 @@ from opspawn_jupyter.kernels.provisioner import (
     TIER_KERNEL,
     ForkProvisioner,
 )
-from opspawn_jupyter.kernels.servers import DIRECTORY_VARIABLE, OWNER_VARIABLE
 from opspawn_jupyter.kernels.socket_channels import Sockets
 from opspawn_jupyter.kernels.task import TaskKernelManager, tier
-from opspawn_jupyter.model.work import TASK_VARIABLE, WORKER_VARIABLE, Grace
+from opspawn_jupyter.model.work import TASK_VARIABLE, Grace
 from opspawn_jupyter.runners import kernelspecs, processes, sockets
 from opspawn_jupyter.runners.conversation import Conversation, Heard, parent
 from opspawn_jupyter.runners.messages import Messages
@@ -195,9 +194,9 @@ class Kernel:
     def _note_info(self, content: dict[str, Any]) -> None:
         self.info, self.is_ready = content, True
 
-    @property
+    @cached_property
     def spec(self) -> Any:
-        """The kernelspec. Raises ``NoSuchKernel``."""
+        """The kernelspec, as it was when it was first asked for. Raises ``NoSuchKernel``."""
         return kernelspecs.find(self.name)
 
     async def exit_code(self) -> int | None:
@@ -370,47 +369,3 @@ def _context() -> zmq.asyncio.Context:
     context = zmq.asyncio.Context()
     context.setsockopt(zmq.RCVHWM, 0)
     return context
-
-
-#: Our own way into the server, the server's ways into its hub, and the worker's fork servers: not
-#: for user code.
-_NOT_FOR_KERNELS = (
-    "OPSPAWN_URL", "OPSPAWN_TOKEN", "JUPYTER_TOKEN", "JUPYTERHUB_API_TOKEN",
-    DIRECTORY_VARIABLE, OWNER_VARIABLE,
-)  # fmt: skip
-
-
-def kernel_environment(
-    base: Mapping[str, str], *, task_id: str, run_directory: Path
-) -> dict[str, str]:
-    """What an interactive kernel of the server would get, less our own tokens, with the task's
-    id and its run directory."""
-    kept = {
-        name: value
-        for name, value in base.items()
-        if name not in _NOT_FOR_KERNELS and not name.startswith("JPY_")
-    }
-    own = {TASK_VARIABLE: task_id, "OPSPAWN_RUN_DIRECTORY": str(run_directory)}
-    return {**kept, **own}
-
-
-#: What a kernel needs to find its programs, packages, language and directories; no more is given
-#: to one in which a language model's code runs.
-_HARMLESS = frozenset(
-    {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV",
-     "IPYTHONDIR", "MPLBACKEND", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", WORKER_VARIABLE,
-     "JUPYTER_PATH", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"}
-)  # fmt: skip
-_HARMLESS_PREFIXES = ("LC_", "PYTHON", "CONDA_", "XDG_", "OMP_")
-
-
-def agent_environment(
-    base: Mapping[str, str], *, task_id: str, run_directory: Path
-) -> dict[str, str]:
-    """What the kernel of an agent gets: no key, token or password, whatever its name is."""
-    kept = {
-        name: value
-        for name, value in base.items()
-        if name in _HARMLESS or name.startswith(_HARMLESS_PREFIXES)
-    }
-    return kernel_environment(kept, task_id=task_id, run_directory=run_directory)

@@ -21,7 +21,8 @@ from opspawn_jupyter.runners.direct import DirectKernel
 from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
 from opspawn_jupyter.runners.forked import ForkedKernel
 from opspawn_jupyter.runners.keeper import Keeper, keeping_seconds
-from opspawn_jupyter.runners.kernel import Kernel, kernel_environment
+from opspawn_jupyter.runners.kernel import Kernel
+from opspawn_jupyter.runners.kernel_variables import kernel_environment
 from opspawn_jupyter.runners.saving import SavingManager
 
 _KERNELS = {Tier.KERNEL: ForkedKernel, Tier.DIRECT: DirectKernel, Tier.COLD: Kernel}

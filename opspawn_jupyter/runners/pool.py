@@ -29,7 +29,7 @@ from opspawn_jupyter.model.states import CellState, EventType
 from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
 from opspawn_jupyter.runners import environment, prepare, problems
-from opspawn_jupyter.runners.kernel import kernel_environment
+from opspawn_jupyter.runners.kernel_variables import kernel_environment
 from opspawn_jupyter.runners.outputs import Outputs, Tell
 from opspawn_jupyter.runners.plain_cells import PlainCells, is_clean_exit
 

@@ -30,7 +30,8 @@ from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.echo import EchoDirectKernel, EchoKernel
 from opspawn_jupyter.runners.engine import Execution, Limits, Outcome
 from opspawn_jupyter.runners.environment import record
-from opspawn_jupyter.runners.kernel import Kernel, kernel_environment
+from opspawn_jupyter.runners.kernel import Kernel
+from opspawn_jupyter.runners.kernel_variables import kernel_environment
 from opspawn_jupyter.runners.saving import SavingManager
 
 _KERNEL = "python3"
