@@ -207,12 +207,10 @@ def _in_order(
 async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> None:
     """Nothing here waits, so that the queue hears of things in the order of the store. The log is
     told once those who listen were."""
-    log = asyncio.get_running_loop().call_soon
     for event in events:
         if event.type is EventType.STARTED:
             await _has_started(o, event)
-            started = "task started task_id=%s attempt=%s"
-            log(logger.log, _level(task), started, task.id, event.attempt)
+            _log(task, "task started task_id=%s attempt=%s", task.id, event.attempt)
         elif event.type is EventType.RETRYING:
             await _goes_on(o, task, event)
         elif event.type is EventType.WAITING:
@@ -222,13 +220,14 @@ async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> N
             await o.queue.remove(task.id)
             o.breakers.note(task.kind, TRANSITIONS[event.type].target, event.at)
             await withdraw_all(o, task.id)
-            log(logger.log, _level(task), "task ended task_id=%s event=%s", task.id, event.type)
+            _log(task, "task ended task_id=%s event=%s", task.id, event.type)
 
 
-def _level(task: Task) -> int:
-    """Of what is logged of a task's life. Small steps come by the hundred, and their workflow's
-    log tells of them."""
-    return logging.DEBUG if is_pooled(task.spec) else logging.INFO
+def _log(task: Task, message: str, *values: object) -> None:
+    """A sentence of the task's story. Small steps come by the hundred: their workflow's log tells
+    of them."""
+    if not is_pooled(task.spec):
+        asyncio.get_running_loop().call_soon(logger.info, message, *values)
 
 
 async def _has_started(o: Orchestration, event: Event) -> None:

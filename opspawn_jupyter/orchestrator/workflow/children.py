@@ -84,8 +84,6 @@ async def _queue(o: Orchestration, places: Sequence[Place]) -> list[Task]:
         await asyncio.to_thread(unpin, good)
         raise broken
     tasks = await take_in_all(o, good) if good else []
-    for task in tasks:
-        logger.debug("step submitted task_id=%s kind=%s step=%s", task.id, task.kind, task.step)
     faults = [
         (place, one) for place, one in zip(places, found, strict=True) if isinstance(one, str)
     ]
