@@ -30,13 +30,16 @@ def changes(connection: psycopg.Connection, count: int) -> float:
     return count / (time.perf_counter() - began)
 
 
-def fill(connection: psycopg.Connection, count: int) -> None:
-    """So many changes, eight for each task."""
-    with connection.transaction(), connection.cursor() as cursor:
-        for number in range(count // 8):
-            cursor.execute(INSERT, (number, f"report-{number % 20}"))
-            for step in range(7):
-                cursor.execute(UPDATE, (f"step-{step % 3}", step * 0.1, number))
+def fill(connection: psycopg.Connection, tasks: int) -> None:
+    """An insert and two updates of each task, ten thousand tasks in a transaction."""
+    for first in range(0, tasks, 10_000):
+        numbers = range(first, min(first + 10_000, tasks))
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.executemany(INSERT, [(one, f"report-{one % 20}") for one in numbers])
+            cursor.executemany(UPDATE, [("running", 0, one) for one in numbers])
+            # As in ``rows/store.py``.
+            ends = [("success", one * 7919 % 10_007 / 100, one) for one in numbers]
+            cursor.executemany(UPDATE, ends)
     connection.execute("analyze tasks")
 
 

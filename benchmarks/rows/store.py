@@ -6,8 +6,10 @@ import asyncio
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -136,15 +138,17 @@ def _rate(connection: duckdb.DuckDBPyConnection | sqlite3.Connection, count: int
 
 @contextmanager
 def _query(size: Size) -> Iterator[Mapping[str, Way]]:
-    count = size.of(1_000_000, 8_000)
+    """A task is an insert and two updates to the peers; to us it is four changes."""
+    tasks = size.of(1_000_000, 8_000) // 3
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         runner = stack.enter_context(asyncio.Runner())
         store = runner.run(DuckDBStore.open(place / "ours"))
         stack.callback(lambda: runner.run(store.close()))
-        runner.run(_fill(store, count))
-        sqlite = _filled_sqlite(place / "sqlite.db", count)
+        runner.run(_fill(store, tasks))
+        sqlite = _filled_sqlite(place / "sqlite.db", tasks)
         stack.callback(sqlite.close)
+        _compare(runner.run(store.sql(_OUR_QUERY)).rows, sqlite.execute(_SQLITE_QUERY).fetchall())
         ways: dict[str, Way] = {
             _OURS: lambda: runner.run(_asked(store)),
             "SQLite": lambda: _timed_query(sqlite),
@@ -152,16 +156,35 @@ def _query(size: Size) -> Iterator[Mapping[str, Way]]:
         if postgres.programs() is not None:
             connection = stack.enter_context(postgres.server())
             program = peers.python("postgres")
-            way = peers.helper(program, "postgres.py", connection, "query", str(count))
+            way = peers.helper(program, "postgres.py", connection, "query", str(tasks))
             ways["PostgreSQL"] = stack.enter_context(way)
         yield ways
 
 
-async def _fill(store: DuckDBStore, count: int) -> None:
-    for batch in range(count // 8 // 250 or 1):
-        await asyncio.gather(
-            *(store.append(drafts(f"report-{(batch + one) % 20}")) for one in range(250))
-        )
+def _compare(ours: Iterable[Sequence[object]], theirs: Iterable[Sequence[object]]) -> None:
+    """Nobody may be quick because he has less to look at."""
+    our_counts, their_counts = ({tuple(row[:3]) for row in rows} for rows in (ours, theirs))
+    if our_counts != their_counts:
+        message = f"the answers differ: {our_counts} and {their_counts}"
+        raise RuntimeError(message)
+
+
+def seconds_of(number: int) -> float:
+    """How long the task took: ten thousand durations, in no order."""
+    return number * 7919 % 10_007 / 100
+
+
+def _brief(number: int) -> list[Draft]:
+    """As few changes as a task can have, with its duration."""
+    first, queued, started, *_, ended = drafts(f"report-{number % 20}")
+    end = replace(ended, number=2, at=started.at + timedelta(seconds=seconds_of(number)))
+    return [first, queued, started, end]
+
+
+async def _fill(store: DuckDBStore, tasks: int) -> None:
+    for first in range(0, tasks, 250):
+        numbers = range(first, min(first + 250, tasks))
+        await store.append([draft for number in numbers for draft in _brief(number)])
     while store.status().waiting_events:  # noqa: ASYNC110  nothing tells that
         await asyncio.sleep(0.2)
 
@@ -172,13 +195,13 @@ async def _asked(store: DuckDBStore) -> float:
     return time.perf_counter() - began
 
 
-def _filled_sqlite(path: Path, count: int) -> sqlite3.Connection:
+def _filled_sqlite(path: Path, tasks: int) -> sqlite3.Connection:
     connection = _sqlite(path)
     connection.execute("begin")
-    for number in range(count // 8):
+    for number in range(tasks):
         connection.execute(_INSERT, (number, f"report-{number % 20}"))
-        for step in range(7):
-            connection.execute(_UPDATE, (f"step-{step % 3}", step * 0.1, number))
+        connection.execute(_UPDATE, ("running", 0, number))
+        connection.execute(_UPDATE, ("success", seconds_of(number), number))
     connection.execute("commit")
     return connection
 
