@@ -57,7 +57,7 @@ class DirectKernel(ForkedKernel):
         """Run the cell; what it put out is told before its reply. That it runs is told before it
         can do anything, and with it how the last one ended."""
         self.line.flush()
-        reply: dict[str, Any] = await super().do_execute(  # type: ignore[no-untyped-call]
+        reply = await super().do_execute(
             code, silent, store_history, user_expressions, allow_stdin,
             cell_meta=cell_meta, cell_id=cell_id,
         )  # fmt: skip

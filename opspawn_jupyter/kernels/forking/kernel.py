@@ -164,8 +164,8 @@ class ForkedKernelApp(IPKernelApp):
         }
 
     def settle(self) -> None:
-        """Let nobody read the history any more, and the control thread finish while there is still
-        an iopub thread to write to.
+        """Let nobody read the history any more, nor make aliases anew, and the control thread
+        finish while there is still an iopub thread to write to.
 
         ``close`` stops iopub first; a control thread that still flushes its output then waits
         ten seconds for it (ipykernel 7.4), which one in ten kernels did.
@@ -173,6 +173,7 @@ class ForkedKernelApp(IPKernelApp):
         shell: Any = self.shell
         if self.is_early and shell.history_manager is not None:
             shell.history_manager.is_over = True
+        start_up.forgo_aliases(shell)
         thread = self.control_thread
         if thread is not None and thread.is_alive():
             thread.stop()

@@ -9,7 +9,7 @@ from ipykernel import ipkernel
 from ipykernel.ipkernel import IPythonKernel
 from traitlets import default
 
-from . import early
+from . import early, once
 from .family import has_children
 
 
@@ -39,6 +39,25 @@ class ForkedKernel(IPythonKernel):
     def banner(self) -> Any:  # type: ignore[override]  # as in the base class
         """What it greets with."""
         return self.early_banner or super().banner
+
+    async def do_execute(
+        self,
+        code: str,
+        silent: bool,
+        store_history: bool = True,
+        user_expressions: Any = None,
+        allow_stdin: bool = False,
+        *,
+        cell_meta: Any = None,
+        cell_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Run the cell."""
+        once.expect(self.shell, code)
+        reply: dict[str, Any] = await super().do_execute(  # type: ignore[no-untyped-call]
+            code, silent, store_history, user_expressions, allow_stdin,
+            cell_meta=cell_meta, cell_id=cell_id,
+        )  # fmt: skip
+        return reply
 
     def _process_children(self) -> list[Any]:
         """Those that a shutdown has to end. To look for them reads every process of the system,

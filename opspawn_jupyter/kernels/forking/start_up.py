@@ -9,6 +9,8 @@ import os
 import sys
 from typing import Any
 
+from . import once
+
 _SUFFIXES = (".py", ".ipy")
 #: What can be told to run in other ways.
 _TOLD = ("exec_lines", "exec_files", "file_to_run", "code_to_run", "module_to_run")
@@ -16,6 +18,7 @@ _TOLD = ("exec_lines", "exec_files", "file_to_run", "code_to_run", "module_to_ru
 
 def prepare(app: Any) -> None:
     """Before the fork: load what every kernel loads, and note what is imported."""
+    once.install(app.shell)
     for name in app.default_extensions:
         app.shell.extension_manager.load_extension(name)
     app.shell._sys_modules_keys = set(sys.modules)  # noqa: SLF001  of IPython, for %reset -s
@@ -52,6 +55,17 @@ def _note_new_modules(known: set[str]) -> None:
         if name in known:
             return
         known.add(name)
+
+
+def forgo_aliases(shell: Any) -> None:
+    """Before the end: the shell clears all that is the user's, and would make its own aliases anew,
+    which takes as long as all the rest."""
+    for name in ("clear_aliases", "init_aliases", "soft_define_alias"):
+        setattr(shell.alias_manager, name, _nothing)
+
+
+def _nothing(*_: Any) -> None:
+    pass
 
 
 def _names(directory: str) -> list[str]:
