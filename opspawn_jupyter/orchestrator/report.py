@@ -72,9 +72,7 @@ async def _together(
     if len(news) < _WORTH_WHILE:
         return [*by_task]
     try:
-        faults.reach("server.before_report")
-        stored = await o.store.append([draft for one in news for draft in one.drafts])
-        faults.reach("server.after_report")
+        stored = await _stored(o, [draft for one in news for draft in one.drafts])
     except (IllegalTransition, RecordChanged):
         return [*by_task]  # one of them is late, and has no say about the others
     events, last_seq = iter(stored), stored[-1].seq
@@ -126,9 +124,7 @@ async def take_in(o: Orchestration, task: Task, report: Report) -> None:
     drafts = [settled(task, draft) for draft in _drafts(report, fresh)]
     drafts += await _questions(o, drafts)
     try:
-        faults.reach("server.before_report")
-        stored = await o.store.append(drafts)
-        faults.reach("server.after_report")
+        stored = await _stored(o, drafts)
     except (IllegalTransition, RecordChanged) as refusal:
         # The same report on two connections, or a task that was cancelled or ended meanwhile:
         # what is new after a second look is stored, the rest is late and has no say.
@@ -141,6 +137,14 @@ async def take_in(o: Orchestration, task: Task, report: Report) -> None:
     timeline.reach("server.told")
     o.tell(_in_order(report, fresh, stored, await o.store.last_seq()))
     await _follow_up(o, task, stored)
+
+
+async def _stored(o: Orchestration, drafts: Sequence[Draft]) -> tuple[Event, ...]:
+    """What was reported, once it is durable. Raises as ``Store.append``."""
+    faults.reach("server.before_report")
+    stored = await o.store.append(drafts)
+    faults.reach("server.after_report")
+    return stored
 
 
 async def conclude(o: Orchestration, task: Task, outcome: Draft) -> None:
