@@ -82,8 +82,8 @@ class Tools:
 
 
 async def _forget(broker: ToolBroker, task_ids: Sequence[str]) -> None:
-    for task_id in task_ids:
-        await broker.forget_task(task_id)
+    """Each of them, whatever becomes of the others."""
+    await asyncio.gather(*map(broker.forget_task, task_ids))
 
 
 class CallRecords:
