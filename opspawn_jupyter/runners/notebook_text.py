@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from json.encoder import encode_basestring
+from math import isfinite
 from typing import Any
 
 import nbformat
@@ -16,14 +17,42 @@ from nbformat.v4.rwbase import _split_mimebundle
 
 _TRANSIENT = ("orig_nbformat", "orig_nbformat_minor", "signature")
 _BUNDLES = ("execute_result", "display_data")
+_CELL_DEPTH = 2
+_CONSTANTS: Mapping[bool | None, str] = {None: "null", True: "true", False: "false"}
+#: Python writes them as JSON does.
+_NUMBERS = frozenset({int, float})
+
+
+class Rendered(str):
+    """JSON of a part, which stands in the whole as it is."""
+
+    __slots__ = ()
+
+
+def rendered(value: Any, depth: int) -> Rendered:
+    """The JSON of a part that lies so deep."""
+    return Rendered(_text(value, "\n" + " " * depth))
+
+
+def rendered_cell(cell: Any) -> Rendered:
+    """A whole cell."""
+    return rendered(_cell(cell), _CELL_DEPTH)
 
 
 def serialised(notebook: Any) -> bytes:
     """Half of a surrogate pair, which a kernel can print, becomes the JSON escape for it."""
     try:
-        text = _text(_in_lines(notebook), "\n")
+        return joined(notebook)
     except TypeError:  # what is no JSON of itself, such as bytes, which nbformat knows how to write
-        text = nbformat.v4.writes(notebook)
+        return _encoded(nbformat.v4.writes(notebook))
+
+
+def joined(notebook: Any) -> bytes:
+    """Likewise, where parts of it may be rendered. Raises ``TypeError`` for what is no JSON."""
+    return _encoded(_text(_in_lines(notebook), "\n"))
+
+
+def _encoded(text: str) -> bytes:
     return (text + "\n").encode("utf-8", "backslashreplace")
 
 
@@ -33,7 +62,9 @@ def _in_lines(notebook: Any) -> dict[str, Any]:
     return {**notebook, "metadata": metadata, "cells": [_cell(one) for one in notebook["cells"]]}
 
 
-def _cell(cell: Any) -> dict[str, Any]:
+def _cell(cell: Any) -> Any:
+    if type(cell) is Rendered:
+        return cell
     kept = {**cell, "source": _lines(cell.get("source"))} if "source" in cell else dict(cell)
     if "trusted" in cell["metadata"]:
         kept["metadata"] = {k: v for k, v in cell["metadata"].items() if k != "trusted"}
@@ -55,13 +86,16 @@ def _output(output: Any) -> Mapping[str, Any]:
 
 
 def _lines(text: Any) -> Any:
-    return text.splitlines(keepends=True) if isinstance(text, str) else text
+    is_whole = isinstance(text, str) and type(text) is not Rendered
+    return text.splitlines(keepends=True) if is_whole else text
 
 
 def _text(value: Any, start: str) -> str:
     """The value's JSON, whose lines begin so; keys are sorted."""
     if isinstance(value, str):
-        return encode_basestring(value)
+        return value if type(value) is Rendered else encode_basestring(value)
+    if value is None or isinstance(value, bool):
+        return _CONSTANTS[value]
     inner = start + " "
     if isinstance(value, dict):
         items = [f"{encode_basestring(k)}: {_text(v, inner)}" for k, v in sorted(value.items())]
@@ -69,4 +103,8 @@ def _text(value: Any, start: str) -> str:
     if isinstance(value, (list, tuple)):
         parts = [_text(one, inner) for one in value]
         return f"[{inner}{f',{inner}'.join(parts)}{start}]" if parts else "[]"
-    return json.dumps(value)
+    return _number(value) if type(value) in _NUMBERS else json.dumps(value)
+
+
+def _number(value: float) -> str:
+    return repr(value) if isfinite(value) else json.dumps(value)

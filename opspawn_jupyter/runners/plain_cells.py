@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import ast
 import io
+import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -28,14 +27,19 @@ class PlainCells:
     def run(self, source: str, count: int) -> tuple[list[dict[str, Any]], BaseException | None]:
         """The cell's outputs, as the notebook format has them, and what it raised."""
         outputs: list[dict[str, Any]] = []
-        with _captured(outputs, self._most_bytes):
-            try:
-                value = self._value(source, f"<cell {count}>")
-            except (
-                Exception,
-                SystemExit,
-            ) as problem:  # whatever the code raises
-                return [*outputs, _error(problem)], problem
+        streams = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = (
+            _Stream(name, outputs, self._most_bytes) for name in ("stdout", "stderr")
+        )
+        try:
+            value = self._value(source, f"<cell {count}>")
+        except (
+            Exception,
+            SystemExit,
+        ) as problem:  # whatever the code raises
+            return [*outputs, _error(problem)], problem
+        finally:
+            sys.stdout, sys.stderr = streams
         if value is not None:
             outputs.append(_result(value, count))
         return outputs, None
@@ -87,15 +91,6 @@ class _Stream(io.TextIOBase):
         else:
             self._outputs.append({"output_type": "stream", "name": self._name, "text": kept})
         return len(text)
-
-
-@contextmanager
-def _captured(outputs: list[dict[str, Any]], most: int) -> Iterator[None]:
-    with (
-        redirect_stdout(_Stream("stdout", outputs, most)),
-        redirect_stderr(_Stream("stderr", outputs, most)),
-    ):
-        yield
 
 
 def _result(value: Any, count: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ too. All that a step leaves is there as ever: the executed notebook, outputs, ev
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -27,20 +26,15 @@ from opspawn_jupyter.model.notebook import NotebookSpec, Tier
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import CellState, EventType
 from opspawn_jupyter.model.task import Problem
-from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
+from opspawn_jupyter.model.work import Assignment
 from opspawn_jupyter.runners import environment, prepare, problems
-from opspawn_jupyter.runners.kernel_variables import kernel_environment
+from opspawn_jupyter.runners.form import Form
 from opspawn_jupyter.runners.outputs import Outputs, Tell
 from opspawn_jupyter.runners.plain_cells import PlainCells, is_clean_exit
+from opspawn_jupyter.runners.variables import Variables
 
-_INJECTED = "injected-parameters"
 _has_black = find_spec("black") is not None
-#: What this process was given, less what is not for users' code.
-_BASE = {
-    name: value
-    for name, value in kernel_environment(os.environ, task_id="", run_directory=Path()).items()
-    if name != TASK_VARIABLE
-}
+_variables = Variables()
 
 
 def perform(assignment: Assignment, tell: Tell) -> None:
@@ -50,8 +44,10 @@ def perform(assignment: Assignment, tell: Tell) -> None:
     tell(EventType.KERNEL_STARTED, {"name": spec.kernel, "pid": os.getpid(), "tier": Tier.POOL})
     try:
         _make_artifacts(run)
-        notebook = _notebook(run, spec)
-        _enter(assignment, spec, run)
+        form = _form(run, spec)
+        notebook = _notebook(form, run, spec)
+        os.chdir(os.path.join(assignment.root_directory, spec.working_directory))  # noqa: PTH118
+        _variables.enter(assignment)
         _record_environment(run, spec)
     except prepare.CANNOT_PREPARE as failure:
         tell(EventType.FAILED, {"error": wire.encode(problems.unexpected(failure))})
@@ -65,7 +61,7 @@ def perform(assignment: Assignment, tell: Tell) -> None:
     # One event for all cells: a step that takes a millisecond is looked at when it is over. Told
     # before the notebook is written, so that a process that dies here leaves none that knows more.
     tell(EventType.CELLS_PLANNED, {"cells": step.cells()})
-    _write(run.output, notebook)
+    files.write_atomic(run.output, form.serialised(notebook))
     if problem is None:
         tell(EventType.SUCCEEDED, {})
     else:
@@ -152,8 +148,8 @@ def _problem(cell: Mapping[str, Any], index: int) -> Problem:
     )
 
 
-#: Notebooks as ``prepare.notebook`` makes them, by source and kernel: it takes longer than a step.
-_prepared: dict[tuple[str, str], str] = {}
+#: By source and kernel, and whether there are parameters to put in.
+_forms: dict[tuple[str, str, bool], Form] = {}
 #: Where ``environment.json`` of a kernel was written first; the others are the same file.
 _environments: dict[str, Path] = {}
 
@@ -165,29 +161,30 @@ _last_artifacts: list[Path] = []
 def _make_artifacts(run: RunDirectory) -> None:
     """Have the directory there. One that the last step left empty is moved: to make one takes ten
     times as long."""
+    own = run.artifacts
     last = _last_artifacts.pop() if _last_artifacts else None
-    _last_artifacts.append(run.artifacts)
+    _last_artifacts.append(own)
     try:
-        if last is not None and not any(last.iterdir()):
-            last.rename(run.artifacts)
+        if last is not None and not os.listdir(last):  # noqa: PTH208  paths are slow
+            last.rename(own)
             return
     except OSError:
         pass  # it was removed, or lies on another disk, or this attempt is not the first
-    run.artifacts.mkdir(parents=True, exist_ok=True)
+    own.mkdir(parents=True, exist_ok=True)
 
 
-def _notebook(run: RunDirectory, spec: NotebookSpec) -> dict[str, Any]:
+def _form(run: RunDirectory, spec: NotebookSpec) -> Form:
+    name = (spec.source_sha256, spec.kernel, bool(spec.parameters))
+    if name not in _forms:
+        _forms[name] = Form(prepare.notebook(run, spec))
+    return _forms[name]
+
+
+def _notebook(form: Form, run: RunDirectory, spec: NotebookSpec) -> dict[str, Any]:
     """What is run: as ``prepare.notebook`` makes it, with this step's parameters."""
-    name = (spec.source_sha256, spec.kernel)
-    if name not in _prepared:
-        _prepared[name] = json.dumps(prepare.notebook(run, spec))
-    notebook: dict[str, Any] = json.loads(_prepared[name])
     parameters = dict(spec.parameters)
-    for cell in notebook["cells"]:
-        if _INJECTED in cell["metadata"].get("tags", ()):
-            cell["source"] = _codified(parameters)
+    notebook = form.copy(parameters, _codified(parameters))
     papermill = notebook["metadata"]["papermill"]
-    papermill["parameters"] = parameters
     papermill["input_path"], papermill["output_path"] = str(run.input), str(run.output)
     return notebook
 
@@ -199,29 +196,15 @@ def _codified(parameters: Mapping[str, Any]) -> str:
     return str(super(PythonTranslator, PythonTranslator).codify(parameters, "Parameters"))
 
 
-def _enter(assignment: Assignment, spec: NotebookSpec, run: RunDirectory) -> None:
-    """Be where the step's own process would be, with its variables and no other step's."""
-    os.chdir(Path(assignment.root_directory, spec.working_directory))
-    wanted = {
-        **_BASE,
-        **kernel_environment({}, task_id=assignment.task_id, run_directory=run.path.absolute()),
-        **assignment.environment,
-    }
-    present = dict(os.environ)
-    for name in present.keys() - wanted.keys():
-        del os.environ[name]
-    os.environ.update(wanted.items() - present.items())
-
-
 def _record_environment(run: RunDirectory, spec: NotebookSpec) -> None:
-    first = _environments.get(spec.kernel)
+    first, own = _environments.get(spec.kernel), run.environment
     try:
         if first is not None:
-            files.link_or_copy(first, run.environment)
+            os.link(first, own)
             return
-    except FileNotFoundError:
-        pass  # its run directory was removed
-    _environments[spec.kernel] = run.environment
+    except OSError:
+        own.unlink(missing_ok=True)  # an earlier attempt's; or the first is gone, or far
+    _environments[spec.kernel] = own
     kernel = KernelSpecManager().get_kernel_spec(spec.kernel)
     facts = {
         "name": spec.kernel,
@@ -232,9 +215,4 @@ def _record_environment(run: RunDirectory, spec: NotebookSpec) -> None:
         "implementation_version": None,
         "argv": list(kernel.argv),
     }
-    files.write_json(run.environment, environment.describe(facts))
-
-
-def _write(path: Path, notebook: Mapping[str, Any]) -> None:
-    text = json.dumps(notebook, indent=1, ensure_ascii=False)
-    files.write_atomic(path, f"{text}\n".encode("utf-8", "backslashreplace"))
+    files.write_json(own, environment.describe(facts))

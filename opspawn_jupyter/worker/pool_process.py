@@ -81,8 +81,8 @@ def _carry_out(assignment: Assignment, line: socket.socket) -> None:
     from opspawn_jupyter.runners import pool, problems
 
     def tell(type: EventType, data: Mapping[str, Any]) -> None:
-        event = wire.encode(ReportedEvent(type=type, at=now(), data=data))
-        told.append(json.dumps(event).encode() + b"\n")
+        event = ReportedEvent(type=type, at=now(), data=data)
+        told.append(b"%s\n" % event.text.encode())
         if type not in _TOGETHER:
             line.sendall(b"".join(told))
             told.clear()

@@ -233,6 +233,12 @@ def keep():
     with open(os.environ["OPSPAWN_RUN_DIRECTORY"] + "/artifacts/note.txt", "w") as file:
         file.write("kept")
 
+def improve():
+    note = os.environ["OPSPAWN_RUN_DIRECTORY"] + "/artifacts/seen"
+    if not os.path.exists(note):
+        open(note, "w").close()
+        raise ValueError("not yet")
+
 def die():
     os._exit(3)
 
@@ -290,6 +296,17 @@ def test_many_small_steps_share_a_process_and_each_leaves_its_record(
     assert hashlib.sha256((run / "input.ipynb").read_bytes()).hexdigest() == pinned
     left = jupyter.root / tasks["keeper"]["run_directory"] / "artifacts" / "note.txt"
     assert left.read_text() == "kept", "what a step leaves stays with it, whoever comes next"
+
+
+def test_a_step_that_shares_its_process_can_be_tried_again_there(jupyter: JupyterProcess) -> None:
+    """What the first attempt has left stays, and the second one's record takes its place."""
+    retry = {"max_retries": 1, "delay_seconds": 0}
+    tasks = run_graph(jupyter, pooled("improve", id="better", retry=retry))
+
+    better = tasks["better"]
+    assert (better["state"], better["attempt"]) == ("success", 2)
+    record = jupyter.root / better["run_directory"] / "environment.json"
+    assert json.loads(record.read_text())["kernel"]["implementation"] == "none"
 
 
 def test_a_step_that_ends_its_process_is_the_only_one_that_crashes(

@@ -1,0 +1,34 @@
+"""The environment variables of a process that runs one step after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
+from opspawn_jupyter.runners.kernel_variables import kernel_environment
+
+
+class Variables:
+    """What the process was given, less what is not for users' code, with each step's own."""
+
+    def __init__(self) -> None:
+        given = kernel_environment(os.environ, task_id="", run_directory=Path())
+        self._base = {name: value for name, value in given.items() if name != TASK_VARIABLE}
+        #: Python keeps them as bytes, and makes a text of each one that is looked at.
+        self._bytes: Mapping[bytes, bytes] = vars(os.environ)["_data"]
+        self._last: Mapping[str, str] = {}
+        self._last_bytes: Mapping[bytes, bytes] = {}
+
+    def enter(self, assignment: Assignment) -> None:
+        """Have this step's, and none that another step has made."""
+        run_directory = Path(assignment.run_directory)
+        own = kernel_environment({}, task_id=assignment.task_id, run_directory=run_directory)
+        wanted = {**self._base, **own, **assignment.environment}
+        is_untouched = self._bytes == self._last_bytes
+        present = self._last if is_untouched else dict(os.environ)
+        for name in present.keys() - wanted.keys():
+            del os.environ[name]
+        os.environ.update(wanted.items() - present.items())
+        self._last, self._last_bytes = wanted, dict(self._bytes)
