@@ -38,6 +38,18 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
+def write_new(path: str, data: bytes) -> None:
+    """Put the bytes at the path, where nothing is and nobody looks yet. Raises ``OSError``.
+
+    As ``Path.write_bytes`` does, which asks the system for twice as much.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
 def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
     """Put the value at the path as JSON for people and programs, all or nothing."""
     write_atomic(path, json_bytes(value), mode)

@@ -13,12 +13,11 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from functools import cached_property
 
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.event_hash import members, written_of
-from opspawn_jupyter.model.states import TRANSITIONS, EventType
+from opspawn_jupyter.model.states import ENDS, EventType
 
 #: Half of a surrogate pair, which is no UTF-8, passes as an escape.
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
@@ -36,16 +35,22 @@ class Told:
 
     def __init__(self, event: Event) -> None:
         self.event = event
+        self.is_durable = event.type.is_durable
+        self._text: str | None = None
 
-    @cached_property
+    @property
     def text(self) -> str:
         """The event as a JSON message: as the journal has it, where it has."""
-        if (written := written_of(self.event)) is not None:
-            return written
-        try:
-            return _ENCODER.encode({**members(self.event), "hash": self.event.hash})
-        except (TypeError, ValueError):  # its data is not JSON as it is
-            return wire.to_json(self.event)
+        if self._text is None:
+            self._text = written_of(self.event) or _encoded(self.event)
+        return self._text
+
+
+def _encoded(event: Event) -> str:
+    try:
+        return _ENCODER.encode({**members(event), "hash": event.hash})
+    except (TypeError, ValueError):  # its data is not JSON as it is
+        return wire.to_json(event)
 
 
 class Subscription:
@@ -62,17 +67,21 @@ class Subscription:
         self._characters = 0
         self._change = asyncio.Event()
 
-    def put(self, told: Told) -> None:
-        """Queue it, or give the listener up."""
-        if self._is_closed or not (told.event.type.is_durable or self._wants_outputs):
+    def put(self, told: Sequence[Told]) -> None:
+        """Queue them, or give the listener up."""
+        if self._is_closed:
             return
-        if not told.event.type.is_durable:
-            self._characters += len(told.text)
-        if len(self._waiting) >= _LONGEST_QUEUE or self._characters > _MOST_QUEUED_CHARACTERS:
+        passing = [one for one in told if not one.is_durable]
+        if passing and self._wants_outputs:
+            self._characters += sum(len(one.text) for one in passing)
+        elif passing:
+            told = [one for one in told if one.is_durable]
+        is_too_much = self._characters > _MOST_QUEUED_CHARACTERS
+        if is_too_much or len(self._waiting) + len(told) > _LONGEST_QUEUE:
             self.is_overrun = True
             self.close()
             return
-        self._waiting.append(told)
+        self._waiting += told
         self._change.set()
 
     def close(self) -> None:
@@ -119,11 +128,11 @@ class WebsocketBus:
 
     def tell(self, events: Sequence[Event]) -> None:
         """Queue the events for every listener."""
-        for event in events:
-            told = Told(event)
-            self._keep(told)
-            for subscription in self._subscriptions:
-                subscription.put(told)
+        told = [Told(event) for event in events]
+        for one in told:
+            self._keep(one)
+        for subscription in self._subscriptions:
+            subscription.put(told)
 
     def subscribe(self, task_id: str | None = None, *, outputs: bool = True) -> Subscription:
         """Everything told from now on, and the kept outputs of the task; without ``outputs``
@@ -147,7 +156,7 @@ class WebsocketBus:
         event = told.event
         if event.type is EventType.CELL_OUTPUT:
             self._kept.setdefault(event.task_id, _Kept()).add(told)
-        elif event.type in TRANSITIONS and TRANSITIONS[event.type].target.is_final:
+        elif event.type in ENDS:
             self._ended.append(event.task_id)
             if len(self._ended) > _MOST_ENDED:
                 self._kept.pop(self._ended.popleft(), None)

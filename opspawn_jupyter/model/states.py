@@ -219,6 +219,11 @@ OUTCOME_EVENTS: Mapping[State, EventType] = {
     if transition.target in FINAL and State.RUNNING in transition.sources
 }
 
+#: Events after which nothing moves the task any more.
+ENDS: frozenset[EventType] = frozenset(
+    event for event, transition in TRANSITIONS.items() if transition.target in FINAL
+)
+
 #: What an outcome makes of the cell that was running when it came.
 INTERRUPTED_CELL: Mapping[State, CellState] = {
     State.SUCCESS: CellState.SUCCESS,

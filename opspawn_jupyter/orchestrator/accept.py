@@ -14,7 +14,7 @@ from pathlib import Path
 from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.errors import StoreUnavailable
-from opspawn_jupyter.files import link_or_copy
+from opspawn_jupyter.files import link_or_copy, write_new
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.ids import new_id
@@ -169,7 +169,7 @@ def _in_utc(policy: Policy) -> Policy:
     return replace(policy, not_before=policy.not_before.astimezone(UTC))
 
 
-def _is_linked(source: Path | None, target: Path) -> bool:
+def _is_linked(source: Path | None, target: str) -> bool:
     if source is None:
         return False
     try:
@@ -188,11 +188,12 @@ def _pin(directory: Path, accepted: Accepted, submitted: Mapping[str, object]) -
             run.artifacts.mkdir()
         # As they are, because nobody looks here before the task is stored.
         for name, content in accepted.prepared.files.items():
-            if not _is_linked(accepted.alike.get(name), directory / name):
-                (directory / name).write_bytes(content)
+            place = f"{directory}{os.sep}{name}"
+            if not _is_linked(accepted.alike.get(name), place):
+                write_new(place, content)
         for name, source in accepted.linked.items():
             link_or_copy(source, directory / name)
-        run.task.write_bytes(f"{wire.to_json(submitted)}\n".encode())
+        write_new(os.fspath(run.task), f"{wire.to_json(submitted)}\n".encode())
     except OSError as failure:
         shutil.rmtree(directory, ignore_errors=True)
         hint = f"{failure.strerror}: the server must be able to make and write files there"

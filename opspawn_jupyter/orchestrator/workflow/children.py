@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.errors import InvalidRequest, NotFound, OpspawnError
@@ -14,18 +13,15 @@ from opspawn_jupyter.model import clock, template, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.ids import new_id, short
-from opspawn_jupyter.model.notebook import is_pooled
 from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.run_directory import directory_name
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.model.step_spec import step_spec
-from opspawn_jupyter.model.task import Problem, Submission, Task
-from opspawn_jupyter.model.workflow import APPROVAL, INPUTS_NAME, Step
+from opspawn_jupyter.model.task import Problem, Task
+from opspawn_jupyter.model.workflow import APPROVAL, INPUTS_NAME
 from opspawn_jupyter.orchestrator.accept import (
     Accepted,
     Pinned,
     accept,
-    pin,
     submitted_data,
     take_in_all,
     unpin,
@@ -33,30 +29,11 @@ from opspawn_jupyter.orchestrator.accept import (
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.question import asking, questions
 from opspawn_jupyter.orchestrator.workflow import cache, reuse, scope
-from opspawn_jupyter.orchestrator.workflow.progress import Progress, step_name
-from opspawn_jupyter.ports import Kind, Prepared
+from opspawn_jupyter.orchestrator.workflow.pinning import pin_all
+from opspawn_jupyter.orchestrator.workflow.place import Place, accepted_of, asked_of, submission_of
+from opspawn_jupyter.ports import Prepared
 
 logger = logging.getLogger(__name__)
-
-#: The notebook of a step, among its files.
-_INPUT = "input.ipynb"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Which step of which run, and which of its items."""
-
-    progress: Progress
-    step: Step
-    number: int | None = None
-    item: Any = None
-    #: Why its step cannot be begun, where that is known already.
-    fault: str | None = None
-
-    @property
-    def name(self) -> str:
-        """``Task.step``."""
-        return step_name(self.step.id, self.number)
 
 
 async def begin_all(o: Orchestration, places: Sequence[Place]) -> list[Task]:
@@ -77,9 +54,11 @@ def _is_plain(place: Place) -> bool:
 
 async def _queue(o: Orchestration, places: Sequence[Place]) -> list[Task]:
     """All that are good become durable in one go."""
-    found = await asyncio.gather(*(_pinned(o, one) for one in places), return_exceptions=True)
+    if not places:
+        return []
+    found = await pin_all(o, places)
     good = [one for one in found if isinstance(one, Pinned)]
-    broken = next((one for one in found if isinstance(one, BaseException)), None)
+    broken = next((one for one in found if isinstance(one, Exception)), None)
     if broken is not None:
         await asyncio.to_thread(unpin, good)
         raise broken
@@ -88,30 +67,6 @@ async def _queue(o: Orchestration, places: Sequence[Place]) -> list[Task]:
         (place, one) for place, one in zip(places, found, strict=True) if isinstance(one, str)
     ]
     return [*tasks, *[await fail(o, place, fault) for place, fault in faults]]
-
-
-async def _pinned(o: Orchestration, place: Place) -> Pinned | str:
-    """What is to be stored, or why its values make no sense."""
-    try:
-        kind, spec = _asked(o, place)
-        inputs = scope.inputs(place.progress, place.step.id, place.item)
-        return await in_thread(_prepare_and_pin, o, place, kind, spec, inputs)
-    except (InvalidRequest, NotFound, TemplateError) as problem:
-        return str(problem)
-
-
-def _prepare_and_pin(
-    o: Orchestration, place: Place, kind: Kind, spec: Mapping[str, Any], inputs: bytes
-) -> Pinned:
-    prepared = _with_inputs(kind.prepare(spec), inputs)
-    accepted = _accepted(place, prepared, {})
-    if not is_pooled(prepared.spec):
-        return pin(o, accepted)
-    sources, source = place.progress.sources, prepared.spec["source_sha256"]
-    known = {_INPUT: sources[source]} if source in sources else {}
-    pinned = pin(o, replace(accepted, alike=known))
-    sources.setdefault(source, pinned.directory / _INPUT)
-    return pinned
 
 
 async def begin(o: Orchestration, place: Place) -> Task:
@@ -192,20 +147,9 @@ async def _tasks(o: Orchestration, ids: Sequence[str]) -> list[Task]:
 
 async def _prepared(o: Orchestration, place: Place) -> Prepared:
     """The step's spec with its values, checked by its kind as any submission is."""
-    kind, spec = _asked(o, place)
+    kind, spec = asked_of(o, place)
     prepared = await in_thread(kind.prepare, spec)
     return _with_inputs(prepared, scope.inputs(place.progress, place.step.id, place.item))
-
-
-def _asked(o: Orchestration, place: Place) -> tuple[Kind, Mapping[str, Any]]:
-    """What is to check the step, and its config with its values."""
-    progress, step = place.progress, place.step
-    kind = o.kinds.get(step.kind)
-    if kind is None:
-        raise InvalidRequest(step.kind, hint="this plugin is not installed any more")
-    names = scope.scope(progress, step.id, o.settings.root_directory, place.item)
-    config = template.resolve(step.config, names)
-    return kind, step_spec(step.kind, kind, config, progress.task.spec.get("directory", "."))
 
 
 def _with_inputs(prepared: Prepared, inputs: bytes) -> Prepared:
@@ -220,28 +164,8 @@ async def _submit(
     def opening(task_id: str) -> tuple[Draft, ...]:
         return _asking(question, task_id) if question else ()
 
-    accepted = _accepted(place, prepared, files)
+    accepted = accepted_of(place, prepared, files)
     return await accept(o, replace(accepted, opening=opening) if question else accepted)
-
-
-def _accepted(place: Place, prepared: Prepared, files: Mapping[str, bytes]) -> Accepted:
-    return Accepted(
-        submission=_submission(place, prepared.spec),
-        prepared=replace(prepared, files={**prepared.files, **files}),
-        submitted_by=place.progress.task.submitted_by,
-        parent_id=place.progress.task.id,
-        step=place.name,
-    )
-
-
-def _submission(place: Place, spec: Mapping[str, Any]) -> Submission:
-    return Submission(
-        kind=place.step.kind,
-        spec=spec,
-        name=place.name,
-        policy=place.step.policy,
-        labels=place.progress.task.labels,
-    )
 
 
 def _question(o: Orchestration, place: Place) -> str | None:
@@ -279,7 +203,7 @@ async def _reuse(
 
     try:
         linked = await asyncio.to_thread(reuse.prepare, o.settings, earlier)
-        accepted = replace(_accepted(place, prepared, files), opening=opening, linked=linked)
+        accepted = replace(accepted_of(place, prepared, files), opening=opening, linked=linked)
         task = await accept(o, accepted)
     except OpspawnError as problem:
         logger.warning("result cannot be reused task_id=%s reason=%s", earlier_id, problem)
@@ -293,7 +217,7 @@ def _bare_submission(o: Orchestration, place: Place, task_id: str) -> Draft:
     at = clock.now()
     directory = o.settings.runs_directory / directory_name(place.name, task_id, at)
     accepted = Accepted(
-        submission=_submission(place, place.step.config),
+        submission=submission_of(place, place.step.config),
         prepared=Prepared(name=place.name, spec=place.step.config, files={}),
         submitted_by=place.progress.task.submitted_by,
         parent_id=place.progress.task.id,

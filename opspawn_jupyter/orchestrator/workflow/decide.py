@@ -15,7 +15,7 @@ from opspawn_jupyter.model.expression import TemplateError
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.trigger import Verdict
 from opspawn_jupyter.orchestrator.workflow import scope
-from opspawn_jupyter.orchestrator.workflow.children import Place
+from opspawn_jupyter.orchestrator.workflow.place import Place
 from opspawn_jupyter.orchestrator.workflow.progress import Progress, StepProgress
 
 _MOST_ITEMS = 10_000

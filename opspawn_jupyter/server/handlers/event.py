@@ -17,7 +17,7 @@ from jupyter_server.base.websocket import WebSocketMixin
 from tornado.web import HTTPError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from opspawn_jupyter.buses.websocket import Subscription
+from opspawn_jupyter.buses.websocket import Subscription, Told
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.orchestrator.find import find
@@ -52,9 +52,11 @@ class EventFeed:
         async for some in self._subscription:
             texts: list[str] = []
             for told in some:
-                if self._sent < (until := _before(told.event)):
+                # One that is not durable bears the number of the durable one before it.
+                until = told.event.seq - told.is_durable
+                if self._sent < until:
                     texts += [wire.to_json(missed) async for missed in self._from_store(until)]
-                if self._is_new(told.event):
+                if self._is_new(told):
                     texts.append(told.text)
             if texts:
                 yield texts
@@ -69,13 +71,14 @@ class EventFeed:
         for told in outputs:
             yield told.text
 
-    def _is_new(self, event: Event) -> bool:
+    def _is_new(self, told: Told) -> bool:
         """Whether it is to be sent; it counts as sent from now on."""
-        if event.type.is_durable:
+        event = told.event
+        if told.is_durable:
             if event.seq <= self._sent:
                 return False
             self._sent = event.seq
-        return self._task_id in (None, event.task_id)
+        return self._task_id is None or self._task_id == event.task_id
 
     async def _from_store(self, until: int) -> AsyncIterator[Event]:
         """Durable events after the last one sent, up to ``until`` at least."""
@@ -86,11 +89,6 @@ class EventFeed:
                 yield event
             if len(page) < _PAGE:
                 self._sent = max(self._sent, until)
-
-
-def _before(event: Event) -> int:
-    """Seq of the durable event before this one."""
-    return event.seq - 1 if event.type.is_durable else event.seq
 
 
 class EventStreamHandler(EnvelopeMixin, WebSocketMixin, WebSocketHandler, JupyterHandler):
