@@ -193,6 +193,15 @@ class Kind(Protocol):
         """
 
 
+@runtime_checkable
+class KnowsSmall(Protocol):
+    """A kind that knows beforehand what it prepares in a moment. Optional beside ``Kind``."""
+
+    def is_small(self, spec: Mapping[str, Any]) -> bool:
+        """Whether ``prepare`` takes no longer than an ordinary handler; then it may be called in
+        the event loop, as this is."""
+
+
 class Plugin(Protocol):
     """What steps of one kind do, beside notebooks. Found by entry point
     ``opspawn_jupyter.plugins``; the class is called without arguments.

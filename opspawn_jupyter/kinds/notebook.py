@@ -16,6 +16,7 @@ from opspawn_jupyter.errors import (
     InvalidRequest,
     NotANotebook,
     NotebookNotFound,
+    OpspawnError,
     OutsideRoot,
     ParameterInvalid,
     UnknownKernel,
@@ -49,6 +50,8 @@ TRANSLATED_LANGUAGES = frozenset(
     }
 )
 
+#: Up to here a notebook is read and checked in a moment.
+_SMALL_BYTES = 16 << 10
 #: Kernel of a notebook that names none, as Jupyter's own default.
 _DEFAULT_KERNEL = "python3"
 
@@ -95,6 +98,18 @@ class NotebookKind:
         self._root = settings.root_directory
         self._max_bytes = settings.max_notebook_bytes
         self._kernel_specs = kernel_specs
+
+    def is_small(self, spec: Mapping[str, Any]) -> bool:
+        """See ``KnowsSmall``."""
+        if not getattr(self._kernel_specs, "is_quick", False):
+            return False
+        path, code = spec.get("notebook"), spec.get("cell")
+        if not isinstance(path, str):
+            return isinstance(code, str) and len(code) <= _SMALL_BYTES
+        try:
+            return regular_size(self._inside(path)) <= _SMALL_BYTES
+        except (OSError, OpspawnError):
+            return False  # ``prepare`` says what is wrong
 
     def prepare(self, spec: Mapping[str, Any]) -> Prepared:
         """The checked spec and the pinned input."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from opspawn_jupyter.kinds.kernel_specs import KernelSpecs
 _SECONDS = 0.5
 #: A manager of kernels may have other sources than files that Jupyter knows.
 _LONGEST_SECONDS = 10.0
+#: What an ordinary handler takes.
+_QUICK_SECONDS = 0.002
 
 
 class RecentSpecs:
@@ -27,10 +30,16 @@ class RecentSpecs:
         self._read = read
         self._lock = Lock()
         self._specs: Mapping[str, Any] = {}
-        self._places: Sequence[Path] = ()
+        self._places: Sequence[str] = ()
         self._changed_at: Sequence[int] = ()
         self._look_at = 0.0
         self._read_at = 0.0
+        self._took_seconds = _LONGEST_SECONDS
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether they are had in a moment, also where they are read again."""
+        return self._took_seconds <= _QUICK_SECONDS and not self._lock.locked()
 
     def __call__(self) -> Mapping[str, Any]:
         """By name, as ``KernelSpecManager.get_all_specs`` gives them."""
@@ -42,23 +51,24 @@ class RecentSpecs:
                     self._places = _places(self._specs)
                     self._changed_at = _changed_at(self._places)
                     self._read_at = now + _LONGEST_SECONDS
+                    self._took_seconds = time.monotonic() - now
                 self._look_at = now + _SECONDS
             return self._specs
 
 
-def _places(specs: Mapping[str, Any]) -> Sequence[Path]:
+def _places(specs: Mapping[str, Any]) -> Sequence[str]:
     """Where specs come from, and where others may come."""
     homes = [Path(spec["resource_dir"]) for spec in specs.values() if "resource_dir" in spec]
     around = [*map(Path, jupyter_path("kernels")), *(home.parent for home in homes)]
-    return [*around, *(home / "kernel.json" for home in homes)]
+    return [str(place) for place in (*around, *(home / "kernel.json" for home in homes))]
 
 
-def _changed_at(places: Sequence[Path]) -> Sequence[int]:
+def _changed_at(places: Sequence[str]) -> Sequence[int]:
     return [_mtime(place) for place in places]
 
 
-def _mtime(place: Path) -> int:
+def _mtime(place: str) -> int:
     try:
-        return place.stat().st_mtime_ns
+        return os.stat(place).st_mtime_ns  # noqa: PTH116  to make a path of it takes longer
     except OSError:
         return 0

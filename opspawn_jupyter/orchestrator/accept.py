@@ -90,7 +90,8 @@ async def accept(o: Orchestration, accepted: Accepted) -> Task:
 
 
 def pin(o: Orchestration, accepted: Accepted) -> Pinned:
-    """Make the run directory. Called in threads. Raises ``StoreUnavailable``."""
+    """Make the run directory. Called in threads, or for what is small where that is quick. Raises
+    ``StoreUnavailable``."""
     timeline.reach("server.checked")
     task_id, created_at = new_id(), accepted.created_at or clock.now()
     directory = o.settings.runs_directory / directory_name(accepted.name, task_id, created_at)
@@ -114,16 +115,18 @@ async def take_in_all(o: Orchestration, pinned: Sequence[Pinned]) -> list[Task]:
     """Likewise for several, which are stored together, or none of them is."""
     try:
         faults.reach("server.before_submit")
-        await o.record(*(draft for one in pinned for draft in one.drafts()))
+        stored = await o.store.append([draft for one in pinned for draft in one.drafts()])
     except Exception:  # not a cancellation of the caller: the store may have them all the same
         await asyncio.to_thread(unpin, pinned)
         raise
     timeline.reach("server.stored")
     faults.reach("server.after_submit")
     tasks = [await find(o, one.task_id) for one in pinned]
+    # A worker that waits is given them first, then those hear of them who listen.
     for task in tasks:
         await await_turn(o, task)
-    await asyncio.sleep(0)  # a worker that waits is given them first
+    o.tell(stored)
+    await asyncio.sleep(0)
     return tasks
 
 

@@ -13,8 +13,13 @@ from opspawn_jupyter.orchestrator.alarm import Alarm
 from opspawn_jupyter.orchestrator.breaker import Breakers, Rule
 from opspawn_jupyter.orchestrator.doorbell import Doorbell
 from opspawn_jupyter.orchestrator.trigger_index import TriggerIndex
+from opspawn_jupyter.pace import Pace
 from opspawn_jupyter.ports import Bus, Keys, Kind, Queue, Store
 from opspawn_jupyter.settings import Settings
+
+#: Reading a notebook, checking it and making its run directory, as much as an ordinary handler
+#: takes.
+_QUICK_PINNING_SECONDS = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,8 @@ class Orchestration:
     schedule_alarm: Alarm = field(default_factory=lambda: Alarm(longest_trust_seconds=5.0))
     #: Schedules that something other than the clock starts.
     triggers: TriggerIndex = field(default_factory=TriggerIndex)
+    #: Whether submissions are checked and pinned quickly here.
+    pinning: Pace = field(default_factory=lambda: Pace(_QUICK_PINNING_SECONDS))
     #: Who in this process waits for news of a record.
     doorbell: Doorbell = field(default_factory=Doorbell)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
+
 from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.errors import IdempotencyConflict, InvalidRequest, UnknownKind
 from opspawn_jupyter.model.task import Submission, Task
@@ -10,7 +13,7 @@ from opspawn_jupyter.orchestrator.accept import Accepted, Pinned, accept, pin, t
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.hooks import check_hooks
 from opspawn_jupyter.orchestrator.policy import check_policy
-from opspawn_jupyter.ports import Kind, Prepared
+from opspawn_jupyter.ports import Kind, KnowsSmall, Prepared
 
 _LONGEST_NAME = 200
 
@@ -23,9 +26,7 @@ async def submit(o: Orchestration, submission: Submission, submitted_by: str) ->
     """
     kind = _kind(o, submission)
     if submission.idempotency_key is None:
-        # Checked and pinned in one go: to hand it to a thread takes as long as either.
-        pinned = await in_thread(_pinned, o, kind, submission, submitted_by)
-        return await take_in(o, pinned), True
+        return await take_in(o, await _pinned(o, kind, submission, submitted_by)), True
     accepted = await in_thread(_accepted, kind, submission, submitted_by)
     async with o.key_lock:
         earlier = await o.store.task_by_key(submission.idempotency_key)
@@ -54,8 +55,36 @@ def _accepted(kind: Kind, submission: Submission, submitted_by: str) -> Accepted
     return Accepted(submission=submission, prepared=prepared, submitted_by=submitted_by)
 
 
-def _pinned(o: Orchestration, kind: Kind, submission: Submission, submitted_by: str) -> Pinned:
-    return pin(o, _accepted(kind, submission, submitted_by))
+async def _pinned(
+    o: Orchestration, kind: Kind, submission: Submission, submitted_by: str
+) -> Pinned:
+    """Checked and pinned in one go: to hand it to a thread takes as long as either. What is small
+    is not even handed over, as long as that is quickly done."""
+    work = partial(_timed, o, kind, submission, submitted_by)
+    is_here = o.pinning.is_quick and _is_small(kind, submission)
+    pinned, seconds = work(is_small=True) if is_here else await in_thread(work)
+    if seconds is not None:
+        o.pinning.note(seconds)
+    return pinned
+
+
+def _timed(
+    o: Orchestration,
+    kind: Kind,
+    submission: Submission,
+    submitted_by: str,
+    *,
+    is_small: bool | None = None,
+) -> tuple[Pinned, float | None]:
+    """With how long it took, where it is small."""
+    began = time.perf_counter()
+    pinned = pin(o, _accepted(kind, submission, submitted_by))
+    seconds = time.perf_counter() - began
+    return pinned, seconds if is_small or _is_small(kind, submission) else None
+
+
+def _is_small(kind: Kind, submission: Submission) -> bool:
+    return isinstance(kind, KnowsSmall) and kind.is_small(submission.spec)
 
 
 def _check(o: Orchestration, submission: Submission) -> None:

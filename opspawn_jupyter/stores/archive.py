@@ -9,10 +9,10 @@ from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.record import Record
 from opspawn_jupyter.model.states import Subject
 from opspawn_jupyter.model.task import Task
+from opspawn_jupyter.pace import TooLong
 from opspawn_jupyter.stores import rows
 from opspawn_jupyter.stores.database import Database
 from opspawn_jupyter.stores.known_keys import KnownKeys
-from opspawn_jupyter.stores.pace import TooLong
 
 
 class Archive:

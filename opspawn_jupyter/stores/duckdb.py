@@ -28,11 +28,11 @@ from opspawn_jupyter.model.record import Record, RecordQuery
 from opspawn_jupyter.model.states import Subject
 from opspawn_jupyter.model.table import Table
 from opspawn_jupyter.model.task import Task, TaskPage, TaskQuery
+from opspawn_jupyter.pace import QUICK_SECONDS, Pace
 from opspawn_jupyter.stores import listing, record_listing, recovery, rows
 from opspawn_jupyter.stores.database import fetch
 from opspawn_jupyter.stores.flusher import Flusher
 from opspawn_jupyter.stores.memory import Held
-from opspawn_jupyter.stores.pace import QUICK_SECONDS, Pace
 from opspawn_jupyter.stores.recovery import Recovered
 from opspawn_jupyter.stores.segments import segments, total_bytes
 from opspawn_jupyter.stores.user_sql import UnknownName, UserQuery

@@ -28,10 +28,10 @@ from threading import Lock, Thread
 
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Draft, Event
+from opspawn_jupyter.pace import Pace, TooLong
 from opspawn_jupyter.stores.archive import Archive, AtHand
 from opspawn_jupyter.stores.journal import Journal
 from opspawn_jupyter.stores.memory import Memory
-from opspawn_jupyter.stores.pace import Pace, TooLong
 from opspawn_jupyter.stores.request import Request, tell
 from opspawn_jupyter.stores.stage import Stage
 

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -134,6 +135,7 @@ class Worker:
             for assignment in answer.assignments:
                 self._start(assignment)
             self._cancel(answer.cancel)
+            await asyncio.sleep(0)  # runners are told before more is asked for
 
     async def _pause_when_full(self) -> None:
         """With many short tasks a slot is free again before it was worth while to ask for none,
@@ -153,13 +155,14 @@ class Worker:
         """
         request = self._request()
         self._slot_freed.clear()
-        asking = asyncio.ensure_future(
-            self._link.call("take", wire.to_json(request), TakeAnswer, request.wait_seconds + 10)
-        )
+        call = self._link.call("take", wire.to_json(request), TakeAnswer, request.wait_seconds + 10)
+        return await (call if request.free_slots else self._until_freed(call))
+
+    async def _until_freed(self, call: Coroutine[Any, Any, TakeAnswer]) -> TakeAnswer | None:
+        asking = asyncio.ensure_future(call)
         freed = asyncio.ensure_future(self._slot_freed.wait())
-        others = {freed} if request.free_slots == 0 else set()
         try:
-            await asyncio.wait({asking, *others}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({asking, freed}, return_when=asyncio.FIRST_COMPLETED)
             return asking.result() if asking.done() else None
         finally:
             freed.cancel()

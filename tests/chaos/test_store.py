@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from opspawn_jupyter.pace import QUICK_SECONDS
 from opspawn_jupyter.stores import chain
 from opspawn_jupyter.stores.duckdb import DuckDBStore
-from opspawn_jupyter.stores.pace import QUICK_SECONDS
 from tests.chaos import ledger
 from tests.chaos.world import is_long
 

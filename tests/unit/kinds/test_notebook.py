@@ -199,3 +199,36 @@ def test_the_code_of_a_cell_needs_no_notebook(kind: NotebookKind) -> None:
     ):
         with pytest.raises(errors.InvalidRequest, match=said):
             kind.prepare(spec)
+
+
+def test_what_is_small_is_known_before_it_is_read(kind: NotebookKind, root: Path) -> None:
+    """The event loop prepares it itself; nothing that takes long may be taken for it, and what
+    is refused is left to those who say why."""
+
+    class Quick(dict[str, Any]):
+        is_quick = True
+
+        def __call__(self) -> dict[str, Any]:
+            return self
+
+    settings = Settings(
+        root_directory=root, state_directory=root / ".opspawn", runs_directory=root / "runs"
+    )
+    quick = NotebookKind(settings, Quick(SPECS))
+    (root / "large.ipynb").write_text(json.dumps(notebook("x" * 20_000)))
+    small = ({"notebook": NAME}, {"cell": "print(1)"})
+    others = (
+        {"notebook": "large.ipynb"},
+        {"notebook": "missing.ipynb"},
+        {"notebook": "reports"},
+        {"notebook": "../outside.ipynb"},
+        {"notebook": "a\0b"},
+        {"notebook": 1},
+        {"content": notebook("1")},
+        {"cell": "x" * 20_000},
+        {},
+    )
+
+    assert [quick.is_small(spec) for spec in small] == [True, True]
+    assert not any(quick.is_small(spec) for spec in others)
+    assert not any(kind.is_small(spec) for spec in small)  # nothing is known of its kernelspecs

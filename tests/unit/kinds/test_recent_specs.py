@@ -46,6 +46,26 @@ def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernels:
     return Kernels(tmp_path / "jupyter" / "kernels")
 
 
+def test_it_is_known_how_long_they_take(clock: list[float]) -> None:
+    """The event loop reads those of files; a manager that asks other programs it leaves to a
+    thread, also the first time."""
+    seconds = [0.5]
+
+    def read() -> Mapping[str, Any]:
+        clock[0] += seconds[0]
+        return {}
+
+    specs = RecentSpecs(read)
+    was_quick = [specs.is_quick]
+    for took in (0.5, 0.001, 0.5):
+        seconds[0] = took
+        clock[0] += 60
+        specs()
+        was_quick.append(specs.is_quick)
+
+    assert was_quick == [False, False, True, False]
+
+
 def test_they_are_read_once_for_many(kernels: Kernels, clock: list[float]) -> None:
     """To read them takes longer than to check a notebook."""
     kernels.install("python3", 1)

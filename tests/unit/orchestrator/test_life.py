@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +29,15 @@ from opspawn_jupyter.orchestrator.find import find
 from opspawn_jupyter.orchestrator.report import report
 from opspawn_jupyter.orchestrator.submit import submit
 from opspawn_jupyter.orchestrator.take import take
+from opspawn_jupyter.pace import Pace
+from opspawn_jupyter.ports import Prepared
 from opspawn_jupyter.queues.local import LocalQueue
 from tests.unit.orchestrator.stage import (
     CELL,
     PLANNED,
     STARTED,
     SUCCEEDED,
+    NoteKind,
     Scenario,
     note,
     of,
@@ -42,6 +48,34 @@ from tests.unit.orchestrator.stage import (
 
 def files(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir()) if root.exists() else []
+
+
+def test_the_event_loop_pins_what_is_small_while_that_is_quick(
+    play: Callable[[Scenario], None],
+) -> None:
+    """To hand it to a thread takes as long; but nobody is kept by a slow disk or by much work."""
+
+    class Kind(NoteKind):
+        def __init__(self) -> None:
+            self.threads: list[bool] = []
+
+        def prepare(self, spec: Mapping[str, Any]) -> Prepared:
+            self.threads.append(threading.current_thread() is not threading.main_thread())
+            return super().prepare(spec)
+
+        def is_small(self, spec: Mapping[str, Any]) -> bool:
+            return len(spec["text"]) < 10
+
+    async def scenario(o: Orchestration) -> None:
+        kind = Kind()
+        for quick_seconds, text in ((math.inf, "few"), (math.inf, "many words"), (0, "few")):
+            one = replace(o, kinds={"note": kind}, pinning=Pace(quick_seconds))
+            task, _ = await submit(one, note(text), "ada")
+            directory = RunDirectory(o.settings.root_directory / task.run_directory)
+            assert (directory.path / "note.txt").read_text() == text
+        assert kind.threads == [False, True, True]
+
+    play(scenario)
 
 
 def test_a_task_goes_from_submission_to_success(play: Callable[[Scenario], None]) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 import duckdb
 
 from opspawn_jupyter.errors import StoreUnavailable
+from opspawn_jupyter.pace import QUICK_SECONDS
 from opspawn_jupyter.stores.duckdb import DuckDBStore
-from opspawn_jupyter.stores.pace import QUICK_SECONDS
 from tests.contract.store_steps import life
 
 

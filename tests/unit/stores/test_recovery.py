@@ -20,11 +20,11 @@ from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import State
+from opspawn_jupyter.pace import QUICK_SECONDS
 from opspawn_jupyter.stores import chain, segments
 from opspawn_jupyter.stores.database import FILE_NAME, Database
 from opspawn_jupyter.stores.duckdb import DuckDBStore
 from opspawn_jupyter.stores.inspection import Inspected, inspect
-from opspawn_jupyter.stores.pace import QUICK_SECONDS
 from opspawn_jupyter.stores.queries import migrations
 from tests.contract.store_steps import life, queued
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from opspawn_jupyter.stores.pace import Pace
+from opspawn_jupyter.pace import Pace
 
 
 def trusted() -> Pace:
@@ -49,6 +49,24 @@ def test_a_disk_that_is_a_little_slower_is_back_at_once() -> None:
 
     assert not was_quick
     assert pace.is_quick
+
+
+def test_a_loop_that_has_leisure_waits_for_a_fair_disk() -> None:
+    """After a rest a thread is further away than a disk that takes a millisecond; where there is
+    much to write the loop has no time for it."""
+    now = [0.0]
+    pace = Pace(quick_seconds=0.1, clock=lambda: now[0])
+    for _ in range(8):
+        pace.note(0.4)
+    had_none = not pace.is_quick
+
+    now[0] += 25.0
+    rested = pace.is_quick
+    pace.note(0.4)
+
+    assert had_none
+    assert rested
+    assert not pace.is_quick
 
 
 def test_the_limit_can_be_set_to_always_and_never() -> None:
