@@ -243,7 +243,7 @@ class DuckDBStore:
         with self._database.cursor() as cursor:
             with self._flusher.handover:
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
-                fetch(cursor, "meta", key="applied")  # the first look fixes what is seen
+                fetch(cursor, "look")
                 held = self._memory.held()
             yield cursor, held
 

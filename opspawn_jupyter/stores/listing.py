@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import heapq
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import gt, lt
@@ -21,7 +22,7 @@ import duckdb
 from opspawn_jupyter.errors import InvalidRequest
 from opspawn_jupyter.model.policy import RETRYABLE
 from opspawn_jupyter.model.task import SORT_FIELDS, Task, TaskPage, TaskQuery
-from opspawn_jupyter.stores import rows
+from opspawn_jupyter.stores import finished_page, rows
 from opspawn_jupyter.stores.chain import compact
 from opspawn_jupyter.stores.queries import queries
 
@@ -92,8 +93,8 @@ def page(cursor: duckdb.DuckDBPyConnection, held: Sequence[Task], query: TaskQue
     tasks_held = reversed(held) if order.is_descending else held
     candidates = (task for task in tasks_held if fits(task, query) and task.id not in retried)
     first = order.first(candidates, query.limit + 1, last)
-    rewritten = [task.id for task in held if task.pruned_at is not None]
-    found = _found(cursor, query, order, last, {"rewritten": rewritten, "retried": [*retried]})
+    rewritten = {task.id for task in held if task.pruned_at is not None}
+    found = _found(cursor, query, last, rewritten | retried)
     merged = heapq.merge(first, found, key=order.position, reverse=order.is_descending)
     tasks = [task for task, _ in zip(merged, range(query.limit + 1), strict=False)]
     return _page(tasks, query, order)
@@ -136,36 +137,14 @@ def _page(tasks: Sequence[Task], query: TaskQuery, order: Order) -> TaskPage:
 def _found(
     cursor: duckdb.DuckDBPyConnection,
     query: TaskQuery,
-    order: Order,
     last: Position | None,
-    left_out: Mapping[str, list[str]],
+    left_out: AbstractSet[str],
 ) -> list[Task]:
+    order = Order.parse(query.sort)
     if last is not None and order.is_past_values(last):
         return []
-    statement = queries()["finished_page"].format(
-        field=order.field,
-        type="TIMESTAMP" if order.field.endswith("_at") else "VARCHAR",
-        beyond="<" if order.is_descending else ">",
-        direction="DESC" if order.is_descending else "ASC",
-    )
-    found = cursor.execute(statement, {**_parameters(query, last), **left_out}).fetchall()
-    return [rows.task(record) for (record,) in found]
-
-
-def _parameters(query: TaskQuery, last: Position | None) -> dict[str, Any]:
-    return {
-        "states": [state.value for state in query.states],
-        "kind": query.kind,
-        "name": query.name,
-        "parent": query.parent,
-        "top": query.is_top,
-        "pruned": query.pruned,
-        "dead": query.is_dead,
-        "labels": compact(dict(query.labels)),
-        "key": last.key if last else None,
-        "id": last.id if last else None,
-        "limit": query.limit + 1,
-    }
+    beyond = (last.key, last.id) if last else None
+    return finished_page.page(cursor, query, beyond, left_out)
 
 
 def _key(value: Any) -> str:

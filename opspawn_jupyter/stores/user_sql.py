@@ -16,11 +16,10 @@ import duckdb
 
 from opspawn_jupyter.errors import QueryInvalid
 from opspawn_jupyter.model.table import Column, Table
-from opspawn_jupyter.stores import rows
-from opspawn_jupyter.stores.database import first_line, insert
+from opspawn_jupyter.stores import views
+from opspawn_jupyter.stores.database import first_line
 from opspawn_jupyter.stores.json_values import json_value
 from opspawn_jupyter.stores.memory import Held
-from opspawn_jupyter.stores.queries import every_view, views
 
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _ZONED = "WITH TIME ZONE"
@@ -46,7 +45,7 @@ class UserQuery:
         ``UnknownName`` where only some of the views were there."""
         try:
             _check(cursor.extract_statements(self._query))
-            _make_views(cursor, held, every_view() if self.sees_all else views(self._query))
+            views.make(cursor, held, None if self.sees_all else self._query)
             return self._within_time(cursor)
         except duckdb.CatalogException as failure:
             if self.sees_all:
@@ -100,13 +99,6 @@ def _check(statements: Sequence[duckdb.Statement]) -> None:
         raise QueryInvalid(statement.type.name, hint="only SELECT and EXPLAIN are possible")
     if statement.named_parameters:
         raise QueryInvalid(hint="parameters ($name or ?) cannot be used")
-
-
-def _make_views(cursor: duckdb.DuckDBPyConnection, held: Held, script: str) -> None:
-    cursor.execute(script)
-    insert(cursor, "held_tasks", [rows.held_row(task) for task in held.tasks])
-    insert(cursor, "held_events", [rows.event_row(event) for event in held.events])
-    insert(cursor, "held_records", [rows.record_row(record) for record in held.records])
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, query: str) -> None:

@@ -555,6 +555,22 @@ def test_sql_finds_what_it_names_in_whatever_way(stores: Stores, query: str) -> 
     in_store(stores, use)
 
 
+def test_sql_sees_the_same_before_and_after_it_is_written(stores: Stores) -> None:
+    """What the database has and what memory has beside it are asked in different ways."""
+    views = ("tasks", "cells", "events", "attempts", "records", "questions")
+
+    async def use(store: Store) -> None:
+        await store.append([*life(), question("q1"), question("q1", 2, is_open=False)])
+        before = [await store.sql(f"from {view} order by all") for view in views]
+        await until_written(store)
+        after = [await store.sql(f"from {view} order by all") for view in views]
+
+        assert before == after
+        assert [len(table.rows) for table in before] == [1, 2, 10, 1, 1, 1]
+
+    in_store(stores, use)
+
+
 def test_sql_hears_of_the_nearest_name(stores: Stores) -> None:
     """A slip of the finger is no reason to open the documentation."""
 

@@ -8,6 +8,10 @@ SELECT count(*) > 0 FROM duckdb_tables() WHERE database_name = current_database(
 -- A number that the store keeps about itself.
 SELECT value FROM meta WHERE key = $key;
 
+-- name: look
+-- Nothing; but from now on a transaction sees the file as it is at this moment.
+FROM meta LIMIT 0;
+
 -- name: set_meta
 -- Changes such a number.
 UPDATE meta SET value = $value WHERE key = $key;
@@ -53,22 +57,76 @@ SELECT retry_of FROM finished_tasks WHERE retry_of IS NOT NULL;
 DELETE FROM finished_tasks WHERE list_contains($ids, id);
 
 -- name: finished_page
--- Finished tasks that fit the filters, beyond the cursor, in the order asked for. {field},
--- {type}, {beyond} and {direction} are filled in from a closed list.
-SELECT record FROM finished_tasks
-WHERE (len($states) = 0 OR list_contains($states, state))
-  AND ($kind IS NULL OR kind = $kind)
-  AND ($name IS NULL OR starts_with(name, $name))
-  AND ($parent IS NULL OR parent_id = $parent)
-  AND (NOT $top OR parent_id IS NULL)
-  AND json_contains(labels, $labels)
-  AND ($pruned IS NULL OR (pruned_at IS NOT NULL) = $pruned)
-  AND NOT list_contains($rewritten, id)
-  AND (NOT $dead OR (state IN ('failed', 'timed_out', 'crashed') AND max_retries > 0
-                     AND NOT list_contains($retried, id)))
-  AND ($id IS NULL OR {field} {beyond} CAST($key AS {type})
-       OR ({field} = CAST($key AS {type}) AND id {beyond} $id))
+-- Finished tasks that fit, in the order asked for. {conditions} are of those below; {field}, {type},
+-- {direction} and what else stands in braces there is filled in from a closed list.
+SELECT record FROM finished_tasks WHERE {conditions}
 ORDER BY {field} {direction}, id {direction} LIMIT $limit;
+
+-- name: finished_page_by_text
+-- Likewise, in an order that has no beginning to look through alone: the whole tasks are read last.
+SELECT record FROM finished_tasks
+WHERE rowid IN (
+    SELECT rowid FROM finished_tasks WHERE {conditions}
+    ORDER BY {field} {direction}, id {direction} LIMIT $limit
+)
+ORDER BY {field} {direction}, id {direction};
+
+-- name: where_any
+-- Where nothing else is asked for.
+true
+
+-- name: where_states
+-- In one of these states.
+state IN ({states})
+
+-- name: where_kind
+-- Of this kind.
+kind = $kind
+
+-- name: where_name
+-- Whose name begins so.
+starts_with(name, $name)
+
+-- name: where_parent
+-- Parts of this task.
+parent_id = $parent
+
+-- name: where_top
+-- No parts.
+parent_id IS NULL
+
+-- name: where_labels
+-- With all of these labels.
+json_contains(labels, $labels)
+
+-- name: where_pruned
+-- Whose run directory was removed.
+pruned_at IS NOT NULL
+
+-- name: where_not_pruned
+-- Whose run directory was not.
+pruned_at IS NULL
+
+-- name: where_dead
+-- Whose retries did not help.
+state IN ('failed', 'timed_out', 'crashed') AND max_retries > 0
+
+-- name: where_not_left_out
+-- None of these.
+NOT list_contains($left_out, id)
+
+-- name: where_beyond
+-- After the last task of the page before.
+{field} {beyond}= CAST($key AS {type})
+AND ({field} {beyond} CAST($key AS {type}) OR id {beyond} $id)
+
+-- name: where_within
+-- Not after a moment.
+{field} {within} $bound
+
+-- name: reach_of_finished
+-- How many finished tasks there are, and the first and last value of a field. DuckDB knows.
+SELECT count(*), min({field}), max({field}) FROM finished_tasks;
 
 -- name: newest_record_id
 -- The highest id of all records; no row of a higher one needs to be looked for.

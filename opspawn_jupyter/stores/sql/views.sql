@@ -1,12 +1,26 @@
 -- What users' queries see, made anew for each of them: the file, and beside it what memory holds
 -- and the file does not (unfinished tasks, and what has not been written out yet). Temporary, so
 -- that two queries at once never see each other's, and a read-only transaction may make them.
+--
+-- A view that memory may add to has a form for the file alone, which is all that many queries need,
+-- and one that ends in `_held`.
 
-CREATE TEMP TABLE held_tasks AS FROM opspawn.main.finished_tasks LIMIT 0;
-CREATE TEMP TABLE held_events AS FROM opspawn.main.events LIMIT 0;
-CREATE TEMP TABLE held_records AS FROM opspawn.main.records LIMIT 0;
-
+-- name: tasks
 -- One row for each task, as it stands.
+CREATE TEMP VIEW tasks AS
+SELECT * EXCLUDE (record) FROM opspawn.main.finished_tasks;
+
+-- name: tasks_held
+-- Likewise. What is held the file has not.
+CREATE TEMP TABLE held_tasks AS FROM opspawn.main.finished_tasks LIMIT 0;
+CREATE TEMP VIEW tasks AS
+SELECT * EXCLUDE (record)
+FROM (FROM opspawn.main.finished_tasks UNION ALL FROM held_tasks);
+
+-- name: tasks_rewritten
+-- Likewise, where the file has some of them as they were before. All ids must be read to leave
+-- those out, which takes as long as most of what is asked.
+CREATE TEMP TABLE held_tasks AS FROM opspawn.main.finished_tasks LIMIT 0;
 CREATE TEMP VIEW tasks AS
 SELECT * EXCLUDE (record)
 FROM (
@@ -14,12 +28,14 @@ FROM (
     UNION ALL FROM held_tasks
 );
 
+-- name: dead_letters
 -- Tasks that had retries, ended without success all the same, and were not tried again by hand.
 CREATE TEMP VIEW dead_letters AS
 FROM tasks
 WHERE state IN ('failed', 'timed_out', 'crashed') AND max_retries > 0
   AND id NOT IN (SELECT retry_of FROM tasks WHERE retry_of IS NOT NULL);
 
+-- name: cells
 -- One row for each code cell of each task.
 CREATE TEMP VIEW cells AS
 SELECT
@@ -31,10 +47,18 @@ SELECT
     CAST(cell ->> 'execution_count' AS INTEGER) AS execution_count
 FROM (SELECT id, unnest(CAST(cells AS JSON[])) AS cell FROM tasks);
 
+-- name: events
 -- One row for each event.
+CREATE TEMP VIEW events AS
+FROM opspawn.main.events;
+
+-- name: events_held
+-- Likewise.
+CREATE TEMP TABLE held_events AS FROM opspawn.main.events LIMIT 0;
 CREATE TEMP VIEW events AS
 FROM opspawn.main.events UNION ALL FROM held_events;
 
+-- name: attempts
 -- One row for each attempt of each task, with what became of it.
 CREATE TEMP VIEW attempts AS
 SELECT
@@ -60,11 +84,20 @@ FROM (
 )
 GROUP BY task_id, attempt;
 
--- One row for each thing that is no task, as it stands: questions, schedules and the like.
+-- name: records
+-- One row for each thing that is no task, as it stands: a question, a schedule and the like.
+CREATE TEMP VIEW records AS
+FROM opspawn.main.records
+QUALIFY row_number() OVER (PARTITION BY subject, id ORDER BY version DESC) = 1;
+
+-- name: records_held
+-- Likewise.
+CREATE TEMP TABLE held_records AS FROM opspawn.main.records LIMIT 0;
 CREATE TEMP VIEW records AS
 FROM (FROM opspawn.main.records UNION ALL FROM held_records)
 QUALIFY row_number() OVER (PARTITION BY subject, id ORDER BY version DESC) = 1;
 
+-- name: questions
 -- One row for each question that was put to a person.
 CREATE TEMP VIEW questions AS
 SELECT
@@ -79,6 +112,7 @@ SELECT
 FROM records
 WHERE subject = 'question';
 
+-- name: tool_calls
 -- One row for each call of a tool that has ended.
 CREATE TEMP VIEW tool_calls AS
 SELECT
