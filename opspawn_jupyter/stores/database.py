@@ -19,7 +19,7 @@ from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.record import recorded
 from opspawn_jupyter.model.task import Task
-from opspawn_jupyter.stores import open_file, rows
+from opspawn_jupyter.stores import engine_threads, open_file, rows
 from opspawn_jupyter.stores.queries import migrations, queries
 
 FILE_NAME = "opspawn.duckdb"
@@ -33,8 +33,7 @@ _CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "1GB",
     # No spilling: a query could fill the disk that the journal needs.
     "temp_directory": "",
-    # A query takes one processor from the server, not all of them.
-    "threads": "1",
+    "threads": str(engine_threads.COUNT),
 }
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 
@@ -218,7 +217,7 @@ def first_line(failure: duckdb.Error) -> str:
 
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
-        return duckdb.connect(path, config=_CONFIGURATION)
+        return engine_threads.at_low_priority(lambda: duckdb.connect(path, config=_CONFIGURATION))
     except duckdb.Error as failure:
         raise _unusable(path, failure) from failure
 
