@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from opspawn_jupyter.errors import IllegalTransition
-from opspawn_jupyter.model import clock, executed_notebook, summary, wire
+from opspawn_jupyter.model import clock, executed_notebook, run_journal, summary, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType, State
@@ -83,7 +82,7 @@ def _begun(root: Path, tasks: Sequence[Task]) -> list[tuple[Task, tuple[Reported
     """Those whose next attempt has a beginning in the run directory's journal."""
     journals = [(task, RunDirectory(root / task.run_directory).events) for task in tasks]
     found = [
-        (task, _journalled(journal, task.attempt + 1))
+        (task, run_journal.events(journal, task.attempt + 1))
         for task, journal in journals
         if journal.exists()
     ]
@@ -97,7 +96,7 @@ def _report(task: Task, attempt: int, events: tuple[ReportedEvent, ...]) -> Repo
 async def _settle(o: Orchestration, task: Task) -> None:
     """First what the worker could not report any more; then, without an outcome, a crash."""
     directory = RunDirectory(o.settings.root_directory / task.run_directory)
-    events = await asyncio.to_thread(_journalled, directory.events, task.attempt)
+    events = await asyncio.to_thread(run_journal.events, directory.events, task.attempt)
     await _believe(o, task, _report(task, task.attempt, events))
     current = await o.store.task(task.id)
     if current is None:
@@ -133,24 +132,3 @@ def _settle_files(directory: RunDirectory, task: Task, outcome: State) -> None:
         summary.write(directory, task)
     except (OSError, ValueError):
         logger.exception("files of a run cannot be settled task_id=%s", task.id)
-
-
-def _journalled(path: Path, attempt: int) -> tuple[ReportedEvent, ...]:
-    """The attempt's events in a worker's journal; none where it never wrote one."""
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except OSError:
-        logger.warning("journal of a run cannot be read path=%s", path)
-        return ()
-    return tuple(_readable(lines, attempt))
-
-
-def _readable(lines: list[bytes], attempt: int) -> Iterator[ReportedEvent]:
-    for line in lines:
-        try:
-            record = json.loads(line)
-            if record["attempt"] == attempt:
-                yield wire.decode(ReportedEvent, record)
-        except (ValueError, KeyError, TypeError):
-            # The worker died while it wrote this one; or a cell has been at the file.
-            logger.warning("journal of a run has an unreadable line attempt=%s", attempt)

@@ -9,7 +9,6 @@ from pathlib import Path
 from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.errors import IllegalTransition
 from opspawn_jupyter.model.advance import advance
-from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.notebook import is_pooled
@@ -33,12 +32,13 @@ class History:
         self._number = 0
         self._record = _record(assignment)
 
-    def add(self, *events: ReportedEvent, may_wait: bool = False) -> None:
-        """Take events that came together; ``may_wait`` as for ``Outbox.add``."""
+    def add(self, *events: ReportedEvent, is_begun: bool = False, may_wait: bool = False) -> None:
+        """Take events that came together; ``may_wait`` as for ``Outbox.add``. With ``is_begun``
+        the first stands in the journal already."""
         taken = [one for event in events if (one := self._take(event)) is not None]
         if not taken:
             return
-        self._write(taken)
+        self._write(taken, int(is_begun))
         if self.task.state.ends_attempt:
             timeline.reach("worker.heard")
         told = (one.event for one in taken)
@@ -54,7 +54,7 @@ class History:
         """The event with its number. One that the task's state forbids is dropped here: the
         server would refuse it, with all that was sent along."""
         if event.type.is_durable:
-            event = changed(event, number=self._number + 1)
+            event = _numbered(event, self._number + 1)
             try:
                 self.task = advance(self.task, self._draft(event))
             except IllegalTransition as refusal:
@@ -65,14 +65,14 @@ class History:
             return None
         return Entry(event, self.task)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, entries: Sequence[Entry], journalled: int) -> None:
         """Before they are reported; but a full disk does not keep the server uninformed."""
         if self._record is None:
             return
         try:
             if any(one.event.type.is_durable for one in entries):
                 faults.reach("worker.before_journal")
-                self._record.journal(entries)
+                self._record.journal(entries[journalled:])
                 faults.reach("worker.after_journal")
                 self._record.summarise(self.task)
             self._record.log(entries)
@@ -88,6 +88,13 @@ class History:
             attempt=self._attempt,
             number=event.number,
         )
+
+
+def _numbered(event: ReportedEvent, number: int) -> ReportedEvent:
+    """Its text is kept where it has this number."""
+    if event.number == number:
+        return event
+    return ReportedEvent(type=event.type, at=event.at, data=event.data, number=number)
 
 
 def _queued(assignment: Assignment) -> Task:

@@ -1,9 +1,9 @@
 """The worker's processes of the tier ``pool``: those of one workflow are shared by its steps only.
 
-A process is given one step at a time, and the step counts as started from then on: whoever dies or
-is told to stop at whatever moment, it is known which steps may have run. A step that is to be ended
-takes its process along; the others wait here, and go on in another one. A process that has nothing
-to do for a while ends.
+A process is given some steps ahead, and takes the right to begin each of them (``rights``): whoever
+dies or is told to stop at whatever moment, it is known which steps may have run. A step that is to
+be ended takes its process along; the others go on in another one. A process that has nothing to do
+for a while ends.
 """
 
 from __future__ import annotations
@@ -16,17 +16,24 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count, islice
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import psutil
 
 from opspawn_jupyter.lines import Lines, open_lines
-from opspawn_jupyter.model.states import OUTCOME_EVENTS
-from opspawn_jupyter.model.work import Assignment
+from opspawn_jupyter.model import run_journal
+from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
+from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker import pool_process
 from opspawn_jupyter.worker.launcher import Launcher
+from opspawn_jupyter.worker.rights import Rights, right
 
+#: So many steps lie before a process, at least half of them while there are more.
+_AHEAD = 16
 _PROCESSES = max(1, os.cpu_count() or 1)
 _IDLE_SECONDS = 5.0
 #: How often a step may be waiting for a process that dies before it is called lost itself.
@@ -35,17 +42,15 @@ _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 _log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(eq=False)
 class Ticket:
     """One step on its way through a process."""
 
     assignment: Assignment
-    #: Called before its process is given it.
-    begin: Callable[[], None]
+    #: Called with what it tells; the first is that it has begun, which stands in its journal.
     hear: Callable[..., None]
     #: Set when it has an outcome, or when its process died with it under way.
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    has_begun: bool = False
     deaths: int = 0
     exit_code: int | None = None
     member: Member | None = None
@@ -54,8 +59,9 @@ class Ticket:
 class Pool:
     """All of them."""
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, worker_id: str) -> None:
         self._launcher = launcher
+        self._worker_id = worker_id
         self._members: dict[str, list[Member]] = {}
 
     def put(self, ticket: Ticket) -> None:
@@ -75,9 +81,10 @@ class Pool:
         if not members:
             self._members.pop(member.group, None)
 
-    async def start(self, line: socket.socket) -> BaseProcess:
+    async def start(self, line: socket.socket, rights: Rights) -> BaseProcess:
         """A new process at the other end of the line."""
-        return await self._launcher.start(pool_process.main, line)
+        taking = rights.taking
+        return await self._launcher.start(pool_process.main, line, taking, self._worker_id)
 
     async def exit_code(self, process: BaseProcess) -> int | None:
         """How it ended, which it is about to."""
@@ -97,7 +104,13 @@ class Member:
         self.group = group
         self._pool = pool
         self._waiting: deque[Ticket] = deque()
+        #: Those that it may begin, or has begun without a word of it yet; in that order.
+        self._given: deque[Ticket] = deque()
         self._current: Ticket | None = None
+        #: What was told of the current one just now.
+        self._heard: list[ReportedEvent] = []
+        self._numbers = count(1)
+        self._rights = Rights()
         self._line: Lines | None = None
         self._process: psutil.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
@@ -109,7 +122,7 @@ class Member:
     @property
     def load(self) -> int:
         """How many steps it has, with those that wait."""
-        return len(self._waiting) + (self._current is not None)
+        return len(self._waiting) + len(self._given) + (self._current is not None)
 
     def put(self, ticket: Ticket) -> None:
         """One step more."""
@@ -120,10 +133,20 @@ class Member:
         self._waiting.append(ticket)
         self._go_on()
 
-    def forget(self, ticket: Ticket) -> None:
-        """The step is not wanted any more; it has not begun."""
-        self._waiting.remove(ticket)
+    def stop(self, ticket: Ticket) -> bool:
+        """Have the step end, or not begin; whether it has not begun.
+
+        The process takes its rights one after the other: the last one that it has taken is that to
+        the step that is at work. A step before it is over, and will say so in a moment.
+        """
+        self._take_back()
+        has_not_begun = ticket in self._waiting
+        if has_not_begun:
+            self._waiting.remove(ticket)
+        if ticket is (self._given[-1] if self._given else self._current):
+            self.kill()
         self._go_on()
+        return has_not_begun
 
     def kill(self) -> None:
         """End the process with all that its steps have started."""
@@ -133,16 +156,26 @@ class Member:
             processes.kill_session(self._process.pid, [self._process])
 
     def _go_on(self) -> None:
-        """Begin the next step, where the process is up and has none."""
-        if self._line is None or not self._line.is_open or self._is_doomed or self._current:
+        """Have steps before the process, where it is up."""
+        if self._line is None or not self._line.is_open or self._is_doomed:
             return
-        if not self._waiting:
+        if not self.load and self._idle is None:
             self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self.kill)
-            return
-        ticket = self._current = self._waiting.popleft()
-        ticket.has_begun = True
-        ticket.begin()
-        self._line.say(pool_process.sent(ticket.assignment))
+        if self._waiting and len(self._given) <= _AHEAD // 2:
+            room = min(_AHEAD - len(self._given), len(self._waiting))
+            self._give(self._line, [self._waiting.popleft() for _ in range(room)])
+
+    def _give(self, line: Lines, tickets: Sequence[Ticket]) -> None:
+        self._given.extend(tickets)
+        rights = [right(number) for number in islice(self._numbers, len(tickets))]
+        each = zip(rights, tickets, strict=True)
+        line.say(b"".join([pool_process.sent(one, ticket.assignment) for one, ticket in each]))
+        self._rights.give(rights)
+
+    def _take_back(self) -> None:
+        """Let none begin any more that has not begun."""
+        for _ in range(self._rights.take_back()):
+            self._waiting.appendleft(self._given.pop())
 
     async def _run(self) -> None:
         exit_code: int | None = None
@@ -159,7 +192,7 @@ class Member:
     async def _live(self) -> int | None:
         ours, theirs = socket.socketpair()
         with theirs:
-            process = await self._pool.start(theirs)
+            process = await self._pool.start(theirs, self._rights)
         with suppress(psutil.NoSuchProcess):
             self._process = psutil.Process(process.pid)
         is_lost = asyncio.Event()
@@ -176,21 +209,44 @@ class Member:
         return await self._pool.exit_code(process)
 
     def _hear(self, told: Sequence[bytes]) -> None:
-        """All of one step: the process has the next once it has told how this one ended."""
-        ticket, events = self._current, [pool_process.heard(line) for line in told]
-        if ticket is None:
-            return
-        ticket.hear(*events)
-        if any(event.type in _OUTCOMES for event in events):
-            self._current = None
+        """One step after the other, in the order in which they were given."""
+        for event in map(pool_process.heard, told):
+            if event.type is EventType.STARTED:
+                self._pass_over()
+                self._current = self._given.popleft()
+            self._heard.append(event)
+            if event.type in _OUTCOMES:
+                self._end_current()
+        self._pass_over()
+        self._go_on()
+
+    def _end_current(self) -> None:
+        ticket = self._current
+        self._pass_over()
+        self._current = None
+        if ticket is not None:
             ticket.ended.set()
-            self._go_on()
+
+    def _pass_over(self) -> None:
+        if self._current is not None and self._heard:
+            self._current.hear(*self._heard)
+        self._heard.clear()
 
     def _pass_on(self, exit_code: int | None) -> None:
         """What was under way has ended with the process; the rest goes on in another one."""
-        if self._current is not None:
-            self._current.exit_code = exit_code
-            self._current.ended.set()
+        self._take_back()
+        self._rights.close()
+        lost, self._current = [self._current] if self._current else [], None
+        while self._given:
+            ticket = self._given.pop()
+            if start := _start(ticket.assignment):
+                ticket.hear(start)
+                lost.append(ticket)
+            else:  # it had taken the right, and died before it used it
+                self._waiting.appendleft(ticket)
+        for ticket in lost:
+            ticket.exit_code = exit_code
+            ticket.ended.set()
         for ticket in self._waiting:
             ticket.deaths += self._has_died
             if ticket.deaths >= _MOST_DEATHS:
@@ -198,3 +254,10 @@ class Member:
                 ticket.ended.set()
             else:
                 self._pool.put(ticket)
+
+
+def _start(assignment: Assignment) -> ReportedEvent | None:
+    """Its start, where its process had put it down and told nobody."""
+    journal = RunDirectory(Path(assignment.run_directory)).events
+    events = run_journal.events(journal, assignment.attempt) if journal.exists() else ()
+    return events[0] if events else None

@@ -1,7 +1,9 @@
 """A process of the tier ``pool``: from its first line to its last.
 
-The worker sends assignments, one a line, each when the last one's outcome was told; back go events.
-The process ends with the line, or when it is killed.
+The worker sends assignments, one a line, ahead of time; the process begins each as soon as it can
+take the right to it (``rights``). Back go events. What comes of a step is told together with the
+start of the next: to wake the worker for each takes its processor from the step. The process ends
+with the line, or when it is killed.
 """
 
 from __future__ import annotations
@@ -9,95 +11,151 @@ from __future__ import annotations
 import gc
 import json
 import os
+import select
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, NoReturn
 
-from opspawn_jupyter.model import wire
+from opspawn_jupyter.files import write_all
+from opspawn_jupyter.model import run_journal, wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment, ReportedEvent
 from opspawn_jupyter.runners import processes
+from opspawn_jupyter.worker import rights
 
 #: What a step has left behind is looked for in this often-read place before psutil is asked.
 _CHILDREN = Path("/proc/thread-self/children")
+#: What is told before the step goes on, with all that was kept until then.
+_AT_ONCE = frozenset({EventType.KERNEL_STARTED, EventType.STEP_LOG, EventType.STEP_PROGRESS})
 
 
-def main(line: socket.socket) -> None:
+def main(line: socket.socket, taking: socket.socket, worker_id: str) -> None:
     """Carry out what comes, one after the other."""
     os.setsid()
     processes.adopt_orphans()
     gc.freeze()
-    inbox = _Inbox(line)
-    while True:
-        _carry_out(inbox.next(), line)
+    _Process(line, taking, worker_id).work()
 
 
-def sent(assignment: Assignment) -> bytes:
+def sent(right: bytes, assignment: Assignment) -> bytes:
     """The assignment as a line."""
-    return json.dumps(wire.encode(assignment)).encode() + b"\n"
+    return b"%s %s\n" % (right, json.dumps(wire.encode(assignment)).encode())
 
 
 def heard(line: bytes) -> ReportedEvent:
     """The event that a line from the process is."""
-    return wire.decode(ReportedEvent, json.loads(line))
+    event = wire.decode(ReportedEvent, json.loads(line))
+    vars(event)["text"] = line.decode()
+    return event
 
 
-class _Inbox:
-    """What the worker has sent. A thread reads it, so that the end of the worker is noticed while
-    a step runs."""
-
-    def __init__(self, line: socket.socket) -> None:
-        self._waiting: SimpleQueue[Assignment] = SimpleQueue()
+class _Process:
+    def __init__(self, line: socket.socket, taking: socket.socket, worker_id: str) -> None:
         self._line = line
-        threading.Thread(target=self._read, daemon=True).start()
+        self._taking = taking
+        self._worker_id = worker_id
+        self._lines = line.makefile("rb")
+        self._told: list[bytes] = []
+        self._number = 0
+        self._end = _end_of(line)
 
-    def next(self) -> Assignment:
-        """The next."""
-        return self._waiting.get()
+    def work(self) -> NoReturn:
+        """Until the worker is gone, or has nothing more to do."""
+        threading.Thread(target=self._watch, daemon=True).start()
+        while True:
+            self._carry_out(self._next())
 
-    def _read(self) -> None:
-        with suppress(OSError), self._line.makefile("rb") as lines:
-            for line in lines:
-                self._waiting.put(wire.decode(Assignment, json.loads(line)))
-        # The worker is gone, or has no more to do and nothing is under way: nobody would hear.
+    def _watch(self) -> None:
+        """In a thread, so that the end of the worker is noticed while a step runs."""
+        _end_of(self._line).poll()
         _end_session()
 
+    def _next(self) -> Assignment:
+        right = rights.take_some(self._taking, 1)
+        if not right:
+            self._send()
+            right = rights.take(self._taking)
+        return wire.decode(Assignment, json.loads(self._text(right)))
 
-def _end_session() -> None:
+    def _text(self, right: bytes) -> bytes:
+        """What the right is to; the rights to those before it were taken back."""
+        for line in self._lines:
+            number, _, text = line.partition(b" ")
+            if number == right:
+                return text
+        return _end_session()
+
+    def _carry_out(self, assignment: Assignment) -> None:
+        # Not at the top: the worker imports this module too, and has no use for papermill.
+        from opspawn_jupyter.runners import pool, problems
+
+        self._number = 0
+        try:
+            self._begin(assignment)
+            pool.perform(assignment, self._tell)
+        except Exception as error:  # a fault of ours is the step's crash
+            self._tell(EventType.CRASHED, {"error": wire.encode(problems.unexpected(error))})
+        _clear_away(assignment.task_id)
+
+    def _begin(self, assignment: Assignment) -> None:
+        """Put down that it has begun, and only then see whether the worker is there: where it has
+        died, a server will look for that, and another worker is given what has not begun."""
+        directory = RunDirectory(Path(assignment.run_directory))
+        started = self._note(EventType.STARTED, {"worker": self._worker_id})
+        with suppress(OSError):  # as in the worker, a full disk keeps nobody uninformed
+            _append(directory.events, run_journal.lines(assignment.attempt, [started]))
+        if self._end.poll(0):
+            _end_session()
+        _write_to(directory.log)
+
+    def _tell(self, type: EventType, data: Mapping[str, Any]) -> None:
+        self._note(type, data)
+        if type in _AT_ONCE:
+            self._send()
+
+    def _note(self, type: EventType, data: Mapping[str, Any]) -> ReportedEvent:
+        """Have it told with what comes next."""
+        self._number += type.is_durable
+        number = self._number if type.is_durable else 0
+        event = ReportedEvent(type=type, at=now(), data=data, number=number)
+        self._told.append(b"%s\n" % event.text.encode())
+        return event
+
+    def _send(self) -> None:
+        if self._told:
+            with suppress(OSError):  # then this process is about to end
+                self._line.sendall(b"".join(self._told))
+            self._told.clear()
+
+
+def _end_of(line: socket.socket) -> select.poll:
+    """Tells when the worker has hung up, which it does at its death, too."""
+    end = select.poll()
+    end.register(line, 0)  # that is told unasked
+    return end
+
+
+def _end_session() -> NoReturn:
+    """Nobody would hear."""
     for child in processes.descendants(os.getpid()):
         processes.kill_session(child.pid)
     os.killpg(os.getpgrp(), signal.SIGKILL)
+    sys.exit(1)
 
 
-def _carry_out(assignment: Assignment, line: socket.socket) -> None:
-    # Not at the top: the worker imports this module too, and has no use for papermill.
-    from opspawn_jupyter.runners import pool, problems
-
-    def tell(type: EventType, data: Mapping[str, Any]) -> None:
-        event = ReportedEvent(type=type, at=now(), data=data)
-        told.append(b"%s\n" % event.text.encode())
-        if type not in _TOGETHER:
-            line.sendall(b"".join(told))
-            told.clear()
-
-    told: list[bytes] = []
-    _write_to(RunDirectory(Path(assignment.run_directory)).log)
+def _append(path: Path, data: bytes) -> None:
+    descriptor = run_journal.open_journal(path)
     try:
-        pool.perform(assignment, tell)
-    except Exception as error:  # a fault of ours is the step's crash
-        tell(EventType.CRASHED, {"error": wire.encode(problems.unexpected(error))})
-    _clear_away(assignment.task_id)
-
-
-#: Told with what follows them, which is not long in coming.
-_TOGETHER = frozenset({EventType.KERNEL_STARTED, EventType.STEP_OUTPUT})
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
 
 
 def _write_to(log: Path) -> None:

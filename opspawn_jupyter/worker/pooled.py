@@ -32,7 +32,7 @@ class PooledAttempt:
         self._worker_id = worker_id
         self._pool = pool
         self._history = History(assignment, outbox)
-        self._ticket = Ticket(assignment, self._begin, self._hear)
+        self._ticket = Ticket(assignment, self._hear)
         self._forced: Stop | None = None
         self._is_given_back = False
         self._limit: asyncio.TimerHandle | None = None
@@ -56,41 +56,40 @@ class PooledAttempt:
 
     def abandon(self, message: str) -> None:
         """End it now, whatever it does. Where it has not begun, it is for another worker."""
-        self._is_given_back = not self._ticket.has_begun and self._forced is None
-        self._force(Stop(State.CRASHED, message))
+        is_first = self._forced is None
+        has_not_begun = self._force(Stop(State.CRASHED, message))
+        self._is_given_back = is_first and has_not_begun
 
-    def _begin(self) -> None:
-        self._start()
+    def _hear(self, *events: ReportedEvent) -> None:
+        member = self._ticket.member
+        has_followers = member is not None and member.load > 1
+        is_begun = events[0].type is EventType.STARTED
+        if is_begun:
+            self._limit_time()
+        self._history.add(*events, is_begun=is_begun, may_wait=has_followers)
+
+    def _limit_time(self) -> None:
         if seconds := self.assignment.policy.timeout_seconds:
             message = f"The run took longer than its limit of {seconds:g} seconds."
             stop = Stop(State.TIMED_OUT, message)
             self._limit = asyncio.get_running_loop().call_later(seconds, self._force, stop)
 
-    def _hear(self, *events: ReportedEvent) -> None:
-        member = self._ticket.member
-        has_followers = member is not None and member.load > 1
-        self._history.add(*events, may_wait=has_followers)
-
-    def _start(self) -> None:
-        self._history.add(_told(EventType.STARTED, {"worker": self._worker_id}))
-
-    def _force(self, stop: Stop) -> None:
-        """A function cannot be stopped from outside, so its process ends."""
+    def _force(self, stop: Stop) -> bool:
+        """Whether it will not begin. A function cannot be stopped from outside, so its process
+        ends."""
         if self._forced is not None or self._ticket.ended.is_set():
-            return
+            return False
         self._forced = stop
         member = self._ticket.member
-        if member is not None and self._ticket.has_begun:
-            member.kill()
-            return
-        if member is not None:
-            member.forget(self._ticket)
+        if member is not None and not member.stop(self._ticket):
+            return False
         self._ticket.ended.set()
+        return True
 
     async def _conclude(self) -> None:
         """It has told no outcome: do it in its place."""
         if self._history.task.state is State.QUEUED:
-            self._start()
+            self._history.add(_told(EventType.STARTED, {"worker": self._worker_id}))
         problem = aftermath.runner_death(self._ticket.exit_code, self._history.task)
         state = State.CRASHED
         if self._forced is not None:

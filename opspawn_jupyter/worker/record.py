@@ -6,11 +6,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from opspawn_jupyter.files import write_all
-from opspawn_jupyter.model import summary
+from opspawn_jupyter.model import run_journal, summary
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
 from opspawn_jupyter.model.task import Task
@@ -29,15 +28,14 @@ class Entry(NamedTuple):
 
 
 class Record:
-    """Writes the files of one attempt. Journal and log are only ever appended to, whole lines by
-    a single system call each: whoever dies, what was written stays readable."""
+    """Writes the files of one attempt, each opened when there is something to write. The log is
+    only ever appended to as the journal is."""
 
     def __init__(self, directory: RunDirectory, attempt: int) -> None:
         self._directory = directory
         self._attempt = attempt
-        self._journal = _append_to(directory.events)
-        _end_line(directory.events, self._journal)
-        self._log = _append_to(directory.log)
+        self._journal: int | None = None
+        self._log: int | None = None
         # That of an earlier attempt is not left standing; of a first one there is none to begin
         # with, and most are over before anybody could look.
         self._summary_due = time.monotonic() + _SUMMARY_SECONDS if attempt == 1 else 0.0
@@ -45,15 +43,21 @@ class Record:
 
     def journal(self, entries: Iterable[Entry]) -> None:
         """Put the durable ones down, for a server that cannot be told now."""
-        start = f'{{"attempt": {self._attempt}, '
-        lines = [f"{start}{event.text[1:]}\n" for event, _ in entries if event.type.is_durable]
-        write_all(self._journal, "".join(lines).encode())
+        durable = [event for event, _ in entries if event.type.is_durable]
+        if not durable:
+            return
+        if self._journal is None:
+            self._journal = run_journal.open_journal(self._directory.events)
+        write_all(self._journal, run_journal.lines(self._attempt, durable))
 
     def log(self, entries: Iterable[Entry]) -> None:
         """Tell them to people."""
         text = "".join(map(self._told, entries))
-        if text:
-            write_all(self._log, text.encode("utf-8", "backslashreplace"))
+        if not text:
+            return
+        if self._log is None:
+            self._log = _append_to(self._directory.log)
+        write_all(self._log, text.encode("utf-8", "backslashreplace"))
 
     def summarise(self, task: Task) -> None:
         """Rewrite the summary, at most once a second until the end."""
@@ -65,8 +69,9 @@ class Record:
 
     def close(self) -> None:
         """Close the files."""
-        os.close(self._journal)
-        os.close(self._log)
+        for descriptor in (self._journal, self._log):
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _told(self, entry: Entry) -> str:
         event, task = entry
@@ -145,17 +150,6 @@ def _plain(output: Mapping[str, Any]) -> str:
     if output.get("output_type") == "error":
         return _ANSI.sub("", "\n".join(output["traceback"]))
     return str(output.get("data", {}).get("text/plain", ""))
-
-
-def _end_line(path: Path, descriptor: int) -> None:
-    """A worker that was killed at an earlier attempt may have left half a line."""
-    size = os.fstat(descriptor).st_size
-    if not size:
-        return
-    with path.open("rb") as file:
-        file.seek(size - 1)
-        if file.read() != b"\n":
-            write_all(descriptor, b"\n")
 
 
 def _append_to(path: os.PathLike[str]) -> int:

@@ -80,7 +80,7 @@ class Worker:
             settings.state_directory / "kernels", self._launcher, settings.grace
         )
         self._link = Link(settings.state_directory, settings.worker_id)
-        self._pool = Pool(self._launcher)
+        self._pool = Pool(self._launcher, settings.worker_id)
         self._attempts: dict[str, Attempt | PooledAttempt] = {}
         #: Next attempts of tasks whose last one is still being cleared away.
         self._next: dict[str, Assignment] = {}

@@ -3,48 +3,177 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from time import monotonic, sleep
 
+from nbformat.v4 import new_code_cell, new_notebook, writes
+
+from opspawn_jupyter.model import run_journal, wire
+from opspawn_jupyter.model.notebook import NotebookSpec, Tier
 from opspawn_jupyter.model.policy import Policy
-from opspawn_jupyter.model.work import Assignment
+from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.pool import Pool, Ticket
 
 _DEADLINE_SECONDS = 60.0
+#: Begins, and goes on until it is released.
+_LONG = """
+import pathlib, time
+pathlib.Path({run!r}, "begun").touch()
+while not pathlib.Path({run!r}, "release").exists():
+    time.sleep(0.01)
+"""
 
 
-def step(number: int, directory: Path) -> Ticket:
-    assignment = Assignment(
-        task_id=f"t{number}",
-        attempt=1,
-        kind="python_function",
-        name="n",
-        spec={},
-        policy=Policy(),
-        run_directory=str(directory),
-        root_directory=str(directory),
-        group="g",
-    )
-    return Ticket(assignment, begin=lambda: None, hear=lambda _: None)
+class Step(Ticket):
+    """A step that is a notebook of one cell, and what was heard of it."""
+
+    def __init__(self, run: Path, source: str = "") -> None:
+        self.run = run
+        self.heard: list[EventType] = []
+        self.began = asyncio.Event()
+        run.mkdir()
+        notebook = writes(new_notebook(cells=[new_code_cell(source.format(run=str(run)))]))
+        (run / "input.ipynb").write_text(notebook)
+        spec = NotebookSpec(
+            notebook=None, parameters={}, kernel="python3", language="python",
+            working_directory=".", source_sha256=run.name, tier=Tier.POOL,
+        )  # fmt: skip
+        assignment = Assignment(
+            task_id=run.name, attempt=1, kind="python_function", name="n", spec=wire.encode(spec),
+            policy=Policy(), run_directory=str(run), root_directory=str(run.parent), group="g",
+        )  # fmt: skip
+        super().__init__(assignment, self.hear_of)
+
+    def hear_of(self, *events: ReportedEvent) -> None:
+        self.heard += [event.type for event in events]
+        self.began.set()
+
+    def stop(self) -> bool:
+        assert self.member is not None
+        return self.member.stop(self)
+
+    def release(self) -> None:
+        (self.run / "release").touch()
+
+    @property
+    def outcome(self) -> EventType | None:
+        return self.heard[-1] if self.heard else None
+
+
+def tell(story: Callable[[Pool], Awaitable[None]]) -> None:
+    """Have it happen around a pool."""
+
+    async def with_pool() -> None:
+        launcher = Launcher()
+        pool = Pool(launcher, "w")
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                await story(pool)
+        finally:
+            pool.close()
+            launcher.close()
+
+    asyncio.run(with_pool())
+
+
+def put(pool: Pool, *steps: Step) -> None:
+    for step in steps:
+        pool.put(step)
+
+
+async def ended(*steps: Step) -> None:
+    await asyncio.gather(*(step.ended.wait() for step in steps))
+
+
+def begun(step: Step) -> None:
+    """Wait until the step says so itself; in the event loop nothing is heard meanwhile."""
+    deadline = monotonic() + _DEADLINE_SECONDS
+    while not (step.run / "begun").exists():
+        assert monotonic() < deadline
+        sleep(0.01)
 
 
 def test_steps_that_are_ended_one_after_another_take_none_along_that_waits(tmp_path: Path) -> None:
     """A workflow that is cancelled: each step that is at work takes its process along, and one that
     has seen many processes end is no reason for that."""
 
-    async def story() -> None:
-        launcher = Launcher()
-        pool = Pool(launcher)
-        steps = [step(number, tmp_path) for number in range(16)]
-        for one in steps:
-            one.begin = lambda one=one: asyncio.get_running_loop().call_soon(one.member.kill)
-            pool.put(one)
-        try:
-            async with asyncio.timeout(_DEADLINE_SECONDS):
-                await asyncio.gather(*(one.ended.wait() for one in steps))
-        finally:
-            pool.close()
-            launcher.close()
-        assert [one.assignment.task_id for one in steps if not one.has_begun] == []
+    async def story(pool: Pool) -> None:
+        steps = [Step(tmp_path / f"t{number}", _LONG) for number in range(12)]
+        put(pool, *steps)
 
-    asyncio.run(story())
+        async def end_when_begun(step: Step) -> None:
+            await step.began.wait()
+            assert step.stop() is False
+
+        await asyncio.gather(*map(end_when_begun, steps))
+        await ended(*steps)
+        assert {tuple(step.heard) for step in steps} == {
+            (EventType.STARTED, EventType.KERNEL_STARTED)
+        }
+
+    tell(story)
+
+
+def test_a_step_that_was_given_ahead_does_not_begin_once_it_was_stopped(tmp_path: Path) -> None:
+    """Its process has it already; the others that it has go on."""
+
+    async def story(pool: Pool) -> None:
+        long = [Step(tmp_path / f"l{number}", _LONG) for number in range(2)]
+        quick = [Step(tmp_path / f"q{number}", "1") for number in range(8)]
+        put(pool, *long)
+        await asyncio.gather(*(step.began.wait() for step in long))
+        put(pool, *quick)
+
+        assert [step.stop() for step in quick[::2]] == [True] * 4
+        for step in long:
+            step.release()
+        await ended(*long, *quick[1::2])
+        assert {step.outcome for step in (*long, *quick[1::2])} == {EventType.SUCCEEDED}
+        assert [path for step in quick[::2] for path in step.run.iterdir()] == [
+            step.run / "input.ipynb" for step in quick[::2]
+        ]
+
+    tell(story)
+
+
+def test_a_step_that_is_over_unheard_takes_no_other_along(tmp_path: Path) -> None:
+    """Between the end of a step and the word of it the process goes on with the next."""
+
+    async def story(pool: Pool) -> None:
+        first, second = Step(tmp_path / "a", _LONG), Step(tmp_path / "b", _LONG)
+        put(pool, first)
+        await first.began.wait()
+        assert first.member is not None
+        first.member.put(second)
+        first.release()
+        begun(second)
+
+        assert first.stop() is False
+        second.release()
+        await ended(first, second)
+        assert {first.outcome, second.outcome} == {EventType.SUCCEEDED}
+
+    tell(story)
+
+
+def test_a_step_has_put_down_its_start_when_it_begins(tmp_path: Path) -> None:
+    """A server that finds its worker dead looks for that."""
+
+    async def story(pool: Pool) -> None:
+        step = Step(tmp_path / "a", _LONG)
+        put(pool, step)
+        await asyncio.to_thread(begun, step)
+
+        (start,) = run_journal.events(step.run / "events.jsonl", 1)
+        assert (start.type, start.number, dict(start.data)) == (
+            EventType.STARTED, 1, {"worker": "w"},
+        )  # fmt: skip
+        step.release()
+        await ended(step)
+        assert json.loads((step.run / "output.ipynb").read_text())["cells"][0]["outputs"] == []
+
+    tell(story)

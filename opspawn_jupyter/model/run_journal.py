@@ -1,0 +1,64 @@
+"""``events.jsonl``: what is known of a task's attempts where it runs, for whoever was not told.
+
+Only ever appended to, whole lines by a single system call each: whoever dies, what was written
+stays readable.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from opspawn_jupyter.files import write_all
+from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.work import ReportedEvent
+
+logger = logging.getLogger(__name__)
+
+
+def open_journal(path: Path) -> int:
+    """A descriptor to append with. Raises ``OSError``."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    _end_line(path, descriptor)
+    return descriptor
+
+
+def lines(attempt: int, events: Iterable[ReportedEvent]) -> bytes:
+    """The events as they stand in it."""
+    start = f'{{"attempt": {attempt}, '
+    return "".join([f"{start}{event.text[1:]}\n" for event in events]).encode()
+
+
+def events(path: Path, attempt: int) -> tuple[ReportedEvent, ...]:
+    """The attempt's events; none where none was ever written."""
+    try:
+        found = path.read_bytes().splitlines(keepends=True)
+    except OSError:
+        logger.warning("journal of a run cannot be read path=%s", path)
+        return ()
+    return tuple(_readable(found, attempt))
+
+
+def _readable(found: list[bytes], attempt: int) -> Iterator[ReportedEvent]:
+    for line in found:
+        try:
+            record = json.loads(line)
+            if record["attempt"] == attempt:
+                yield wire.decode(ReportedEvent, record)
+        except (ValueError, KeyError, TypeError):
+            # Whoever wrote this one died then; or a cell has been at the file.
+            logger.warning("journal of a run has an unreadable line attempt=%s", attempt)
+
+
+def _end_line(path: Path, descriptor: int) -> None:
+    """A worker that was killed at an earlier attempt may have left half a line."""
+    size = os.fstat(descriptor).st_size
+    if not size:
+        return
+    with path.open("rb") as file:
+        file.seek(size - 1)
+        if file.read() != b"\n":
+            write_all(descriptor, b"\n")
