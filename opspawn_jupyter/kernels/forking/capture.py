@@ -50,6 +50,10 @@ class Printed(io.TextIOBase):
         """Of what is written to the file descriptor, by the name that ipykernel has for it."""
         return "UTF-8"
 
+    def adopt(self) -> None:
+        """Be this process's, which may be a fork of the one that made it."""
+        self._pid = os.getpid()
+
     def write(self, text: Any) -> int:
         """Take the text."""
         if not isinstance(text, str):
@@ -113,6 +117,7 @@ class Capture:
         """Be what Python prints to."""
         sys.stdout, sys.stderr = self.streams
         for stream in self.streams:
+            stream.adopt()
             reader, writer = os.pipe()
             os.set_blocking(reader, False)
             self._pipes[reader] = stream

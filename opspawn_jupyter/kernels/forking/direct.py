@@ -20,7 +20,7 @@ from ipykernel.displayhook import ZMQDisplayHook
 from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
 
-from . import early
+from . import early, messages
 from .capture import Capture
 from .exercise import Request, show_something
 from .kernel import ForkedKernelApp, connect_plots, instance
@@ -82,6 +82,8 @@ class DirectKernelApp(ForkedKernelApp):
     """Brings it up, and serves."""
 
     lines = 1
+    #: Brought up before the fork, as far as that goes.
+    is_prepared = False
 
     def init_sockets(self) -> None:
         """None: the line takes their place."""
@@ -100,7 +102,7 @@ class DirectKernelApp(ForkedKernelApp):
     def init_io(self) -> None:
         """Standard output and error become messages."""
         self.capture = Capture(self._tell, self.line.flush)
-        self.capture.install()
+        sys.stdout, sys.stderr = self.capture.streams
         self.displayhook = ZMQDisplayHook(self.session, self.iopub_socket)  # type: ignore[no-untyped-call]
         sys.displayhook = self.displayhook
         self.patch_io()  # type: ignore[no-untyped-call]  # of ipykernel
@@ -120,6 +122,13 @@ class DirectKernelApp(ForkedKernelApp):
             user_ns=self.user_ns,
         )
         self.displayhook.get_execution_count = lambda: self.kernel.execution_count
+
+    def begin(self) -> None:
+        """Have what only a fork can have: a name, files, a thread, a loop."""
+        if self.is_prepared:
+            messages.renew(self.session, self.new_key())
+            early.rename(self.kernel)
+        self.capture.install()
         self.kernel.io_loop = IOLoop.current()
 
     def take(self, files: Sequence[int]) -> None:
@@ -200,19 +209,40 @@ def _loop() -> asyncio.AbstractEventLoop:
     return found
 
 
-def bring_up(arguments: Sequence[str]) -> DirectKernelApp:
-    """A kernel without a client."""
-    app = _instance()
-    app.waits = True
-    app.initialize(list(arguments))
-    connect_plots()
+def prepare(arguments: Sequence[str]) -> DirectKernelApp:
+    """Before the fork, where half of each kernel is made: bring up all that forks can share. The
+    standard streams are its own then."""
+    app = _initialize(arguments)
+    app.is_prepared = True
     return app
 
 
-def _instance() -> DirectKernelApp:
+def withdraw() -> None:
+    """In the fork: undo it, for a kernel with sockets."""
+    app = instance() if ForkedKernelApp.initialized() else None
+    if isinstance(app, DirectKernelApp):
+        kernel: Any = app.kernel
+        early.become(app, ForkedKernelApp)
+        early.become(kernel, ForkedKernel)
+        kernel.is_early = True
+        early.note_streams(kernel.shell)
+
+
+def bring_up(arguments: Sequence[str]) -> DirectKernelApp:
+    """A kernel without a client."""
+    found: Any = instance()
+    app = found if isinstance(found, DirectKernelApp) else _initialize(arguments)
+    app.begin()
+    return app
+
+
+def _initialize(arguments: Sequence[str]) -> DirectKernelApp:
     app: Any = instance()
     early.become(app, DirectKernelApp)
     if app.is_early:
         early.become(ForkedKernel.instance(), DirectKernel)
+    app.waits = True
+    app.initialize(list(arguments))
+    connect_plots()
     direct: DirectKernelApp = app
     return direct

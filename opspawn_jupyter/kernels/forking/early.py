@@ -86,10 +86,22 @@ def complete(kernel: Any, parts: dict[str, Any]) -> None:
     kernel.is_early = False
     for name in parts.keys() - {"parent", "user_ns"}:
         setattr(kernel, name, parts[name])
-    kernel.ident = kernel._default_ident()  # noqa: SLF001  its own for each kernel
     kernel._stdout, kernel._stderr = sys.stdout, sys.stderr  # noqa: SLF001  of ipykernel
     _complete_debugger(kernel)
     _complete_shell(kernel)
+    rename(kernel)
+
+
+def rename(kernel: Any) -> None:
+    """Give it a name that no other kernel has."""
+    kernel.ident = kernel._default_ident()  # noqa: SLF001  of ipykernel
+    kernel.shell.displayhook.topic = kernel._topic("execute_result")  # noqa: SLF001  as above
+
+
+def note_streams(shell: Any) -> None:
+    """Let a shell know which standard streams it goes back to."""
+    state = shell._orig_sys_module_state  # noqa: SLF001  of IPython
+    state.update(stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
 
 
 def _complete_debugger(kernel: Any) -> None:
@@ -104,9 +116,7 @@ def _complete_shell(kernel: Any) -> None:
     shell = kernel.shell
     for publisher in (shell.displayhook, shell.display_pub):
         publisher.session, publisher.pub_socket = kernel.session, kernel.iopub_socket
-    shell.displayhook.topic = kernel._topic("execute_result")  # noqa: SLF001  of ipykernel
-    state = shell._orig_sys_module_state  # noqa: SLF001  of IPython
-    state.update(stdin=sys.stdin, stdout=sys.stdout, stderr=sys.stderr)
+    note_streams(shell)
     # Exit handlers run last come, first served, and the shell's need the sockets.
     atexit.unregister(shell.atexit_operations)
     atexit.register(shell.atexit_operations)

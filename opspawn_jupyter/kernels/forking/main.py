@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from . import ipc_files, safety, uses, warm
+from . import heap, ipc_files, safety, uses, warm
 from .door import Door
 from .options import Options
 from .surroundings import Surroundings
@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> None:
 
     obstacle = safety.hazard() or _describe(safety.tied_object())
     gc.collect()
+    heap.close_gaps()
     gc.freeze()
     ipc_files.remove_dead(door.prefix)
     server = ForkServer(options, door, surroundings, obstacle, files)
@@ -47,7 +48,7 @@ def _prepare(options: Options, door: Door) -> list[str]:
     os.environ.setdefault("MPLBACKEND", _INLINE)  # matplotlib reads it when it is imported
     validation = os.environ.get("PYDEVD_DISABLE_FILE_VALIDATION")
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else debugpy warns in every kernel
-    from . import history, kernel
+    from . import history, kernel, practice
 
     # The rehearsal is a fork, so it comes before the preloads, of which nothing is known.
     files, may_be_early = _rehearse(f"{door.prefix}.{os.getpid()}.rehearsal")
@@ -56,6 +57,7 @@ def _prepare(options: Options, door: Door) -> list[str]:
     safety.retire_threads()
     if may_be_early and options.spares > 0 and history.ARGUMENT in options.spare_arguments:
         kernel.make_early(options.spare_arguments)
+        practice.practise(options.spare_arguments)
     del os.environ["PYDEVD_DISABLE_FILE_VALIDATION"]
     if validation is not None:
         os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = validation

@@ -31,8 +31,8 @@ _MAX_FAILURES = 3
 BringUp = Callable[[Options, str], kernel.ForkedKernelApp]
 #: Has it run cells, where there is time to touch the memory that a client's first cell will need.
 Exercise = Callable[[Any, Sequence[Request]], None]
-#: Forks; the child runs the function given, and never returns from it.
-Fork = Callable[[Callable[[], NoReturn]], int]
+#: Forks; the child has that memory to itself, runs the function, and never returns from it.
+Fork = Callable[[Callable[[], NoReturn], pages.Pages], int]
 
 
 @dataclass
@@ -143,7 +143,7 @@ class Nursery:
     def _make(self, *, has_time: bool) -> None:
         here, there = wire.pair()
         prefix = f"{self._prefix}.{next(self._numbers)}"
-        pid = self._fork(lambda: self._live(here, there, prefix, has_time))
+        pid = self._fork(lambda: self._live(here, there, prefix, has_time), self._pages)
         there.close()
         spare = Spare(pid=pid, line=here, prefix=prefix)
         self._spares[pid] = spare
@@ -163,7 +163,6 @@ class Nursery:
     ) -> NoReturn:
         """In the fork: come up, wait for a client, serve it."""
         server.close()
-        self._pages.copy()
         app = self._bring_up(self._options, prefix)
         if has_time:
             self._exercise(app, REQUESTS)

@@ -73,14 +73,16 @@ def can_be_copied() -> bool:
     return Pages((ctypes.addressof(some) // _PAGE_BYTES * _PAGE_BYTES, _PAGE_BYTES)).copy()
 
 
-def learn(fork: Callable[[Callable[[], NoReturn]], int], live: Callable[[], object]) -> Pages:
+def learn(
+    fork: Callable[[Callable[[], NoReturn], Pages], int], live: Callable[[], object]
+) -> Pages:
     """Those that a fork writes to that lives like this; none where that cannot be found out.
 
     Returns when it has ended. This process waits meanwhile: what it wrote to would be the fork's
     own, too.
     """
     reader, writer = os.pipe()
-    pid = fork(lambda: _observe(live, writer))
+    pid = fork(lambda: _observe(live, writer), Pages())
     os.close(writer)
     with open(reader, "rb") as answer:
         told = answer.read()
@@ -90,7 +92,7 @@ def learn(fork: Callable[[Callable[[], NoReturn]], int], live: Callable[[], obje
 
 
 def _observe(live: Callable[[], object], writer: int) -> NoReturn:
-    """In the fork."""
+    """In the fork. What it wrote to before belongs to every fork's life, too."""
     signal.alarm(_MAX_SECONDS)
     try:
         before = list(_memory())

@@ -13,17 +13,17 @@ import selectors
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from . import direct, family, ipc_files, kernel, packages, pages, process, safety, wire
+from . import direct, family, ipc_files, kernel, packages, pages, safety, wire
 from .client import Client, signal_group
 from .door import Door
 from .exercise import exercise
+from .forks import Forks, bring_up_direct, bring_up_kernel
 from .nursery import BringUp, Exercise, Nursery, Spare
 from .options import Options
-from .surroundings import Surroundings, take_files
+from .surroundings import Surroundings
 
 log = logging.getLogger("opspawn_forking")
 
@@ -42,6 +42,7 @@ class ForkServer:
         self._options = options
         self._door = door
         self._surroundings = surroundings
+        self._forks = Forks(options, surroundings, self._give_up)
         self._obstacle = obstacle
         self._pid = os.getpid()
         self._places = [*packages.places(), *files]
@@ -53,9 +54,9 @@ class ForkServer:
         self._stops = False
         self._busy_at = time.monotonic()
         self._nurseries = {
-            "kernel": self._nursery("k", _bring_up_kernel, exercise),
+            "kernel": self._nursery("k", bring_up_kernel, exercise),
             "direct": self._nursery(
-                "d", _bring_up_direct, direct.DirectKernelApp.exercise, is_wanted=False
+                "d", bring_up_direct, direct.DirectKernelApp.exercise, is_wanted=False
             ),
         }
 
@@ -66,7 +67,7 @@ class ForkServer:
             options=self._options,
             prefix=f"{self._door.prefix}.{self._pid}{name}",
             selector=self._selector,
-            fork=self._fork,
+            fork=self._forks.make,
             surroundings=self._surroundings,
             on_change=self._serve_waiting,
             bring_up=bring_up,
@@ -163,7 +164,7 @@ class ForkServer:
         """A fresh fork; it is announced once clients can connect, or else it has died."""
         files, client.files = client.files, []
         bound, writer = os.pipe()
-        pid = self._fork(lambda: self._start_kernel(order, files, (bound, writer)))
+        pid = self._forks.start(order, files, (bound, writer))
         os.close(writer)
         client.files = files
         self._hold(client, pid, order["ipc_prefix"])
@@ -341,50 +342,14 @@ class ForkServer:
         self._door.close()
         log.info("ended")
 
-    # Forks
-
-    def _fork(self, live: Callable[[], NoReturn]) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid == 0:
-            self._become_kernel(live)
-        return pid
-
-    def _become_kernel(self, live: Callable[[], NoReturn]) -> NoReturn:
-        try:
-            process.begin(self._pid)
-            if self._options.mark:
-                family.adopt_orphans()
-            for key in list(self._selector.get_map().values()):
-                _close(key.fileobj)
-            for client in self._clients.values():
-                client.close_files()
-            os.close(self._signal_writer)
-            self._door.leave()
-            live()
-        except BaseException:  # a fork must never return into the code of the server
-            traceback.print_exc()
-        finally:
-            os._exit(1)
-
-    def _start_kernel(
-        self, order: dict[str, Any], files: list[int], bound: tuple[int, int]
-    ) -> NoReturn:
-        """In the fork: a kernel for a connection file that the client wrote."""
-        reader, writer = bound
-        os.close(reader)
-        take_files(files)
-        self._surroundings.adopt(order)
-        kernel.run(kernel.start(order["arguments"], lambda: os.close(writer)))
-
-
-def _bring_up_kernel(options: Options, prefix: str) -> kernel.ForkedKernelApp:
-    return kernel.bring_up(options.spare_arguments, options.transport, prefix)
-
-
-def _bring_up_direct(options: Options, _prefix: str) -> kernel.ForkedKernelApp:
-    return direct.bring_up(options.spare_arguments)
+    def _give_up(self) -> None:
+        """In a fork: close what is the server's."""
+        for key in list(self._selector.get_map().values()):
+            _close(key.fileobj)
+        for client in self._clients.values():
+            client.close_files()
+        os.close(self._signal_writer)
+        self._door.leave()
 
 
 def _close(file: Any) -> None:

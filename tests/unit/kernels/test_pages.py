@@ -29,7 +29,7 @@ def memory():
         yield memory
 
 
-def fork(live):
+def fork(live, _memory=None):
     pid = os.fork()
     if pid == 0:
         live()
