@@ -560,13 +560,17 @@ def test_sql_sees_the_same_before_and_after_it_is_written(stores: Stores) -> Non
     views = ("tasks", "cells", "events", "attempts", "records", "questions")
 
     async def use(store: Store) -> None:
-        await store.append([*life(), question("q1"), question("q1", 2, is_open=False)])
+        closed, still_open = question("q1", 2, is_open=False), [question("q2"), question("q2", 2)]
+        await store.append([*life(), question("q1"), closed, *still_open])
         before = [await store.sql(f"from {view} order by all") for view in views]
         await until_written(store)
         after = [await store.sql(f"from {view} order by all") for view in views]
 
         assert before == after
-        assert [len(table.rows) for table in before] == [1, 2, 10, 1, 1, 1]
+        assert [len(table.rows) for table in before] == [1, 2, 12, 1, 2, 2]
+        await store.append([question("q2", 3)])
+        versions = await store.sql("select id, version from records order by id")
+        assert versions.rows == (("q1", 2), ("q2", 3))
 
     in_store(stores, use)
 

@@ -147,9 +147,11 @@ SELECT subject, id, version, is_open, key, task_id, changed_at, seq, content FRO
 WHERE subject = $subject AND key = $key ORDER BY version DESC LIMIT 1;
 
 -- name: open_records
--- Records of which something may still become, as they were written last.
+-- Records of which something may still become, as they were written last: no version follows.
 SELECT subject, id, version, is_open, key, task_id, changed_at, seq, content
-FROM (FROM records QUALIFY row_number() OVER (PARTITION BY subject, id ORDER BY version DESC) = 1)
+FROM records ANTI JOIN (
+    SELECT subject, id, version - 1 AS version FROM records WHERE version > 1
+) USING (subject, id, version)
 WHERE is_open;
 
 -- name: record_page

@@ -85,17 +85,23 @@ FROM (
 GROUP BY task_id, attempt;
 
 -- name: records
--- One row for each thing that is no task, as it stands: a question, a schedule and the like.
+-- One row for each thing that is no task, as it stands: a question, a schedule and the like. Those
+-- are left out that a next version follows, which takes a third of the time of sorting them.
 CREATE TEMP VIEW records AS
-FROM opspawn.main.records
-QUALIFY row_number() OVER (PARTITION BY subject, id ORDER BY version DESC) = 1;
+FROM opspawn.main.records ANTI JOIN (
+    SELECT subject, id, version - 1 AS version FROM opspawn.main.records WHERE version > 1
+) USING (subject, id, version);
 
 -- name: records_held
--- Likewise.
+-- Likewise. What is held is the last version, which the file may have or not.
 CREATE TEMP TABLE held_records AS FROM opspawn.main.records LIMIT 0;
 CREATE TEMP VIEW records AS
-FROM (FROM opspawn.main.records UNION ALL FROM held_records)
-QUALIFY row_number() OVER (PARTITION BY subject, id ORDER BY version DESC) = 1;
+FROM (
+    FROM opspawn.main.records ANTI JOIN (
+        SELECT subject, id, version - 1 AS version FROM opspawn.main.records WHERE version > 1
+    ) USING (subject, id, version)
+) ANTI JOIN held_records USING (subject, id)
+UNION ALL FROM held_records;
 
 -- name: questions
 -- One row for each question that was put to a person.
