@@ -11,7 +11,7 @@ import math
 import operator
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -58,11 +58,15 @@ def decode(cls: type[T], value: Mapping[str, Any]) -> T:
     record: Any = cls  # mypy holds that a generic class cannot be hashed
     made: T = object.__new__(cls)
     held = vars(made)
-    for name, read, default in _readers(record):
-        if name in value:
-            held[name] = read(value[name]) if read else value[name]
-        else:
-            held[name] = default()
+    form = _form(record)
+    if value.keys() == form.defaults.keys():  # nearly always; what is plain is taken over at once
+        held.update(value)
+    else:
+        for name, default in form.defaults.items():
+            held[name] = value[name] if name in value else default()
+    for name, read in form.readers:
+        if (item := value.get(name)) is not None:
+            held[name] = read(item)
     return made
 
 
@@ -93,12 +97,24 @@ def _object(names: tuple[str, ...], record: Any) -> dict[str, Any]:
 _Reader: TypeAlias = Callable[[Any], Any] | None
 
 
+class _Form(typing.NamedTuple):
+    """How records of a class are read."""
+
+    #: What each field is where nothing is said of it.
+    defaults: Mapping[str, Callable[[], Any]]
+    #: Of the fields that are not as their JSON.
+    readers: Sequence[tuple[str, Callable[[Any], Any]]]
+
+
 @cache
-def _readers(cls: Any) -> tuple[tuple[str, _Reader, Callable[[], Any]], ...]:
-    """How each field of a record is read, and what it is where nothing is said of it: the type
-    hints are looked up once."""
+def _form(cls: Any) -> _Form:
+    """The type hints are looked up once."""
     hints = typing.get_type_hints(cls)
-    return tuple((one.name, _reader(hints[one.name]), _default(cls, one)) for one in fields(cls))
+    readers = {one.name: _reader_of_some(hints[one.name]) for one in fields(cls)}
+    return _Form(
+        {one.name: _default(cls, one) for one in fields(cls)},
+        [(name, read) for name, read in readers.items() if read],
+    )
 
 
 def _default(cls: Any, item: Field[Any]) -> Callable[[], Any]:
@@ -134,5 +150,6 @@ def _reader_of_some(hint: Any) -> _Reader:
     if isinstance(hint, type) and is_dataclass(hint):
         return partial(decode, hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint
+        members = {member.value: member for member in hint}
+        return lambda value: members.get(value) or hint(value)  # to call it takes long
     return datetime.fromisoformat if hint is datetime else None
