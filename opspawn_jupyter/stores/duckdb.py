@@ -242,8 +242,7 @@ class DuckDBStore:
         """The file as of some seq, and everything that came after it: together the whole."""
         with self._database.cursor() as cursor:
             with self._flusher.handover:
-                cursor.execute("BEGIN TRANSACTION READ ONLY")
-                fetch(cursor, "look")
+                fetch(cursor, "begin_reading")
                 held = self._memory.held()
             yield cursor, held
 

@@ -8,8 +8,9 @@ SELECT count(*) > 0 FROM duckdb_tables() WHERE database_name = current_database(
 -- A number that the store keeps about itself.
 SELECT value FROM meta WHERE key = $key;
 
--- name: look
--- Nothing; but from now on a transaction sees the file as it is at this moment.
+-- name: begin_reading
+-- A transaction that sees the file as it is at this moment: only its first look fixes that.
+BEGIN TRANSACTION READ ONLY;
 FROM meta LIMIT 0;
 
 -- name: set_meta

@@ -9,14 +9,13 @@ from opspawn_jupyter.stores import views
 from opspawn_jupyter.stores.queries import migrations, queries
 
 
-def test_a_look_fixes_what_a_transaction_sees() -> None:
+def test_a_transaction_sees_the_file_as_it_was_when_it_began() -> None:
     """File and memory are one snapshot only if the file is seen as of the moment at which memory
     was copied, and not as of the first question."""
     with duckdb.connect() as connection, connection.cursor() as reader:
         for script in migrations().values():
             connection.execute(script)
-        reader.execute("BEGIN TRANSACTION READ ONLY")
-        reader.execute(queries()["look"])
+        reader.execute(queries()["begin_reading"])
         connection.execute(queries()["set_meta"], {"key": "applied", "value": 7})
 
         assert reader.execute(queries()["meta"], {"key": "applied"}).fetchall() == [(0,)]
