@@ -10,17 +10,17 @@ Used from the server's event loop only.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.event_hash import members, written_of
+from opspawn_jupyter.model.json_text import encoder
 from opspawn_jupyter.model.states import ENDS, EventType
 
 #: Half of a surrogate pair, which is no UTF-8, passes as an escape.
-_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+_encode = encoder(allow_nan=False, spaces=False)
 #: What a listener may be behind before it is dropped.
 _LONGEST_QUEUE = 2000
 _MOST_QUEUED_CHARACTERS = 32 * 1024 * 1024
@@ -48,7 +48,7 @@ class Told:
 
 def _encoded(event: Event) -> str:
     try:
-        return _ENCODER.encode({**members(event), "hash": event.hash})
+        return _encode({**members(event), "hash": event.hash})
     except (TypeError, ValueError):  # its data is not JSON as it is
         return wire.to_json(event)
 

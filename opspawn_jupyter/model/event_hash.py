@@ -8,15 +8,14 @@ the body.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.json_text import encoder
 
-#: Made once: that takes longer than to encode an event.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
+#: JSON without spaces. Raises ``ValueError`` for NaN and infinity.
+compact = encoder(ensure_ascii=False, allow_nan=False, spaces=False)
 #: Where an event carries its own JSON; no field, as it says nothing that the fields do not.
 _WRITTEN = "_written"
 
@@ -68,8 +67,3 @@ def members(event: Event) -> Mapping[str, Any]:
         "type": event.type.value,
         "data": event.data,
     }
-
-
-def compact(value: Any) -> str:
-    """JSON without spaces. Raises ``ValueError`` for NaN and infinity."""
-    return _ENCODER.encode(value)

@@ -14,10 +14,12 @@ from functools import cached_property
 from typing import Any
 
 from opspawn_jupyter.model.agent_door import AgentDoor
+from opspawn_jupyter.model.json_text import encoder
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.question import Question
 from opspawn_jupyter.model.states import EventType
 
+_encode = encoder()
 #: Environment variable of all that a worker starts: its id.
 WORKER_VARIABLE = "OPSPAWN_WORKER_ID"
 #: Environment variable of a task's kernel, and of all that its cells start: the task's id.
@@ -134,7 +136,7 @@ class ReportedEvent:
             "data": self.data,
             "number": self.number,
         }
-        return json.dumps(members)
+        return _encode(members)
 
 
 @dataclass(frozen=True, kw_only=True)

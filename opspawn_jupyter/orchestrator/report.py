@@ -37,6 +37,9 @@ _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 
 async def report(o: Orchestration, worker: str, request: ReportRequest) -> ReportAnswer:
     """Everything durable is stored when this returns; ``unknown`` names what the store lacks."""
+    if len(request.reports) == 1:  # of a run that has ended, mostly, for which somebody waits
+        is_known = await _of_task(o, worker, request.reports)
+        return ReportAnswer(unknown=() if is_known else (request.reports[0].task_id,))
     by_task: dict[str, list[Report]] = {}
     for one in request.reports:
         by_task.setdefault(one.task_id, []).append(one)

@@ -20,9 +20,11 @@ from typing import Any
 from opspawn_jupyter.kernels.recipe import Recipe
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.json_text import encoder
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 
+_encode = encoder()
 _CANCEL = b"cancel\n"
 #: Keys of lines that are no events: a wish, and that the runner is ready for another attempt.
 _NEED = "needs_fork_server"
@@ -50,7 +52,7 @@ def cancel_message() -> bytes:
 
 def assignment_message(assignment: Assignment) -> bytes:
     """What a runner is to do."""
-    return json.dumps(wire.encode(assignment)).encode() + b"\n"
+    return _line(wire.encode(assignment))
 
 
 class Begun:
@@ -190,7 +192,7 @@ class ChannelReporter:
 
 
 def _line(told: Mapping[str, Any]) -> bytes:
-    return json.dumps(told).encode() + b"\n"
+    return _encode(told).encode() + b"\n"
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
