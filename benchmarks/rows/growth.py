@@ -11,16 +11,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
-import duckdb
 import psutil
 
 from benchmarks import notebooks, peers, servers
 from benchmarks.measure import Goal, Row, Size, Way
 from benchmarks.rows.papermill import own_settings
 from benchmarks.rows.server import await_running
-from benchmarks.rows.store import drafts
+from benchmarks.rows.store import drafts, fill
 from opspawn_jupyter.model.task import TaskQuery
-from opspawn_jupyter.stores.database import FILE_NAME
 from opspawn_jupyter.stores.duckdb import DuckDBStore
 
 _FEW, _MANY = "few", "many"
@@ -70,7 +68,7 @@ def _history(size: Size) -> Iterator[Mapping[str, Way]]:
         ways: dict[str, Way] = {}
         for name, count in counts.items():
             place = Path(stack.enter_context(tempfile.TemporaryDirectory()), "store")
-            _fill(runner, place, count)
+            fill(runner, place, drafts(), _COPIES, count)
             store = runner.run(DuckDBStore.open(place))
             stack.callback(_close, runner, store)
             ways[name] = _page(runner, store)
@@ -89,22 +87,8 @@ SELECT * EXCLUDE (n) REPLACE (
     created_at + INTERVAL (n) SECOND AS created_at,
     finished_at + INTERVAL (n) SECOND AS finished_at
 )
-FROM (FROM finished_tasks LIMIT 1), range($count) AS numbers (n)
+FROM (FROM finished_tasks LIMIT 1), range(1, $count) AS numbers (n)
 """
-
-
-def _fill(runner: asyncio.Runner, place: Path, count: int) -> None:
-    """One task through the store, and copies of it straight into the file: a million lives would
-    take an hour."""
-
-    async def live() -> None:
-        store = await DuckDBStore.open(place)
-        await store.append(drafts())
-        await store.close()
-
-    runner.run(live())
-    with duckdb.connect(place / FILE_NAME) as connection:
-        connection.execute(_COPIES, {"count": count - 1})
 
 
 @contextmanager

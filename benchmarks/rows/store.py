@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -19,6 +18,7 @@ from benchmarks.measure import Goal, Row, Size, Way
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.ids import new_id
 from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.stores.database import FILE_NAME
 from opspawn_jupyter.stores.duckdb import DuckDBStore
 
 _OURS, _DUCKDB = "opspawn's store", "DuckDB, autocommit"
@@ -34,6 +34,18 @@ _SQLITE_QUERY = (
     "(partition by name, state order by seconds) as place, count(*) over "
     "(partition by name, state) as n from tasks) where place = n * 95 / 100 + 1"
 )
+
+#: Tasks as the peers have them: see ``seconds_of``.
+_TASKS = """
+INSERT INTO finished_tasks
+SELECT * EXCLUDE (n) REPLACE (
+    CAST(uuidv7() AS VARCHAR) AS id,
+    'report-' || (n % 20) AS name,
+    started_at + to_seconds(n * 7919 % 10007 / 100) AS finished_at,
+    n * 7919 % 10007 / 100 AS duration_seconds
+)
+FROM (FROM finished_tasks LIMIT 1), range(1, $count) AS numbers (n)
+"""
 
 
 def drafts(name: str = "report") -> list[Draft]:
@@ -143,9 +155,9 @@ def _query(size: Size) -> Iterator[Mapping[str, Way]]:
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         runner = stack.enter_context(asyncio.Runner())
+        fill(runner, place / "ours", _brief(), _TASKS, tasks)
         store = runner.run(DuckDBStore.open(place / "ours"))
         stack.callback(lambda: runner.run(store.close()))
-        runner.run(_fill(store, tasks))
         sqlite = _filled_sqlite(place / "sqlite.db", tasks)
         stack.callback(sqlite.close)
         _compare(runner.run(store.sql(_OUR_QUERY)).rows, sqlite.execute(_SQLITE_QUERY).fetchall())
@@ -174,19 +186,26 @@ def seconds_of(number: int) -> float:
     return number * 7919 % 10_007 / 100
 
 
-def _brief(number: int) -> list[Draft]:
-    """As few changes as a task can have, with its duration."""
-    first, queued, started, *_, ended = drafts(f"report-{number % 20}")
-    end = replace(ended, number=2, at=started.at + timedelta(seconds=seconds_of(number)))
-    return [first, queued, started, end]
+def _brief() -> list[Draft]:
+    """As few changes as a task can have. It takes no time, as the first of those of the peers."""
+    first, queued, started, *_, ended = drafts("report-0")
+    return [first, queued, started, replace(ended, number=2, at=started.at)]
 
 
-async def _fill(store: DuckDBStore, tasks: int) -> None:
-    for first in range(0, tasks, 250):
-        numbers = range(first, min(first + 250, tasks))
-        await store.append([draft for number in numbers for draft in _brief(number)])
-    while store.status().waiting_events:  # noqa: ASYNC110  nothing tells that
-        await asyncio.sleep(0.2)
+def fill(
+    runner: asyncio.Runner, place: Path, first: Sequence[Draft], copies: str, count: int
+) -> None:
+    """One task through the store, and copies of it straight into its file: a million lives would
+    take an hour."""
+
+    async def live() -> None:
+        store = await DuckDBStore.open(place)
+        await store.append(first)
+        await store.close()
+
+    runner.run(live())
+    with duckdb.connect(place / FILE_NAME) as connection:
+        connection.execute(copies, {"count": count})
 
 
 async def _asked(store: DuckDBStore) -> float:
