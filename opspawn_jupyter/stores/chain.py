@@ -7,16 +7,33 @@ link after it.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC
-from typing import Any
+from typing import Any, NamedTuple
 
 from opspawn_jupyter.model import event_hash, wire
 from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.event import Draft, Event
 from opspawn_jupyter.model.event_hash import compact, is_linked
 
-__all__ = ["compact", "first_break", "is_linked", "link"]
+__all__ = ["compact", "first_break", "is_linked", "link", "place"]
+
+#: What ``link`` makes: what was hashed less its end, with the seq, and the hash.
+_LINE = re.compile(rb'(\{"seq":([0-9]+),.*),"hash":"([0-9a-f]{64})"\}', re.DOTALL)
+
+
+class Place(NamedTuple):
+    """Where an event says that it stands."""
+
+    seq: int
+    hash: str
+    #: What was hashed.
+    body: bytes
+
+    def follows(self, previous: str) -> bool:
+        """As ``is_linked``, in a tenth of the time."""
+        return self.hash == event_hash.digest(previous, self.body)
 
 
 def link(draft: Draft, seq: int, previous: str) -> tuple[Event, bytes]:
@@ -35,6 +52,13 @@ def link(draft: Draft, seq: int, previous: str) -> tuple[Event, bytes]:
     line = body[:-1] + b',"hash":"%s"}' % digest.encode()
     event_hash.keep_written(event, line)
     return event, line
+
+
+def place(line: bytes) -> Place | None:
+    """What an event's JSON, as the journal keeps it, says of its place in the chain, without making
+    the event; None where it is not such a JSON."""
+    found = _LINE.fullmatch(line)
+    return Place(int(found[2]), found[3].decode(), found[1] + b"}") if found else None
 
 
 def first_break(events: Iterable[Event], previous: str = "") -> Event | None:

@@ -72,29 +72,31 @@ def _recover(database: Database, directory: Path) -> Recovered:
 
 
 def _fresh(database: Database, directory: Path, applied: int) -> Iterator[Event]:
-    """The journal's events after ``applied``, each checked against the one before it."""
+    """The journal's events after ``applied``. Each is checked against the one before it, also those
+    that the database has: most of them, which are not made for that."""
     seq, digest = applied, ""
-    for number, event in enumerate(segments.read(directory)):
-        if number == 0:
-            seq = min(event.seq - 1, applied)
+    for number, line in enumerate(segments.lines(directory)):
+        place = chain.place(line)
+        if number == 0 and place is not None:
+            seq = min(place.seq - 1, applied)
             digest = database.value("hash_of_event", seq=seq) or ""
         seq += 1
-        if event.seq != seq:
+        if place is not None and place.seq != seq:
             raise StoreUnavailable(
                 str(directory),
                 hint=f"event {seq} is missing; restore journal and database from one backup, or "
                 "stop the server and run `opspawn store rebuild`",
             )
-        if not chain.is_linked(event, digest):
+        if place is None or not place.follows(digest):
             raise StoreUnavailable(
                 str(directory),
                 hint=f"event {seq} was changed or does not follow the one before it; "
                 "restore journal and database from one backup, or stop the server and run "
                 "`opspawn store rebuild`",
             )
-        digest = event.hash
+        digest = place.hash
         if seq > applied:
-            yield event
+            yield segments.event(line)
 
 
 def _unusable(path: Path, failure: OSError) -> StoreUnavailable:

@@ -44,8 +44,18 @@ def first_seq(path: Path) -> int:
 
 
 def read(directory: Path, *, is_tail_lenient: bool = False) -> Iterator[Event]:
-    """Every event of the journal, in order; what ``mend`` would drop is passed over with
-    ``is_tail_lenient``.
+    """Every event of the journal, as ``lines`` gives them."""
+    return map(event, lines(directory, is_tail_lenient=is_tail_lenient))
+
+
+def event(line: bytes) -> Event:
+    """The event of this JSON."""
+    return wire.decode(Event, json.loads(line))
+
+
+def lines(directory: Path, *, is_tail_lenient: bool = False) -> Iterator[bytes]:
+    """The JSON of every event of the journal, in order; what ``mend`` would drop is passed over
+    with ``is_tail_lenient``.
 
     Raises ``StoreUnavailable`` that names file and line of the first damaged one.
     """
@@ -57,7 +67,7 @@ def read(directory: Path, *, is_tail_lenient: bool = False) -> Iterator[Event]:
                 end -= len(line)
                 if end < 0 or not line.strip(b"\0"):
                     break
-                yield _event(line, path, number)
+                yield _body(line, path, number)
 
 
 def mend(directory: Path) -> int:
@@ -105,12 +115,11 @@ def _is_whole(line: bytes, *signs: bytes) -> bool:
     return line[8:9] in signs and line[:8] == b"%08x" % zlib.crc32(line[9:])
 
 
-def _event(line: bytes, path: Path, number: int) -> Event:
-    body = line[9:-1]
+def _body(line: bytes, path: Path, number: int) -> bytes:
     if not line.endswith(b"\n") or not _is_whole(line[:-1], _FIRST, _FURTHER):
         raise StoreUnavailable(
             str(path),
             hint=f"line {number} is damaged; restore the file from a backup, or stop the server "
             "and run `opspawn store rebuild`",
         )
-    return wire.decode(Event, json.loads(body))
+    return line[9:-1]

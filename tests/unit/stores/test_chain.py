@@ -63,3 +63,22 @@ def test_what_is_hashed_is_compact_json() -> None:
     for event in [*chained(), replace(chained()[0], **odd)]:
         assert body(event).decode() == compact(members(event))
         assert json.loads(body(event)) == members(event)
+
+
+def test_a_line_tells_its_place_without_being_read() -> None:
+    """A start checks all that the journal has, most of which it needs no more: a line that was
+    changed must be found all the same."""
+    first, _ = chain.link(Draft(task_id="t", type=EventType.SUBMITTED), 6, "")
+    data = {"text": '"hash":"0"}', "more": "é\n"}
+    event, line = chain.link(Draft(task_id="t", type=EventType.STARTED, data=data), 7, first.hash)
+
+    place = chain.place(line)
+
+    assert place is not None
+    assert (place.seq, place.hash, place.body) == (7, event.hash, body(event))
+    assert place.follows(first.hash)
+    assert not place.follows("")
+    edited = chain.place(line.replace(b"more", b"less"))
+    assert edited is not None
+    assert not edited.follows(first.hash)
+    assert chain.place(line[:-1]) is chain.place(b"{}") is None
