@@ -18,7 +18,8 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     Raises ``OSError`` where the directory cannot be written or the disk is full; the file that
     was there before is then untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         try:
@@ -27,7 +28,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
             os.close(descriptor)
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
 
 

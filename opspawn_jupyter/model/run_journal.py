@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 
 def open_journal(path: Path) -> int:
     """A descriptor to append with. Raises ``OSError``."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    _end_line(path, descriptor)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    _end_line(descriptor)
     return descriptor
 
 
@@ -53,12 +53,8 @@ def _readable(found: list[bytes], attempt: int) -> Iterator[ReportedEvent]:
             logger.warning("journal of a run has an unreadable line attempt=%s", attempt)
 
 
-def _end_line(path: Path, descriptor: int) -> None:
+def _end_line(descriptor: int) -> None:
     """A worker that was killed at an earlier attempt may have left half a line."""
     size = os.fstat(descriptor).st_size
-    if not size:
-        return
-    with path.open("rb") as file:
-        file.seek(size - 1)
-        if file.read() != b"\n":
-            write_all(descriptor, b"\n")
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        write_all(descriptor, b"\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import nbformat
@@ -17,8 +18,10 @@ from opspawn_jupyter.runners.notebook_text import Rendered
 
 #: The tag of the cell that papermill puts the parameters in.
 _INJECTED = "injected-parameters"
-#: How deep members lie in the notebook's text: those of a cell, and those of its metadata.
-_MEMBER_DEPTH, _METADATA_DEPTH = 3, 2
+#: How deep members lie in the notebook's text: those of its metadata, of a cell, and of a cell's.
+_METADATA_DEPTH, _MEMBER_DEPTH, _INNER_DEPTH = 2, 3, 4
+#: Stands in a cell's text where a run puts something in. JSON has an escape for this character.
+_GAP = Rendered("\0")
 
 
 class Form:
@@ -45,25 +48,45 @@ class Form:
 
     def serialised(self, copy: Mapping[str, Any]) -> bytes:
         """The copy, which was run since, as the bytes of its file."""
-        parts = zip(self._notebook["cells"], copy["cells"], self._texts, strict=True)
-        cells = [_with_text(*part) for part in parts]
-        metadata = {**copy["metadata"], **self._metadata}
+        each = zip(self._texts, copy["cells"], strict=True)
         try:
+            cells = [text.filled(cell) if isinstance(text, _Code) else text for text, cell in each]
+            metadata = {**copy["metadata"], **self._metadata}
             return notebook_text.joined({**copy, "cells": cells, "metadata": metadata})
         except TypeError:
             return notebook_text.serialised(nbformat.from_dict(dict(copy)))
 
 
-def _text(cell: Mapping[str, Any]) -> Rendered:
-    if cell["cell_type"] != "code":
-        return notebook_text.rendered_cell(cell)
-    return notebook_text.rendered(cell["source"].splitlines(keepends=True), _MEMBER_DEPTH)
+class _Code:
+    """The text of a code cell, with gaps."""
+
+    def __init__(self, cell: Mapping[str, Any]) -> None:
+        metadata = {**cell["metadata"], "opspawn": _GAP, "papermill": _GAP}
+        gaps = {"execution_count": _GAP, "metadata": metadata, "outputs": _GAP, "source": _GAP}
+        self._parts = notebook_text.rendered_cell({**cell, **gaps}).split(_GAP)
+        self._source: str = cell["source"]
+        self._source_text = _lines(self._source)
+
+    def filled(self, cell: Mapping[str, Any]) -> Rendered:
+        """With what a run has put in: the gaps come in the order of the members' names."""
+        source, metadata = cell["source"], cell["metadata"]
+        fillings = (
+            notebook_text.rendered(cell["execution_count"], _MEMBER_DEPTH),
+            notebook_text.rendered(metadata["opspawn"], _INNER_DEPTH),
+            notebook_text.rendered(metadata["papermill"], _INNER_DEPTH),
+            notebook_text.rendered_outputs(cell["outputs"]),
+            self._source_text if source is self._source else _lines(source),
+            "",
+        )
+        return Rendered("".join(chain.from_iterable(zip(self._parts, fillings, strict=True))))
 
 
-def _with_text(first: Mapping[str, Any], cell: Mapping[str, Any], text: Rendered) -> Any:
-    if cell is first:
-        return text
-    return {**cell, "source": text} if cell["source"] is first["source"] else cell
+def _text(cell: Mapping[str, Any]) -> Rendered | _Code:
+    return _Code(cell) if cell["cell_type"] == "code" else notebook_text.rendered_cell(cell)
+
+
+def _lines(source: str) -> Rendered:
+    return notebook_text.rendered(source.splitlines(keepends=True), _MEMBER_DEPTH)
 
 
 def _copy(cell: dict[str, Any], injected: str) -> dict[str, Any]:

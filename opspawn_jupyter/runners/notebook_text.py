@@ -7,7 +7,7 @@ part of Python's encoder that is not in C, which ``indent`` leads to: a quarter 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any
@@ -35,8 +35,13 @@ def rendered(value: Any, depth: int) -> Rendered:
 
 
 def rendered_cell(cell: Any) -> Rendered:
-    """A whole cell."""
+    """A whole cell, of which parts may be rendered."""
     return rendered(_cell(cell), _CELL_DEPTH)
+
+
+def rendered_outputs(outputs: Sequence[Any]) -> Rendered:
+    """Those of a cell."""
+    return rendered([_output(one) for one in outputs], _CELL_DEPTH + 1)
 
 
 def serialised(notebook: Any) -> bytes:
@@ -70,7 +75,7 @@ def _cell(cell: Any) -> Any:
         kept["metadata"] = {k: v for k, v in cell["metadata"].items() if k != "trusted"}
     if cell.get("attachments"):
         kept["attachments"] = {k: _split_mimebundle({**v}) for k, v in cell["attachments"].items()}
-    if cell["cell_type"] == "code":
+    if cell["cell_type"] == "code" and type(cell["outputs"]) is not Rendered:
         kept["outputs"] = [_output(one) for one in cell["outputs"]]
     return kept
 

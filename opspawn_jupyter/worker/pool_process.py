@@ -31,7 +31,7 @@ from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker import rights
 
 #: What a step has left behind is looked for in this often-read place before psutil is asked.
-_CHILDREN = Path("/proc/thread-self/children")
+_CHILDREN = "/proc/thread-self/children"
 #: What is told before the step goes on, with all that was kept until then.
 _AT_ONCE = frozenset({EventType.KERNEL_STARTED, EventType.STEP_LOG, EventType.STEP_PROGRESS})
 
@@ -51,8 +51,9 @@ def sent(right: bytes, assignment: Assignment) -> bytes:
 
 def heard(line: bytes) -> ReportedEvent:
     """The event that a line from the process is."""
-    event = wire.decode(ReportedEvent, json.loads(line))
-    vars(event)["text"] = line.decode()
+    text = line.decode()
+    event = wire.decode(ReportedEvent, json.loads(text))
+    vars(event)["text"] = text
     return event
 
 
@@ -169,8 +170,16 @@ def _write_to(log: Path) -> None:
 def _clear_away(task_id: str) -> None:
     """End what the step has started and not ended."""
     with suppress(OSError):
-        if not _CHILDREN.read_bytes():
+        if not _has_children():
             return
     for child in processes.descendants(os.getpid()):
         processes.kill_session(child.pid)
     processes.kill(processes.marked(TASK_VARIABLE, task_id))
+
+
+def _has_children() -> bool:
+    descriptor = os.open(_CHILDREN, os.O_RDONLY)
+    try:
+        return bool(os.read(descriptor, 1))
+    finally:
+        os.close(descriptor)

@@ -16,6 +16,8 @@ from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.work import ReportedEvent
 
 _SUMMARY_SECONDS = 1.0
+#: Where a time's fraction begins.
+_SECOND = len("2026-01-01 00:00:00")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 
@@ -82,7 +84,7 @@ class Record:
             return ""
         start = "\n" if self._is_mid_line else ""
         self._is_mid_line = False
-        return f"{start}{event.at:%Y-%m-%d %H:%M:%S}Z {line}\n"
+        return f"{start}{event.at.isoformat(' ')[:_SECOND]}Z {line}\n"
 
     def _output(self, output: Mapping[str, Any]) -> str:
         text = _plain(output)

@@ -64,6 +64,7 @@ def test_a_step_finds_nothing_of_the_one_before_it() -> None:
 def test_bytes_among_the_outputs_are_written_as_nbformat_writes_them() -> None:
     form = Form(prepared())
     copy = form.copy({}, "")
+    run(copy, "")
     output = {"output_type": "display_data", "data": {"image/png": b"iVBO"}, "metadata": {}}
     copy["cells"][2]["outputs"] = [output]
 
