@@ -82,6 +82,8 @@ class Worker:
         self._link = Link(settings.state_directory, settings.worker_id)
         self._pool = Pool(self._launcher, settings.worker_id)
         self._attempts: dict[str, Attempt | PooledAttempt] = {}
+        #: How many of them share a slot with others.
+        self._pooled = 0
         #: Next attempts of tasks whose last one is still being cleared away.
         self._next: dict[str, Assignment] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -186,8 +188,7 @@ class Worker:
     def _free_slots(self) -> int:
         if self._is_ending.is_set():
             return 0
-        pooled = sum(isinstance(attempt, PooledAttempt) for attempt in self._attempts.values())
-        taken = len(self._attempts) - pooled + -(-pooled // POOLED_PER_SLOT)
+        taken = len(self._attempts) - self._pooled + -(-self._pooled // POOLED_PER_SLOT)
         return max(0, self._settings.slots - taken)
 
     def _start(self, assignment: Assignment) -> None:
@@ -203,6 +204,7 @@ class Worker:
         self._told_to_cancel.discard(assignment.task_id)  # that was said of an earlier attempt
         attempt = self._attempt(assignment)
         self._attempts[assignment.task_id] = attempt
+        self._pooled += is_pooled(assignment.spec)
         running = asyncio.ensure_future(self._run(attempt))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
@@ -240,9 +242,11 @@ class Worker:
             _log.exception("attempt broke task_id=%s", task_id)
         finally:
             del self._attempts[task_id]
+            self._pooled -= is_pooled(attempt.assignment.spec)
             if task_id in self._next:
                 self._start(self._next.pop(task_id))
-            self._slot_freed.set()
+            if self._free_slots:
+                self._slot_freed.set()
         if not is_pooled(attempt.assignment.spec):
             _log.info("task ended task_id=%s", task_id)
 
