@@ -18,6 +18,9 @@ from opspawn_jupyter.model.json_text import encoder
 compact = encoder(ensure_ascii=False, allow_nan=False, spaces=False)
 #: Where an event carries its own JSON; no field, as it says nothing that the fields do not.
 _WRITTEN = "_written"
+#: What stands before an event's data in its JSON, and how much stands behind it.
+_DATA = '"data":'
+_HASH_LENGTH = len(',"hash":""}') + 64
 
 
 def is_linked(event: Event, previous: str) -> bool:
@@ -41,6 +44,14 @@ def written_of(event: Event) -> str | None:
     # One that was made of another one, with changes, has that one's.
     is_own = line is not None and event.hash and line.endswith(event.hash.encode() + b'"}')
     return line.decode() if line is not None and is_own else None
+
+
+def written_data(event: Event) -> str:
+    """Its data as JSON without spaces, as the journal has it where it was written here."""
+    if (written := written_of(event)) is None:
+        return compact(event.data)
+    # The last member but the hash, and none before it can hold these characters.
+    return written[written.index(_DATA) + len(_DATA) : -_HASH_LENGTH]
 
 
 def body(event: Event) -> bytes:

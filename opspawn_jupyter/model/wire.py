@@ -20,6 +20,8 @@ from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
+#: Made once: that takes as long as to encode a small record.
+_ENCODER = json.JSONEncoder(allow_nan=False)
 #: Most values are of these; the whole history passes through here, so that counts.
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -35,9 +37,9 @@ def to_json(value: Any) -> str:
     (NaN, infinities) become null."""
     encoded = encode(value)
     try:
-        return json.dumps(encoded, allow_nan=False)
+        return _ENCODER.encode(encoded)
     except ValueError:
-        return json.dumps(_finite(encoded), allow_nan=False)
+        return _ENCODER.encode(_finite(encoded))
 
 
 def _finite(value: Any) -> Any:

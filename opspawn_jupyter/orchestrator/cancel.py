@@ -83,7 +83,7 @@ async def _withdraw(o: Orchestration, task: Task, how: str) -> None:
     finally:
         o.withdrawing.discard(task.id)
         o.queue.notify()  # where it is not withdrawn, it is to be handed out
-    await withdraw_all(o, task.id)
+    await withdraw_all(o, [task.id])
     if task.attempt:
         await _summarise(o, task)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 
 from opspawn_jupyter.errors import (
@@ -116,10 +117,13 @@ async def withdraw(o: Orchestration, question_id: str) -> None:
         logger.debug("question was answered as it was withdrawn question_id=%s", question_id)
 
 
-async def withdraw_all(o: Orchestration, task_id: str) -> None:
-    """The task has ended: whatever was asked for it needs no answer any more."""
-    for question in await questions(o, task_id=task_id):
-        await withdraw(o, question.id)
+async def withdraw_all(o: Orchestration, task_ids: Iterable[str]) -> None:
+    """The tasks have ended: whatever was asked for them needs no answer any more."""
+    if not await questions(o):
+        return
+    for task_id in task_ids:
+        for question in await questions(o, task_id=task_id):
+            await withdraw(o, question.id)
 
 
 async def answered(o: Orchestration, question_id: str, timeout_seconds: float) -> Question:

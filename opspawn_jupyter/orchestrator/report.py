@@ -83,6 +83,7 @@ async def _together(
     o.tell([told for one, some in its for told in _in_order(one.report, one.fresh, some, last_seq)])
     for one, some in its:
         await _follow_up(o, one.task, some)
+    await withdraw_all(o, [event.task_id for event in stored if event.type in _OUTCOMES])
     done = {one.task.id for one in news}
     return [task_id for task_id in by_task if task_id not in done]
 
@@ -139,7 +140,7 @@ async def take_in(o: Orchestration, task: Task, report: Report) -> None:
         return
     timeline.reach("server.told")
     o.tell(_in_order(report, fresh, stored, await o.store.last_seq()))
-    await _follow_up(o, task, stored)
+    await _settle(o, task, stored)
 
 
 async def _stored(o: Orchestration, drafts: Sequence[Draft]) -> tuple[Event, ...]:
@@ -153,7 +154,7 @@ async def _stored(o: Orchestration, drafts: Sequence[Draft]) -> tuple[Event, ...
 async def conclude(o: Orchestration, task: Task, outcome: Draft) -> None:
     """Store and tell an outcome that the server finds itself."""
     stored = await o.record(settled(task, outcome))
-    await _follow_up(o, task, stored)
+    await _settle(o, task, stored)
 
 
 async def _questions(o: Orchestration, drafts: Iterable[Draft]) -> list[Draft]:
@@ -211,6 +212,13 @@ def _in_order(
     return [*told, *durable]
 
 
+async def _settle(o: Orchestration, task: Task, events: Sequence[Event]) -> None:
+    """Do what follows; nobody has to answer any more what was asked for a task that has ended."""
+    await _follow_up(o, task, events)
+    if events[-1].type in _OUTCOMES:
+        await withdraw_all(o, [task.id])
+
+
 async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> None:
     """Nothing here waits, so that the queue hears of things in the order of the store. The log is
     told once those who listen were."""
@@ -226,7 +234,6 @@ async def _follow_up(o: Orchestration, task: Task, events: Iterable[Event]) -> N
         elif event.type in _OUTCOMES:
             await o.queue.remove(task.id)
             o.breakers.note(task.kind, TRANSITIONS[event.type].target, event.at)
-            await withdraw_all(o, task.id)
             _log(task, "task ended task_id=%s event=%s", task.id, event.type)
 
 

@@ -11,7 +11,7 @@ from opspawn_jupyter.buses.hooks import HookBus
 from opspawn_jupyter.errors import OpspawnError
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.firing import Ended
-from opspawn_jupyter.model.states import TRANSITIONS
+from opspawn_jupyter.model.states import ENDS
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.schedule_loop import keep_scheduling
 from opspawn_jupyter.orchestrator.schedule_outcome import follow_up
@@ -33,8 +33,7 @@ class Schedules:
     def tell(self, events: Sequence[Event]) -> None:
         """See ``Bus.tell``."""
         for event in events:
-            transition = TRANSITIONS.get(event.type)
-            if transition is not None and transition.target.is_final:
+            if event.type in ENDS:
                 self._ended.put_nowait(event)
 
     def start(self, o: Orchestration) -> None:

@@ -27,6 +27,9 @@ from opspawn_jupyter.version import __version__
 
 logger = logging.getLogger(__name__)
 
+#: So many new ones, and it is time to look for garbage among them.
+_YOUNG_OBJECTS = 10_000
+
 #: How long a request waits for a store that is being opened.
 _PATIENCE_SECONDS = 10.0
 
@@ -152,8 +155,10 @@ class Service:
         try:
             self._running = await self._open_system()
             # What is loaded by now stays. To look through it for garbage would stop the event loop
-            # for a tenth of a second every few hundred tasks.
+            # for a tenth of a second every few hundred tasks. What comes with a burst of tasks
+            # stays until they have ended: to look every 700 objects is to find next to nothing.
             gc.freeze()
+            gc.set_threshold(max(_YOUNG_OBJECTS, gc.get_threshold()[0]))
             logger.info("opspawn is ready instance=%s", self.instance)
         except Unavailable as problem:
             self._degrade(problem)

@@ -15,8 +15,9 @@ from opspawn_jupyter.model.task import Task
 
 RecordId = tuple[Subject, str]
 #: So many ended tasks are still at hand once the database has them: a worker names in its next
-#: request what it has just ended, and a client asks how a task ended that it waited for.
-_MOST_RECENT = 200
+#: request what it has just ended, and a client asks how a task ended that it waited for. Of a
+#: workflow's steps some hundred end before all who follow them have looked.
+_MOST_RECENT = 1_000
 
 
 class Archive(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
+from opspawn_jupyter.model.event_hash import written_data
 from opspawn_jupyter.model.record import Record
 from opspawn_jupyter.model.states import EventType, Subject
 from opspawn_jupyter.model.task import Task
@@ -24,7 +25,7 @@ def event_row(event: Event) -> tuple[Any, ...]:
         event.attempt,
         event.number,
         event.type.value,
-        compact(event.data),
+        written_data(event),
         event.hash,
     )
 
@@ -46,15 +47,16 @@ def event(row: Sequence[Any]) -> Event:
 
 def task_row(task: Task) -> tuple[Any, ...]:
     """A row of ``finished_tasks``."""
-    return _row(task, record=compact(wire.encode(task)))
+    encoded = wire.encode(task)
+    return _row(task, cells=encoded["cells"], record=compact(encoded))
 
 
 def held_row(task: Task) -> tuple[Any, ...]:
     """A row of the same shape for users' queries, which do not see the record."""
-    return _row(task, record="null")
+    return _row(task, cells=wire.encode(task.cells), record="null")
 
 
-def _row(task: Task, record: str) -> tuple[Any, ...]:
+def _row(task: Task, *, cells: Any, record: str) -> tuple[Any, ...]:
     return (
         task.id,
         task.kind,
@@ -73,7 +75,7 @@ def _row(task: Task, record: str) -> tuple[Any, ...]:
         compact(task.outputs),
         task.error.name if task.error else None,
         task.error.message if task.error else None,
-        compact(wire.encode(task.cells)),
+        compact(cells),
         task.seq,
         record,
         timestamp(task.pruned_at),
@@ -124,4 +126,7 @@ def record(row: Sequence[Any]) -> Record:
 
 def timestamp(moment: datetime | None) -> datetime | None:
     """As DuckDB's TIMESTAMP: in UTC, without saying so."""
-    return moment and moment.astimezone(UTC).replace(tzinfo=None)
+    if moment is None:
+        return None
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.replace(tzinfo=None)

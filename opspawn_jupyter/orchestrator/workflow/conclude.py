@@ -59,8 +59,8 @@ def _outcome(
 
 
 def _outputs(progress: Progress, root: Path) -> dict[str, Any]:
-    names = scope.whole_scope(progress, root)
     asked = progress.workflow.outputs
+    names = scope.whole_scope(progress, root) if asked else {}
     return {name: template.resolve(value, names) for name, value in asked.items()}
 
 

@@ -38,6 +38,8 @@ class RunFiles:
         self._copies = [RunDirectory(root / extra / self._directory.path.name)] if extra else []
         self._due = 0.0
         self._links = 0
+        #: What the summary says of steps that have ended, which stays: by step.
+        self._said: dict[str, str] = {}
 
     def log(self, *lines: str) -> None:
         """Add lines to the log."""
@@ -74,7 +76,7 @@ class RunFiles:
         began = time.monotonic()
         if began < self._due and not is_last:
             return False
-        content = wire.to_json(_summary(progress)).encode() + b"\n"
+        content = self._summary(progress).encode() + b"\n"
         for directory in self._all:
             try:
                 directory.path.mkdir(parents=True, exist_ok=True)
@@ -96,6 +98,21 @@ class RunFiles:
             (links / (child.step or child.id)).symlink_to(target, target_is_directory=True)
             self._links += 1
 
+    def _summary(self, progress: Progress) -> str:
+        """All of it as JSON."""
+        said = (
+            f"{wire.to_json(name)}: {self._step(step)}" for name, step in progress.steps.items()
+        )
+        return f'{wire.to_json(_own(progress))[:-1]}, "steps": {{{", ".join(said)}}}}}'
+
+    def _step(self, step: StepProgress) -> str:
+        said = self._said.get(step.step.id)
+        if said is None:
+            said = wire.to_json(_step(step))
+            if step.state is not None:
+                self._said[step.step.id] = said
+        return said
+
     @property
     def _all(self) -> list[RunDirectory]:
         return [self._directory, *self._copies]
@@ -113,7 +130,8 @@ def _end_line(child: Task) -> str:
     return f"step {child.step} {child.state.value}{took}{reused}{why}"
 
 
-def _summary(progress: Progress) -> dict[str, Any]:
+def _own(progress: Progress) -> dict[str, Any]:
+    """What there is to say of the workflow itself."""
     task = progress.task
     return {
         "id": task.id,
@@ -126,7 +144,6 @@ def _summary(progress: Progress) -> dict[str, Any]:
         "duration_seconds": task.duration_seconds,
         "outputs": task.outputs,
         "error": wire.encode(task.error),
-        "steps": {name: _step(step) for name, step in progress.steps.items()},
     }
 
 

@@ -57,6 +57,17 @@ def test_what_the_journal_has_of_an_event_is_told_as_it_stands() -> None:
     assert event_hash.written_of(other) is None
 
 
+def test_the_database_has_of_an_event_what_the_journal_has() -> None:
+    """Its data is cut out of the line that was written, and may hold what looks like one."""
+    odd: dict[str, Any] = {'"data":': ['"data":{}', ',"hash":"x"}'], "☃": {"data": [1.5, None]}}
+    draft = Draft(task_id='t"data":', type=EventType.STEP_OUTPUT, data=odd)
+    event, _ = chain.link(draft, 7, "")
+
+    assert rows.event(rows.event_row(event)) == event
+    assert event_hash.written_data(event) == compact(odd)
+    assert event_hash.written_data(changed(event, data={}, hash="")) == "{}"
+
+
 def test_what_is_hashed_is_compact_json() -> None:
     """It is put together by hand, and whoever verifies an audit uses a library."""
     odd: dict[str, Any] = {"task_id": 'a"\\\n☃', "data": {"ö": [1.5, None, 'x"'], "n": {}}}

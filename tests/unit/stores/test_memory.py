@@ -46,11 +46,11 @@ def test_few_ended_tasks_are_kept_at_hand() -> None:
     """A server that runs for months must not fill its memory."""
     memory = Memory(0, "")
 
-    ended(memory, *(f"t{number}" for number in range(1_000)))
+    ended(memory, *(f"t{number}" for number in range(3_000)))
 
     assert memory.task("t0") is None
-    assert memory.task("t999") is not None
-    assert sum(memory.task(f"t{number}") is not None for number in range(1_000)) <= 200
+    assert memory.task("t2999") is not None
+    assert sum(memory.task(f"t{number}") is not None for number in range(3_000)) <= 1_000
 
 
 def test_what_happens_to_an_ended_task_is_seen() -> None:
