@@ -12,12 +12,19 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import get_native_id
 from typing import TypeVar
 
 T = TypeVar("T")
 
-_PROCESSORS = os.cpu_count() or 1
+
+def _processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+_PROCESSORS = _processors()
 #: With the one that asks: half of the processors, but two where there are two.
 COUNT = min(_PROCESSORS, max(2, _PROCESSORS // 2))
 _NICENESS = 5
@@ -33,4 +40,5 @@ def at_low_priority(connect: Callable[[], T]) -> T:
 def _step_back() -> None:
     if sys.platform == "linux":
         me = get_native_id()
-        os.setpriority(os.PRIO_PROCESS, me, os.getpriority(os.PRIO_PROCESS, me) + _NICENESS)
+        with suppress(OSError):  # a container may forbid it, or know processes only
+            os.setpriority(os.PRIO_PROCESS, me, os.getpriority(os.PRIO_PROCESS, me) + _NICENESS)
