@@ -125,7 +125,7 @@ class StepInputs(Mapping[str, StepOutputs]):
         except FileNotFoundError:
             content = b""
         if not content:
-            return Inputs(workflow_id="", workflow="", step="")
+            return Inputs(workflow_id="", workflow="")
         return _decoded(json.loads(content))
 
     @cached_property

@@ -212,7 +212,8 @@ class Inputs:
 
     workflow_id: str
     workflow: str
-    step: str
+    #: Empty where small steps that are given the same share the file.
+    step: str = ""
     #: Where relative paths in the step's config start: the directory of the workflow's file, or
     #: of the caller where it came without one; relative to the server's root.
     directory: str = "."

@@ -89,14 +89,14 @@ class _Absent(dict[str, Any]):
         return [] if self._is_empty else None
 
 
-def inputs(progress: Progress, step_id: str, item: Any = None) -> bytes:
-    """``inputs.json`` of the step's task."""
+def inputs(progress: Progress, step_id: str, item: Any = None, *, is_shared: bool = False) -> bytes:
+    """``inputs.json`` of the step's task; ``is_shared``: as for all that are given the same."""
     task = progress.task
     names = progress.before(step_id, _MOST_UPSTREAM)
     record = Inputs(
         workflow_id=task.id,
         workflow=task.name,
-        step=step_id,
+        step="" if is_shared else step_id,
         directory=task.spec.get("directory", "."),
         parameters=task.spec.get("parameters", {}),
         item=item,

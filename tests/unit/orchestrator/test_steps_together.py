@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,16 +30,17 @@ class _CountingKind:
         self.checked.append(spec["text"])
         if spec["text"] == "bad":
             raise InvalidRequest(hint="this text is bad")
-        return Prepared(name="counted", spec=dict(spec), files={})
+        spec = {**spec, "source_sha256": "the notebook's"}
+        return Prepared(name="counted", spec=spec, files={"input.ipynb": b"{}"})
 
 
-async def _begun(o: Orchestration, *texts: str) -> tuple[_CountingKind, list[Task]]:
+async def _begun(o: Orchestration, *texts: str, **config: str) -> tuple[_CountingKind, list[Task]]:
     """What steps with these texts come to."""
     kind = _CountingKind()
     o = replace(o, kinds={**o.kinds, "counted": kind})
     task, _ = await submit(o, Submission(kind="note", spec={"text": "a workflow"}), "nina")
     steps = tuple(
-        Step(id=f"s{number}", kind="counted", config={"text": text})
+        Step(id=f"s{number}", kind="counted", config={**config, "text": text})
         for number, text in enumerate(texts)
     )
     progress = Progress(task, Workflow(name="many", steps=steps))
@@ -73,5 +75,24 @@ def test_a_step_that_makes_no_sense_fails_alone(play: Callable[..., None]) -> No
         ]
         assert by_step["s1"].error is not None
         assert "this text is bad" in by_step["s1"].error.message
+
+    play(scenario)
+
+
+def test_small_steps_share_the_files_that_are_the_same(
+    play: Callable[..., None], tmp_path: Path
+) -> None:
+    """To make a file takes longer than such a step; what tells them apart is each one's own."""
+
+    async def scenario(o: Orchestration) -> None:
+        _, made = await _begun(o, "one", "two", tier="pool")
+        first, second = (tmp_path / task.run_directory for task in made)
+        for name in ("input.ipynb", INPUTS_NAME):
+            assert (first / name).samefile(second / name)
+        said = [json.loads((one / "task.json").read_bytes()) for one in (first, second)]
+        assert [(one["step"], one["spec"]["text"]) for one in said] == [
+            ("s0", "one"),
+            ("s1", "two"),
+        ]
 
     play(scenario)
