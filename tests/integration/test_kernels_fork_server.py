@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -268,22 +269,51 @@ def test_that_all_is_done_is_told_before_the_process_is_gone(place):
             assert (leash.poll(), leash.ending) == (0, ending)
 
 
-def test_a_kernel_tells_of_itself_when_it_is_launched(place):
-    """So nobody has to ask it."""
-    order = Launch(
-        tier="kernel",
+def order(place: Path, tier: str, directory: Path) -> Launch:
+    return Launch(
+        tier=tier,
         command=parse([sys.executable, "-m", "ipykernel_launcher", "-f", "k.json", HISTORY]),
         environment=os.environ,
-        directory=str(place),
+        directory=str(directory),
         options=defaults.options(place),
         patience_seconds=PATIENCE_SECONDS,
     )
+
+
+def test_a_kernel_tells_of_itself_when_it_is_launched(place):
+    """So nobody has to ask it."""
     with running() as (_, client):
-        made = asyncio.run(launch(order))
+        made = asyncio.run(launch(order(place, "kernel", place)))
         answer = client.kernel_info(reply=True, timeout=PATIENCE_SECONDS)["content"]
 
         assert {**made.info, "banner": ""} == {**answer, "banner": ""}  # whose tip is another
         made.leash.signal(signal.SIGKILL)
+
+
+def test_more_direct_kernels_than_wait_come_up_with_their_orders(place, tmp_path):
+    """Each is who it was asked to be, tells of itself, and ends with its line."""
+    directories = [tmp_path / str(number) for number in range(5)]
+    for directory in directories:
+        directory.mkdir()
+
+    async def start(directory: Path) -> tuple[Any, socket.socket]:
+        here, there = socket.socketpair()
+        with there:
+            return await launch(order(place, "direct", directory), there.fileno()), here
+
+    async def start_all() -> list[tuple[Any, socket.socket]]:
+        first = await start(directories[0])
+        return [first, *await asyncio.gather(*map(start, directories[1:]))]
+
+    made = asyncio.run(start_all())
+    assert len({kernel.leash.pid for kernel, _ in made}) == 5
+    for (kernel, line), directory in zip(made, directories, strict=True):
+        assert kernel.info["implementation"] == "ipython"
+        links = Path(f"/proc/{kernel.leash.pid}/cwd")
+        wait_until(lambda: links.resolve() == directory)  # noqa: B023  within the turn
+        line.close()
+        wait_until(lambda: kernel.leash.poll() is not None)  # noqa: B023  as above
+        assert kernel.leash.poll() == 0
 
 
 def test_a_changed_configuration_holds_for_the_next_kernel(place, monkeypatch, tmp_path):

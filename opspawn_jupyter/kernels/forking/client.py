@@ -24,6 +24,12 @@ class Client:
     order: dict[str, Any] | None = None
     files: list[int] = field(default_factory=list)
 
+    def take_order(self) -> tuple[dict[str, Any], list[int]]:
+        """The launch that waits, and its files, which are then the caller's to close."""
+        order, files = self.order or {}, self.files
+        self.order, self.files = None, []
+        return order, files
+
     def close_files(self) -> None:
         """Close the files that came with the order."""
         while self.files:
@@ -32,7 +38,10 @@ class Client:
 
 def signal_group(pid: int | None, signum: int) -> None:
     """Signal a kernel and what its cells have started."""
-    if pid is not None:
-        # A fork that has no group of its own yet is a few instructions old.
+    if pid is None:
+        return
+    try:
+        os.killpg(pid, signum)
+    except ProcessLookupError:  # a fork so young that it has no group, and has started nothing
         with suppress(ProcessLookupError):
-            os.killpg(pid, signum)
+            os.kill(pid, signum)

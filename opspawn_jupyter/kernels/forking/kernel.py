@@ -216,7 +216,8 @@ def is_made_early() -> bool:
 def instance() -> ForkedKernelApp:
     """The application of this process: that of the fork server, or a new one."""
     app: ForkedKernelApp = ForkedKernelApp.instance()
-    app.parent_handle = 1  # "the parent is process 1": no advice about Ctrl-C on the terminal
+    if app.parent_handle != 1:  # "the parent is process 1": no advice about Ctrl-C on the terminal
+        app.parent_handle = 1
     return app
 
 

@@ -10,10 +10,12 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from . import ipc_files, kernel, pages, trial, wire
+from .client import Client
 from .exercise import REQUESTS, Request
 from .options import Options
 from .surroundings import Surroundings
@@ -72,6 +74,8 @@ class Nursery:
         self._bring_up = bring_up
         self._exercise = exercise
         self._pages = pages.Pages()
+        #: What the first one said once it was up. All say the same of themselves.
+        self._greeting: wire.Message | None = None
         #: Spares are kept from the first client on that asks for one.
         self._is_wanted = is_wanted
         self._numbers = itertools.count(1)
@@ -111,16 +115,34 @@ class Nursery:
             is_quiet = time.monotonic() >= self._taken_at + _REST_SECONDS
             self._make(has_time=is_quiet and wanted <= len(self._spares))
 
-    def take(self) -> Spare | None:
-        """One that is up; it is then the caller's."""
-        for spare in self._spares.values():
-            if spare.connection is not None:
-                self._remove(spare)
-                rest = _REST_SECONDS if self._spares else _SHORT_REST_SECONDS
-                self._taken_at = time.monotonic()
-                self._not_before = self._taken_at + rest
-                return spare
-        return None
+    def take(self, client: Client) -> Spare | None:
+        """One that has got the client's order; it is then the caller's. None where the client has
+        to wait until one is up."""
+        spare = next((s for s in self._spares.values() if s.connection is not None), None)
+        if spare is None and not self._is_foreseen:
+            return None
+        order, files = client.take_order()
+        if spare is None:
+            spare = self._make_for(order, files)
+        else:
+            self._remove(spare)
+            with suppress(OSError):  # it has just died, which its client is told
+                wire.send(spare.line, order, files)
+        for file in files:
+            os.close(file)
+        self._rest()
+        return spare
+
+    @property
+    def _is_foreseen(self) -> bool:
+        """Whether there is nothing to hear from the next one before it is given away: how to reach
+        it, and what it is. Nobody reaches a kernel that has no sockets but by the client's line."""
+        return self.works and self._greeting is not None and not self._greeting["connection"]
+
+    def _rest(self) -> None:
+        rest = _REST_SECONDS if self._spares else _SHORT_REST_SECONDS
+        self._taken_at = time.monotonic()
+        self._not_before = self._taken_at + rest
 
     def died(self, pid: int) -> bool:
         """A process has ended; whether it was a spare."""
@@ -141,13 +163,27 @@ class Nursery:
         self._on_change()  # who waited for it must not wait for ever
 
     def _make(self, *, has_time: bool) -> None:
+        spare = self._beget(lambda line, prefix: self._live(line, prefix, has_time=has_time))
+        self._spares[spare.pid] = spare
+        self._selector.register(spare.line, selectors.EVENT_READ, lambda: self._hear(spare))
+
+    def _make_for(self, order: wire.Message, files: Sequence[int]) -> Spare:
+        """One that comes up with its order, so that neither is waited for nor told."""
+        spare = self._beget(lambda line, prefix: self._live_for(line, prefix, order, files))
+        self._note(spare, {})
+        return spare
+
+    def _beget(self, live: Callable[[socket.socket, str], NoReturn]) -> Spare:
         here, there = wire.pair()
         prefix = f"{self._prefix}.{next(self._numbers)}"
-        pid = self._fork(lambda: self._live(here, there, prefix, has_time), self._pages)
+
+        def begin() -> NoReturn:
+            here.close()
+            live(there, prefix)
+
+        pid = self._fork(begin, self._pages)
         there.close()
-        spare = Spare(pid=pid, line=here, prefix=prefix)
-        self._spares[pid] = spare
-        self._selector.register(here, selectors.EVENT_READ, lambda: self._hear(spare))
+        return Spare(pid=pid, line=here, prefix=prefix)
 
     def _hear(self, spare: Spare) -> None:
         message, _ = wire.receive(spare.line)
@@ -155,22 +191,42 @@ class Nursery:
             self._lose(spare)
             return
         self._failures = 0
-        spare.connection, spare.info = message["connection"], message["info"]
+        self._note(spare, message)
         self._on_change()
 
-    def _live(
-        self, server: socket.socket, line: socket.socket, prefix: str, has_time: bool
-    ) -> NoReturn:
+    def _note(self, spare: Spare, greeting: wire.Message) -> None:
+        self._greeting = self._greeting or greeting
+        told = {**self._greeting, **greeting}
+        spare.connection, spare.info = told["connection"], told["info"]
+
+    def _live(self, line: socket.socket, prefix: str, *, has_time: bool) -> NoReturn:
         """In the fork: come up, wait for a client, serve it."""
-        server.close()
         app = self._bring_up(self._options, prefix)
         if has_time:
             self._exercise(app, REQUESTS)
         gc.freeze()
-        wire.send(line, {"connection": dict(app.connection()), "info": app.info()})
+        own = {} if self._greeting else {"info": app.info()}
+        wire.send(line, {"connection": dict(app.connection()), **own})
         order, files = wire.receive(line)
         if order is None:
             os._exit(0)
+        self._serve(app, line, order, files)
+
+    def _live_for(
+        self, line: socket.socket, prefix: str, order: wire.Message, files: Sequence[int]
+    ) -> NoReturn:
+        """In the fork: come up, and serve this client."""
+        app = self._bring_up(self._options, prefix)
+        gc.freeze()
+        self._serve(app, line, order, files)
+
+    def _serve(
+        self,
+        app: kernel.ForkedKernelApp,
+        line: socket.socket,
+        order: wire.Message,
+        files: Sequence[int],
+    ) -> NoReturn:
         self._surroundings.adopt(order)
         app.take(files)
         app.serve_client(order["connection_file"])

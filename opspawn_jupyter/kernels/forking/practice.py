@@ -66,4 +66,4 @@ def _a_loop() -> Iterator[None]:
         IOLoop.current().close()
         asyncio.set_event_loop(None)
         if sys.version_info < (3, 14):  # as if there had been none: who asks for one gets it
-            asyncio.set_event_loop_policy(None)
+            asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())

@@ -189,7 +189,7 @@ class ForkServer:
         """Give spares to those who wait; called whenever there is one more or one less."""
         for tier, nursery in self._nurseries.items():
             for client in self._waiting(tier):
-                spare = nursery.take()
+                spare = nursery.take(client)
                 if spare is not None:
                     self._hand_over(spare, client)
                 elif not nursery.works:
@@ -212,8 +212,6 @@ class ForkServer:
         }
 
     def _hand_over(self, spare: Spare, client: Client) -> None:
-        order, client.order = client.order, None
-        wire.send(spare.line, order or {}, client.files)
         self._hold(client, spare.pid, spare.prefix)
         client.kernel_line = spare.line
         self._watch(spare.line, lambda: self._on_last_word(client))

@@ -21,6 +21,7 @@ class Surroundings:
         self._mark = mark
         self._place = label.place()
         self._at_start = dict(os.environ)
+        self._temporary = _temporary_places()
         launcher = importlib.util.find_spec("ipykernel_launcher")
         self._launcher = str(launcher.origin) if launcher else "ipykernel_launcher"
 
@@ -30,27 +31,35 @@ class Surroundings:
         What imports and the kernel's own start-up have set since then is kept, as it would have
         been set in a kernel started the ordinary way.
         """
-        own = {k: v for k, v in os.environ.items() if self._at_start.get(k) != v}
-        _replace_environment({**order["environment"], **own})
+        current = dict(os.environ)
+        own = {k: v for k, v in current.items() if self._at_start.get(k) != v}
+        _replace_environment(current, {**order["environment"], **own})
         os.chdir(order["directory"])
-        _forget_cached()
+        _forget_cached(is_temporary_elsewhere=self._temporary != _temporary_places())
         sys.argv[:] = [self._launcher, *order["arguments"]]
         sys.orig_argv[:] = order["command"]
         label.write(order["command"], self._mark, self._place)
 
 
-def _replace_environment(wanted: Mapping[str, str]) -> None:
-    current = os.environ
-    for name in [name for name in current if name not in wanted]:
-        del current[name]
+def _replace_environment(current: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Whoever looks into ``os.environ`` waits for a name to be encoded and decoded."""
+    for name in current.keys() - wanted.keys():
+        del os.environ[name]
     for name, value in wanted.items():
         if current.get(name) != value:
-            current[name] = value
+            os.environ[name] = value
     time.tzset()
 
 
-def _forget_cached() -> None:
-    tempfile.tempdir = None  # derived from TMPDIR
+def _temporary_places() -> list[str | None]:
+    """What ``tempfile`` goes by."""
+    return [os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")]
+
+
+def _forget_cached(*, is_temporary_elsewhere: bool) -> None:
+    # It is found out by writing a file, for which a kernel need not stop again.
+    if is_temporary_elsewhere or tempfile.tempdir == os.sep:
+        tempfile.tempdir = None
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None:
         # What the child processes of a spawn take for the directory of the main program.

@@ -36,10 +36,15 @@ def live(
 
 
 def _order(app: kernel.ForkedKernelApp) -> wire.Message:
-    """As it comes, once the kernel has said what it is."""
+    """As it comes, once the kernel has said what it is; where it has nothing to say, it comes with
+    the order."""
+    surroundings = {"environment": {**os.environ, **_ENVIRONMENT}, "directory": os.getcwd()}
+    own = {**surroundings, "arguments": sys.argv[1:], "command": sys.orig_argv}
+    connection = dict(app.connection())
+    if not connection:
+        return own
     server, line = wire.pair()
-    wire.send(line, {"connection": dict(app.connection()), "info": app.info()})
-    own = {"environment": {**os.environ, **_ENVIRONMENT}, "directory": os.getcwd()}
-    wire.send(server, {**own, "arguments": sys.argv[1:], "command": sys.orig_argv})
+    wire.send(line, {"connection": connection})
+    wire.send(server, own)
     order, _ = wire.receive(line)
     return order or {}

@@ -58,3 +58,17 @@ def test_directory_and_command_line_are_the_clients(order, tmp_path):
     assert sys.argv[1:] == ["-f", "k.json"]
     assert sys.argv[0].endswith("ipykernel_launcher.py")
     assert sys.orig_argv == order["command"]
+
+
+def test_where_temporary_files_go_is_found_out_anew_only_where_it_may_differ(order, monkeypatch):
+    """To find it out writes a file, which each kernel would do."""
+    monkeypatch.delenv("TMPDIR", raising=False)
+    surroundings = Surroundings()
+    monkeypatch.setattr(tempfile, "tempdir", "/found")
+
+    surroundings.adopt(order)
+    kept = tempfile.tempdir
+    surroundings.adopt({**order, "environment": {"TMPDIR": order["directory"]}})
+
+    assert kept == "/found"
+    assert tempfile.gettempdir() == order["directory"]
