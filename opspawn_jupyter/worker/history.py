@@ -32,13 +32,15 @@ class History:
         self._number = 0
         self._record = _record(assignment)
 
-    def add(self, *events: ReportedEvent, is_begun: bool = False, may_wait: bool = False) -> None:
-        """Take events that came together; ``may_wait`` as for ``Outbox.add``. With ``is_begun``
-        the first stands in the journal already."""
+    def add(
+        self, *events: ReportedEvent, is_journalled: bool = False, may_wait: bool = False
+    ) -> None:
+        """Take events that came together, and that may stand in the journal already; ``may_wait``
+        as for ``Outbox.add``."""
         taken = [one for event in events if (one := self._take(event)) is not None]
         if not taken:
             return
-        self._write(taken, int(is_begun))
+        self._write(taken, is_journalled=is_journalled)
         if self.task.state.ends_attempt:
             timeline.reach("worker.heard")
         told = (one.event for one in taken)
@@ -54,7 +56,7 @@ class History:
         """The event with its number. One that the task's state forbids is dropped here: the
         server would refuse it, with all that was sent along."""
         if event.type.is_durable:
-            event = _numbered(event, self._number + 1)
+            event = _numbered(event, self._number)
             try:
                 self.task = advance(self.task, self._draft(event))
             except IllegalTransition as refusal:
@@ -65,15 +67,16 @@ class History:
             return None
         return Entry(event, self.task)
 
-    def _write(self, entries: Sequence[Entry], journalled: int) -> None:
+    def _write(self, entries: Sequence[Entry], *, is_journalled: bool) -> None:
         """Before they are reported; but a full disk does not keep the server uninformed."""
         if self._record is None:
             return
         try:
             if any(one.event.type.is_durable for one in entries):
-                faults.reach("worker.before_journal")
-                self._record.journal(entries[journalled:])
-                faults.reach("worker.after_journal")
+                if not is_journalled:
+                    faults.reach("worker.before_journal")
+                    self._record.journal(entries)
+                    faults.reach("worker.after_journal")
                 self._record.summarise(self.task)
             self._record.log(entries)
         except OSError:
@@ -90,11 +93,11 @@ class History:
         )
 
 
-def _numbered(event: ReportedEvent, number: int) -> ReportedEvent:
-    """Its text is kept where it has this number."""
-    if event.number == number:
+def _numbered(event: ReportedEvent, last: int) -> ReportedEvent:
+    """With a number after the last; its own where it has one, by which it is journalled."""
+    if event.number > last:
         return event
-    return ReportedEvent(type=event.type, at=event.at, data=event.data, number=number)
+    return ReportedEvent(type=event.type, at=event.at, data=event.data, number=last + 1)
 
 
 def _queued(assignment: Assignment) -> Task:

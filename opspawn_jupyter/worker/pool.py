@@ -47,8 +47,10 @@ class Ticket:
     """One step on its way through a process."""
 
     assignment: Assignment
-    #: Called with what it tells; the first is that it has begun, which stands in its journal.
+    #: Called with what it tells, which stands in its journal; the first is that it has begun.
     hear: Callable[..., None]
+    #: Number of the last that was heard.
+    number: int = 0
     #: Set when it has an outcome, or when its process died with it under way.
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     deaths: int = 0
@@ -229,24 +231,22 @@ class Member:
 
     def _pass_over(self) -> None:
         if self._current is not None and self._heard:
-            self._current.hear(*self._heard)
+            _hear(self._current, self._heard)
         self._heard.clear()
 
     def _pass_on(self, exit_code: int | None) -> None:
         """What was under way has ended with the process; the rest goes on in another one."""
         self._take_back()
         self._rights.close()
-        lost, self._current = [self._current] if self._current else [], None
-        while self._given:
-            ticket = self._given.pop()
-            if start := _start(ticket.assignment):
-                ticket.hear(start)
-                lost.append(ticket)
+        taken = [*self._given, *([self._current] if self._current else [])]
+        self._given.clear()
+        self._current = None
+        for ticket in taken:
+            if _has_begun(ticket):
+                ticket.exit_code = exit_code
+                ticket.ended.set()
             else:  # it had taken the right, and died before it used it
                 self._waiting.appendleft(ticket)
-        for ticket in lost:
-            ticket.exit_code = exit_code
-            ticket.ended.set()
         for ticket in self._waiting:
             ticket.deaths += self._has_died
             if ticket.deaths >= _MOST_DEATHS:
@@ -256,8 +256,19 @@ class Member:
                 self._pool.put(ticket)
 
 
-def _start(assignment: Assignment) -> ReportedEvent | None:
-    """Its start, where its process had put it down and told nobody."""
-    journal = RunDirectory(Path(assignment.run_directory)).events
-    events = run_journal.events(journal, assignment.attempt) if journal.exists() else ()
-    return events[0] if events else None
+def _hear(ticket: Ticket, events: Sequence[ReportedEvent]) -> None:
+    ticket.number = max(ticket.number, *(event.number for event in events))
+    ticket.hear(*events)
+
+
+def _has_begun(ticket: Ticket) -> bool:
+    """Whether the step has, whose process has died. What was put down and told nobody is heard."""
+    journal = RunDirectory(Path(ticket.assignment.run_directory)).events
+    events = run_journal.events(journal, ticket.assignment.attempt) if journal.exists() else ()
+    untold = [event for event in events if event.number > ticket.number]
+    try:
+        if untold:
+            _hear(ticket, untold)
+    except (ValueError, KeyError, TypeError, AttributeError):  # code of a step can write the file
+        _log.exception("journal of a step makes no sense task_id=%s", ticket.assignment.task_id)
+    return bool(ticket.number or untold)

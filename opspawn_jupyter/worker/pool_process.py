@@ -16,10 +16,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from opspawn_jupyter.files import write_all
 from opspawn_jupyter.model import run_journal, wire
@@ -57,14 +57,43 @@ def heard(line: bytes) -> ReportedEvent:
     return event
 
 
+class _Journal:
+    """The step's. A disk that is full, or a directory that was removed, keeps nobody uninformed."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._attempt = assignment.attempt
+        self._path = RunDirectory(Path(assignment.run_directory)).events
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        with suppress(OSError):
+            self._descriptor = run_journal.open_journal(self._path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def write(self, events: Sequence[ReportedEvent]) -> None:
+        """Put the events down."""
+        if self._descriptor is not None and events:
+            with suppress(OSError):
+                write_all(self._descriptor, run_journal.lines(self._attempt, events))
+
+
 class _Process:
     def __init__(self, line: socket.socket, taking: socket.socket, worker_id: str) -> None:
         self._line = line
         self._taking = taking
         self._worker_id = worker_id
         self._lines = line.makefile("rb")
+        #: What was not told yet.
         self._told: list[bytes] = []
+        #: What does not stand in the step's journal yet.
+        self._unwritten: list[ReportedEvent] = []
         self._number = 0
+        self._journal: _Journal | None = None
         self._end = _end_of(line)
 
     def work(self) -> NoReturn:
@@ -98,38 +127,46 @@ class _Process:
         from opspawn_jupyter.runners import pool, problems
 
         self._number = 0
-        try:
-            self._begin(assignment)
-            pool.perform(assignment, self._tell)
-        except Exception as error:  # a fault of ours is the step's crash
-            self._tell(EventType.CRASHED, {"error": wire.encode(problems.unexpected(error))})
+        with _Journal(assignment) as journal:
+            self._journal = journal
+            try:
+                self._begin(assignment)
+                pool.perform(assignment, self._tell)
+            except Exception as error:  # a fault of ours is the step's crash
+                self._tell(EventType.CRASHED, {"error": wire.encode(problems.unexpected(error))})
+            self._write()
         _clear_away(assignment.task_id)
 
     def _begin(self, assignment: Assignment) -> None:
         """Put down that it has begun, and only then see whether the worker is there: where it has
         died, a server will look for that, and another worker is given what has not begun."""
-        directory = RunDirectory(Path(assignment.run_directory))
-        started = self._note(EventType.STARTED, {"worker": self._worker_id})
-        with suppress(OSError):  # as in the worker, a full disk keeps nobody uninformed
-            _append(directory.events, run_journal.lines(assignment.attempt, [started]))
+        self._note(EventType.STARTED, {"worker": self._worker_id})
+        self._write()
         if self._end.poll(0):
             _end_session()
-        _write_to(directory.log)
+        _write_to(RunDirectory(Path(assignment.run_directory)).log)
 
     def _tell(self, type: EventType, data: Mapping[str, Any]) -> None:
         self._note(type, data)
         if type in _AT_ONCE:
             self._send()
 
-    def _note(self, type: EventType, data: Mapping[str, Any]) -> ReportedEvent:
-        """Have it told with what comes next."""
+    def _note(self, type: EventType, data: Mapping[str, Any]) -> None:
+        """Have it written down, and then told, with what comes next."""
         self._number += type.is_durable
         number = self._number if type.is_durable else 0
         event = ReportedEvent(type=type, at=now(), data=data, number=number)
         self._told.append(b"%s\n" % event.text.encode())
-        return event
+        if type.is_durable:
+            self._unwritten.append(event)
+
+    def _write(self) -> None:
+        if self._journal is not None:
+            self._journal.write(self._unwritten)
+        self._unwritten.clear()
 
     def _send(self) -> None:
+        self._write()
         if self._told:
             with suppress(OSError):  # then this process is about to end
                 self._line.sendall(b"".join(self._told))
@@ -149,14 +186,6 @@ def _end_session() -> NoReturn:
         processes.kill_session(child.pid)
     os.killpg(os.getpgrp(), signal.SIGKILL)
     sys.exit(1)
-
-
-def _append(path: Path, data: bytes) -> None:
-    descriptor = run_journal.open_journal(path)
-    try:
-        write_all(descriptor, data)
-    finally:
-        os.close(descriptor)
 
 
 def _write_to(log: Path) -> None:

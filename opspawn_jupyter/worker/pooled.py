@@ -63,10 +63,9 @@ class PooledAttempt:
     def _hear(self, *events: ReportedEvent) -> None:
         member = self._ticket.member
         has_followers = member is not None and member.load > 1
-        is_begun = events[0].type is EventType.STARTED
-        if is_begun:
+        if events[0].type is EventType.STARTED:
             self._limit_time()
-        self._history.add(*events, is_begun=is_begun, may_wait=has_followers)
+        self._history.add(*events, is_journalled=True, may_wait=has_followers)
 
     def _limit_time(self) -> None:
         if seconds := self.assignment.policy.timeout_seconds:

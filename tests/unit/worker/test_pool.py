@@ -18,13 +18,21 @@ from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.pool import Pool, Ticket
 
-_DEADLINE_SECONDS = 60.0
+_DEADLINE_SECONDS = 100.0
 #: Begins, and goes on until it is released.
 _LONG = """
 import pathlib, time
 pathlib.Path({run!r}, "begun").touch()
 while not pathlib.Path({run!r}, "release").exists():
     time.sleep(0.01)
+"""
+#: Puts an event down, as its process does, and dies before anybody is told.
+_LAST_WORDS = """
+import json, os, pathlib
+event = dict(type="step.output", at="2026-01-01T00:00:00+00:00", number=3, attempt=1)
+with pathlib.Path({run!r}, "events.jsonl").open("a") as journal:
+    print(json.dumps(event | dict(data=dict(name="x", value=1))), file=journal)
+os._exit(3)
 """
 
 
@@ -125,7 +133,7 @@ def test_a_step_that_was_given_ahead_does_not_begin_once_it_was_stopped(tmp_path
         long = [Step(tmp_path / f"l{number}", _LONG) for number in range(2)]
         quick = [Step(tmp_path / f"q{number}", "1") for number in range(8)]
         put(pool, *long)
-        await asyncio.gather(*(step.began.wait() for step in long))
+        await long[0].began.wait()
         put(pool, *quick)
 
         assert [step.stop() for step in quick[::2]] == [True] * 4
@@ -168,12 +176,28 @@ def test_a_step_has_put_down_its_start_when_it_begins(tmp_path: Path) -> None:
         put(pool, step)
         await asyncio.to_thread(begun, step)
 
-        (start,) = run_journal.events(step.run / "events.jsonl", 1)
+        start, *_ = run_journal.events(step.run / "events.jsonl", 1)
         assert (start.type, start.number, dict(start.data)) == (
             EventType.STARTED, 1, {"worker": "w"},
         )  # fmt: skip
         step.release()
         await ended(step)
         assert json.loads((step.run / "output.ipynb").read_text())["cells"][0]["outputs"] == []
+
+    tell(story)
+
+
+def test_what_a_process_has_put_down_counts_when_it_dies(tmp_path: Path) -> None:
+    """It goes on with the next step before it tells how the last one ended."""
+
+    async def story(pool: Pool) -> None:
+        step, other = Step(tmp_path / "a", _LAST_WORDS), Step(tmp_path / "b", "1")
+        put(pool, step, other)
+        await ended(step, other)
+
+        assert step.heard == [
+            EventType.STARTED, EventType.KERNEL_STARTED, EventType.STEP_OUTPUT,
+        ]  # fmt: skip
+        assert (step.exit_code, other.outcome) == (3, EventType.SUCCEEDED)
 
     tell(story)
