@@ -201,16 +201,26 @@ def test_a_message_has_all_of_its_event():
 
 
 def test_a_fanout_tells_each_of_its_listeners():
-    """The supervisor hears of tasks on the same bus as the browser."""
-    told = {"a": [], "b": []}
+    """The supervisor hears of tasks on the same bus as the browser, and in the same order; whoever
+    waits at a browser is served first."""
+    told = {"a": [], "b": [], "c": []}
+    at_once = []
 
     class Listener:
         def __init__(self, name: str) -> None:
             self.name = name
 
         def tell(self, events) -> None:
-            told[self.name].extend(events)
+            told[self.name].extend(one.seq for one in events)
 
-    FanoutBus(Listener("a"), Listener("b")).tell([event(1)])
+    async def tell() -> None:
+        bus = FanoutBus(*map(Listener, told))
+        for seq in (1, 2):
+            bus.tell([event(seq)])
+        at_once.extend(map(len, told.values()))
+        await asyncio.sleep(0)
 
-    assert [e.seq for e in told["a"]] == [e.seq for e in told["b"]] == [1]
+    asyncio.run(tell())
+
+    assert at_once == [2, 0, 0]
+    assert told == {"a": [1, 2], "b": [1, 2], "c": [1, 2]}
