@@ -75,6 +75,14 @@ class Pool:
             members.append(free)
         free.put(ticket)
 
+    def relieve(self, idle: Member) -> None:
+        """Let no step wait behind another one while a process of the same workflow has nothing to
+        do."""
+        busiest = max(self._members.get(idle.group, []), key=lambda one: one.load, default=idle)
+        if busiest.load > 1:
+            for ticket in busiest.surrender():
+                idle.put(ticket)
+
     def leave(self, member: Member) -> None:
         """The process takes no more."""
         members = self._members.get(member.group, [])
@@ -150,6 +158,15 @@ class Member:
         self._go_on()
         return has_not_begun
 
+    def surrender(self) -> list[Ticket]:
+        """Half of those that have not begun, of which at least one; they will not here."""
+        self._take_back()
+        kept = len(self._waiting) // 2
+        given_up = list(self._waiting)[kept:]
+        self._waiting = deque(list(self._waiting)[:kept])
+        self._go_on()
+        return given_up
+
     def kill(self) -> None:
         """End the process with all that its steps have started."""
         self._is_doomed = True
@@ -161,6 +178,8 @@ class Member:
         """Have steps before the process, where it is up."""
         if self._line is None or not self._line.is_open or self._is_doomed:
             return
+        if not self.load:
+            self._pool.relieve(self)
         if not self.load and self._idle is None:
             self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self.kill)
         if self._waiting and len(self._given) <= _AHEAD // 2:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import monotonic, sleep
 
+import pytest
 from nbformat.v4 import new_code_cell, new_notebook, writes
 
 from opspawn_jupyter.model import run_journal, wire
@@ -144,6 +145,26 @@ def test_a_step_that_was_given_ahead_does_not_begin_once_it_was_stopped(tmp_path
         assert [path for step in quick[::2] for path in step.run.iterdir()] == [
             step.run / "input.ipynb" for step in quick[::2]
         ]
+
+    tell(story)
+
+
+def test_no_step_waits_behind_a_long_one_while_another_process_is_idle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process was given it when nobody knew how long the one before it would take."""
+    monkeypatch.setattr("opspawn_jupyter.worker.pool._PROCESSES", 2)
+
+    async def story(pool: Pool) -> None:
+        long = Step(tmp_path / "l", _LONG)
+        quick = [Step(tmp_path / f"q{number}", "1") for number in range(40)]
+        put(pool, long, *quick)
+
+        await ended(*quick)
+        assert not long.ended.is_set()
+        long.release()
+        await ended(long)
+        assert {step.outcome for step in (long, *quick)} == {EventType.SUCCEEDED}
 
     tell(story)
 
