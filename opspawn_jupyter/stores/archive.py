@@ -14,6 +14,9 @@ from opspawn_jupyter.stores import rows
 from opspawn_jupyter.stores.database import Database
 from opspawn_jupyter.stores.known_keys import KnownKeys
 
+#: Stands where a record has its subject.
+_TASK = "task"
+
 
 class Archive:
     """Remembers how far the ids in the file reach and which keys it has, which spares each new task
@@ -25,9 +28,11 @@ class Archive:
         self._newest_record: str = database.value("newest_record_id") or ""
         self._keys = KnownKeys(number for (number,) in database.rows("key_digests"))
 
-    def grow(self, tasks: Iterable[str], events: Iterable[Event]) -> None:
-        """Tasks of these ids are in the file now, and what the events say of records."""
-        self._newest_task = max([self._newest_task, *tasks])
+    def grow(self, tasks: Iterable[Task], events: Iterable[Event]) -> None:
+        """These tasks are in the file now, and what the events say of records."""
+        for task in tasks:
+            self._newest_task = max(self._newest_task, task.id)
+            self._keys.add(_TASK, task.idempotency_key)
         for event in events:
             subject = event.type.subject
             if subject is not None:
@@ -51,6 +56,13 @@ class Archive:
         if not self.may_hold_task(task_id):
             return None
         record = self._database.value("finished_task", id=task_id)
+        return rows.task(record) if record else None
+
+    def task_by_key(self, idempotency_key: str) -> Task | None:
+        """Likewise, by the key that it was submitted with."""
+        if not self._keys.may_hold(_TASK, idempotency_key):
+            return None
+        record = self._database.value("finished_task_by_key", key=idempotency_key)
         return rows.task(record) if record else None
 
     def record(self, subject: Subject, record_id: str) -> Record | None:

@@ -117,10 +117,7 @@ class DuckDBStore:
     async def task_by_key(self, idempotency_key: str) -> Task | None:
         """See ``Store.task_by_key``."""
         held = self._memory.task_by_key(idempotency_key)
-        if held is not None:
-            return held
-        record = await self._read(self._database.value, "finished_task_by_key", key=idempotency_key)
-        return rows.task(record) if record else None
+        return held or await self._read(self._archive.task_by_key, idempotency_key)
 
     async def unfinished(self) -> tuple[Task, ...]:
         """See ``Store.unfinished``."""

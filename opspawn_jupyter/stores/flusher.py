@@ -131,7 +131,7 @@ class Flusher:
         with self.handover:
             self._database.commit()
             # Before memory lets go: whoever misses a task there must look into the file.
-            self._archive.grow((task.id for task in held.finished), held.events)
+            self._archive.grow(held.finished, held.events)
             self._memory.forget(applied)
         faults.reach("store.after_flush")
         self._journal.prune(applied)

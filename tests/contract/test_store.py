@@ -391,6 +391,24 @@ def test_a_task_is_found_by_the_end_of_its_id_and_by_its_key(stores: Stores) -> 
     in_store(stores, use)
 
 
+def test_a_task_that_has_just_been_written_is_found_by_its_key(stores: Stores) -> None:
+    """A key that the history lacks is not looked for there: one that has come to it must be known
+    at once, or a submission that is repeated runs twice."""
+
+    async def use(store: Store) -> None:
+        task_id = new_id()
+        await store.append([*queued(task_id, idempotency_key="monday"), *run(task_id)])
+        await until_written(store)
+
+        found = await store.task_by_key("monday")
+
+        assert found is not None
+        assert found.id == task_id
+        assert await store.task_by_key("tuesday") is None
+
+    in_store(stores, use)
+
+
 def test_32_callers_append_at_once(stores: Stores) -> None:
     """Every worker and cell writes through one store: nothing is lost, doubled or torn apart."""
 

@@ -134,8 +134,11 @@ SELECT count(*), min({field}), max({field}) FROM finished_tasks;
 SELECT max(id) FROM records;
 
 -- name: key_digests
--- All keys of records, as small as they can be kept at hand.
-SELECT DISTINCT md5_number_lower(subject || ' ' || key) FROM records WHERE key IS NOT NULL;
+-- All keys of records and finished tasks, as small as they can be kept at hand.
+SELECT DISTINCT md5_number_lower(subject || ' ' || key) FROM records WHERE key IS NOT NULL
+UNION ALL
+SELECT md5_number_lower('task ' || idempotency_key) FROM finished_tasks
+WHERE idempotency_key IS NOT NULL;
 
 -- name: record
 -- A record as it was written last.
