@@ -36,6 +36,7 @@ from opspawn_jupyter.stores.memory import Held
 from opspawn_jupyter.stores.recovery import Recovered
 from opspawn_jupyter.stores.segments import segments, total_bytes
 from opspawn_jupyter.stores.user_sql import UnknownName, UserQuery
+from opspawn_jupyter.stores.watchdog import Watchdog
 from opspawn_jupyter.stores.writer import IS_CLOSED, Writer
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class DuckDBStore:
         self._is_closed = False
         self._readers = ThreadPoolExecutor(4, "opspawn-read")
         self._queries = ThreadPoolExecutor(2, "opspawn-sql")
+        self._watchdog = Watchdog()
         self._flusher = Flusher(self._database, self._archive, self._memory, self._journal)
         self._writer = Writer(self._memory, self._journal, self._archive, pace, self._written)
 
@@ -218,7 +220,10 @@ class DuckDBStore:
 
     def _sql(self, query: str) -> Table:
         question = UserQuery(
-            query, timeout_seconds=self._sql_timeout_seconds, max_rows=self._sql_max_rows
+            query,
+            self._watchdog,
+            timeout_seconds=self._sql_timeout_seconds,
+            max_rows=self._sql_max_rows,
         )
         try:
             return self._answer(question)
@@ -251,6 +256,7 @@ class DuckDBStore:
         for cursor in tuple(self._asking):
             cursor.interrupt()
         self._queries.shutdown(cancel_futures=True)
+        self._watchdog.stop()
         self._readers.shutdown()
         self._writer.stop()
         self._flusher.stop()

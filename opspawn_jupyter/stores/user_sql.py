@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from threading import Timer
 from typing import Any
 
 import duckdb
@@ -20,6 +19,7 @@ from opspawn_jupyter.stores import views
 from opspawn_jupyter.stores.database import first_line
 from opspawn_jupyter.stores.json_values import json_value
 from opspawn_jupyter.stores.memory import Held
+from opspawn_jupyter.stores.watchdog import Watchdog
 
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _ZONED = "WITH TIME ZONE"
@@ -33,8 +33,11 @@ class UnknownName(Exception):
 class UserQuery:
     """A query with its limits, on a cursor in a read-only transaction."""
 
-    def __init__(self, query: str, *, timeout_seconds: float, max_rows: int) -> None:
+    def __init__(
+        self, query: str, watchdog: Watchdog, *, timeout_seconds: float, max_rows: int
+    ) -> None:
         self._query = query
+        self._watchdog = watchdog
         self._timeout_seconds = timeout_seconds
         self._max_rows = max_rows
         #: Set it to have all views made, also those that the query does not seem to name.
@@ -58,14 +61,9 @@ class UserQuery:
 
     def _within_time(self, cursor: duckdb.DuckDBPyConnection) -> Table:
         deadline = time.monotonic() + self._timeout_seconds
-        timer = Timer(self._timeout_seconds, cursor.interrupt)
-        timer.daemon = True
-        timer.start()
-        try:
+        with self._watchdog.watching(self._timeout_seconds, cursor.interrupt):
             _execute(cursor, self._query)
             return self._table(cursor, deadline)
-        finally:
-            timer.cancel()
 
     def _table(self, cursor: duckdb.DuckDBPyConnection, deadline: float) -> Table:
         columns = tuple(Column(name=name, type=str(type)) for name, type in _columns(cursor))
