@@ -68,6 +68,16 @@ async def _take_in_starts(o: Orchestration, is_meant: Callable[[str], bool]) -> 
     for task, events in begun:
         if is_meant(str(events[0].data.get("worker"))):
             await _believe(o, task, _report(task, task.attempt + 1, events))
+            await _settle_ended(o, task)
+
+
+async def _settle_ended(o: Orchestration, task: Task) -> None:
+    """Its journal may tell the end as well: a step's process keeps it, and its worker, which was to
+    write the summary, may have died before. A worker that lives writes the same."""
+    current = await o.store.task(task.id)
+    if current is not None and current.state.is_final:
+        directory = RunDirectory(o.settings.root_directory / task.run_directory)
+        await asyncio.to_thread(_settle_files, directory, current, current.state)
 
 
 async def _believe(o: Orchestration, task: Task, report: Report) -> None:
@@ -99,12 +109,10 @@ async def _settle(o: Orchestration, task: Task) -> None:
     events = await asyncio.to_thread(run_journal.events, directory.events, task.attempt)
     await _believe(o, task, _report(task, task.attempt, events))
     current = await o.store.task(task.id)
-    if current is None:
-        return
-    if current.state is State.RUNNING and current.attempt == task.attempt:
+    if current is not None and (current.state, current.attempt) == (State.RUNNING, task.attempt):
         await _conclude(o, current)
-    elif current.state.is_final:
-        await asyncio.to_thread(_settle_files, directory, current, current.state)
+    else:
+        await _settle_ended(o, task)
 
 
 async def _conclude(o: Orchestration, task: Task) -> None:

@@ -59,6 +59,10 @@ def _steps(world: World, workflow: str) -> dict[str, dict[str, Any]]:
     return {task["step"]: task for task in tasks}
 
 
+def _has_crashed(world: World, workflow: str) -> bool:
+    return any(task["state"] == "crashed" for task in _steps(world, workflow).values())
+
+
 def _marks(world: World, workflow: str) -> dict[str, int]:
     """How often each step's function was called."""
     paths = {
@@ -108,6 +112,8 @@ def test_a_worker_that_ends_takes_only_what_its_pool_had_begun(
 
     world.kill(worker, number)
     world.await_("its end", lambda: worker not in world.workers())
+    # Its processes may outlive it for a moment, and what is released in it succeeds.
+    world.await_("the end of its steps", lambda: _has_crashed(world, workflow))
     (world.root / "release").touch()
 
     states = settled(world, workflow)

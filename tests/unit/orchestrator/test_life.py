@@ -501,6 +501,27 @@ def test_a_start_that_was_never_reported_is_not_repeated(
     play(scenario)
 
 
+def test_an_end_that_only_the_steps_process_wrote_down_has_its_summary(
+    play: Callable[[Scenario], None],
+) -> None:
+    """A process of a pool keeps the journal, and its worker died before it heard of the step."""
+
+    async def scenario(o: Orchestration) -> None:
+        task, _ = await submit(o, note(), "ada")
+        await take(o, "w", TakeRequest(free_slots=1))
+        directory = RunDirectory(o.settings.root_directory / task.run_directory)
+        events = (STARTED, PLANNED, CELL, SUCCEEDED)
+        records = [{**wire.encode(event), "attempt": 1} for event in events]
+        directory.events.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+        await rescue.worker_lost(o, "w")
+
+        assert (await find(o, task.id)).state is State.SUCCESS
+        assert json.loads(directory.summary.read_text())["state"] == "success"
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("line", ["{", "[]", '{"attempt": 1}', '{"attempt": 1, "type": "x"}'])
 def test_a_journal_that_makes_no_sense_stops_nobody(
     play: Callable[[Scenario], None], line: str
