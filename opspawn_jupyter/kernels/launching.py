@@ -42,6 +42,8 @@ class Forked:
     connection: Mapping[str, Any]
     #: What it answers to a request for its info.
     info: Mapping[str, Any]
+    #: It speaks on the line that it was handed.
+    has_line: bool = False
 
 
 def order(wanted: Launch, *lines: int) -> socket.socket | None:
@@ -107,6 +109,7 @@ async def _answer(line: socket.socket) -> Forked | str:
         leash=Leash(line, answer["pid"]),
         connection=answer["connection"] or {},
         info=answer["info"] or {},
+        has_line=bool(answer.get("lines")),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from opspawn_jupyter.kernels.arrival import Arrival, Part
-from opspawn_jupyter.kernels.forking.line import AHEAD, SHELL, Frames, pack
+from opspawn_jupyter.kernels.forking.line import AHEAD, RELEASE, SHELL, Frames, pack
 
 #: More at once is new memory of the system's each time, which takes longer than the rest.
 _READ_BYTES = 1 << 16
@@ -29,6 +29,8 @@ class Wire:
         self._waiting: deque[tuple[bytes, list[bytes]]] = deque()
         self._arrival = Arrival()
         self._has_ended = False
+        #: What is to be sent together, while that is being said.
+        self._held: list[bytes] | None = None
         self._loop = asyncio.get_running_loop()
         self._is_listening = False
         self._listen()
@@ -51,15 +53,40 @@ class Wire:
         """Send one that is dropped where the kernel drops what was sent ahead."""
         self._send(AHEAD, parts)
 
+    def release(self) -> None:
+        """Leave the kernel to others. Nothing can be sent after this."""
+        self._send(RELEASE, [])
+
     def retract(self) -> None:
         """Let the kernel begin nothing any more. Nothing can be sent after this."""
         with suppress(OSError):  # it has ended
             self._line.shutdown(socket.SHUT_WR)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send all at once that is sent meanwhile: each piece that arrives wakes the kernel."""
+        if self._held is not None:
+            yield
+            return
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            if held:
+                self._send_now(held)
+
     def _send(self, channel: bytes, parts: Sequence[bytes]) -> None:
+        pieces = pack(channel, parts)
+        if self._held is None:
+            self._send_now(pieces)
+        else:
+            self._held += pieces
+
+    def _send_now(self, pieces: Sequence[bytes]) -> None:
         self._line.setblocking(True)
         try:
-            self._line.sendall(b"".join(pack(channel, parts)))
+            self._line.sendall(b"".join(pieces))
         except ConnectionError:
             return  # whoever waits for the answer finds the kernel dead
         finally:

@@ -45,6 +45,10 @@ class Ahead:
 
     def fill(self) -> None:
         """Send as many more as may wait."""
+        with self._client.together():
+            self._fill()
+
+    def _fill(self) -> None:
         while self._client.takes_ahead and not self.is_done:
             index, cell = self._cells[self._position]
             if len(self._requests) >= _MOST_WAITING or self._length(cell) > _MOST_CHARACTERS:

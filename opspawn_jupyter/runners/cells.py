@@ -9,6 +9,7 @@ budget are left out, and a dead kernel is noticed soon, with the output it still
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 
 from nbclient.client import timestamp
@@ -80,6 +81,10 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
     def takes_ahead(self) -> bool:
         """Cells can be sent before the last one has ended."""
         return self._conversation.takes_ahead
+
+    def together(self) -> AbstractContextManager[None]:
+        """Send at once all that is sent meanwhile, where that can be."""
+        return self._conversation.together()
 
     def begin_cell(self, cell: Any) -> None:
         """Make ready for what it puts out, as nbclient does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeAlias
 
 from jupyter_client.session import Session
@@ -80,11 +81,20 @@ class Conversation:
         drops them where that was not well."""
         return self._wire is not None
 
+    def together(self) -> AbstractContextManager[None]:
+        """Send at once all that is asked meanwhile, where that can be."""
+        return nullcontext() if self._wire is None else self._wire.together()
+
     def _send(self, parts: Sequence[bytes], *, is_ahead: bool) -> None:
         if is_ahead and self._wire is not None:
             self._wire.send_ahead(parts)
         else:
             self._line.send(parts)
+
+    def release(self) -> None:
+        """Have the kernel stay when this ends, for others."""
+        if self._wire is not None:
+            self._wire.release()
 
     def retract(self) -> None:
         """Have nothing begin any more, also of what was sent ahead, and the kernel end then."""

@@ -11,8 +11,6 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import zmq
-import zmq.asyncio
 from jupyter_client.session import Session
 
 from opspawn_jupyter.kernels import servers
@@ -28,7 +26,7 @@ Send = Callable[[bytes, Sequence[Any]], None]
 
 _INFO = {"language_info": {"name": "python", "version": ""}, "status": "ok"}
 _RESULT = {"execution_count": 1, "data": {"text/plain": "1"}, "metadata": {}}
-_CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+_CONNECTION = {"transport": "ipc", "ip": "", "key": "", "signature_scheme": "hmac-sha256"}
 #: What a request is answered with, beside busy and idle: by its type, on iopub and then on shell.
 _ANSWERS: dict[str, tuple[list[tuple[str, dict[str, Any]]], tuple[str, dict[str, Any]]]] = {
     "kernel_info_request": ([], ("kernel_info_reply", _INFO)),
@@ -69,69 +67,13 @@ class Echo:
         self._send(channel, self._session.serialize(message, ident=identities or None))
 
 
-class EchoKernel(ForkedKernel):
-    """In the tier ``kernel``."""
-
-    _context: zmq.asyncio.Context | None = None
-    _answering: asyncio.Task[None] | None = None
-
-    async def launch(self) -> None:
-        """Bind the sockets that a kernel binds."""
-        place = self._directory = sockets.private_directory()
-        connection_file = place / "kernel.json"
-        _look_for_server(self._wanted(TIER_KERNEL, connection_file))
-        self._context = zmq.asyncio.Context()
-        self._address = str(place / "k")
-        shell, iopub = (self._bind(kind, port) for kind, port in ((zmq.ROUTER, 1), (zmq.XPUB, 2)))
-        session = Session(key=b"echo")
-        ports = {f"{name}_port": port for port, name in enumerate(_CHANNELS, 1)}
-        address = {"transport": "ipc", "ip": self._address, "key": session.key.decode()}
-        known = {**ports, **address, "signature_scheme": session.signature_scheme}
-        self._adopt(known, connection_file)
-        self._answering = asyncio.ensure_future(self._serve(session, shell, iopub))
-
-    @property
-    def _is_elsewhere(self) -> bool:
-        return False
-
-    def _bind(self, kind: int, port: int) -> Any:
-        assert self._context is not None  # noqa: S101  made just before
-        line = self._context.socket(kind)
-        line.bind(f"ipc://{self._address}-{port}")
-        return line
-
-    async def _serve(self, session: Session, shell: Any, iopub: Any) -> None:
-        def send(channel: bytes, frames: Sequence[Any]) -> None:
-            (shell if channel == SHELL else iopub).send_multipart(frames)
-
-        await iopub.recv()  # the client's subscription, without which nothing arrives
-        echo = Echo(session, send)
-        while True:
-            echo.answer(await shell.recv_multipart())
-
-    async def exit_code(self) -> int | None:
-        """It lives until it is stopped."""
-        return None if self._answering is not None else 0
-
-    async def stop(self, *, politely: bool = True) -> None:  # noqa: ARG002  as in the base class
-        """Close the sockets."""
-        if self._answering is not None:
-            self._answering.cancel()
-            self._answering = None
-        if self._context is not None:
-            self._context.destroy(linger=0)
-        self.is_ready = False
-
-
-class EchoDirectKernel(DirectKernel):
-    """In the tier ``direct``."""
+class _Answered(ForkedKernel):
+    """Has its line answered by this process."""
 
     _far_end: socket.socket | None = None
     _answering: asyncio.Task[None] | None = None
 
-    async def launch(self) -> None:
-        """Make the line."""
-        _look_for_server(self._plan())
+    def _answer(self) -> None:
         self._line, self._far_end = socket.socketpair()
         self._answering = asyncio.ensure_future(self._serve(self._far_end))
 
@@ -147,6 +89,10 @@ class EchoDirectKernel(DirectKernel):
             for _, parts in frames.feed(data):
                 echo.answer(parts)
 
+    @property
+    def _is_elsewhere(self) -> bool:
+        return False
+
     async def exit_code(self) -> int | None:
         """It lives until it is stopped."""
         return None if self._answering is not None else 0
@@ -159,6 +105,27 @@ class EchoDirectKernel(DirectKernel):
         if self._far_end is not None:
             self._far_end.close()
         self.is_ready = False
+
+
+class EchoKernel(_Answered):
+    """In the tier ``kernel``."""
+
+    async def launch(self) -> None:
+        """Say how others would reach it, and make the line."""
+        place = self._directory = sockets.private_directory()
+        connection_file = place / "kernel.json"
+        _look_for_server(self._wanted(TIER_KERNEL, connection_file))
+        self._adopt(_CONNECTION, connection_file)
+        self._answer()
+
+
+class EchoDirectKernel(_Answered, DirectKernel):
+    """In the tier ``direct``."""
+
+    async def launch(self) -> None:
+        """Make the line."""
+        _look_for_server(self._plan())
+        self._answer()
 
 
 def _look_for_server(wanted: Launch | str) -> None:

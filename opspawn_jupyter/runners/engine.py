@@ -210,6 +210,8 @@ class Execution:
                 self._cells.fill()
         finally:
             await launching
+        if kernel.conversation is None:
+            self._forget_what_was_sent()
         timeline.reach("runner.launched")
         faults.reach("runner.after_kernel")
         connecting = asyncio.ensure_future(kernel.connect())
@@ -221,6 +223,11 @@ class Execution:
         finally:
             await connecting
         timeline.reach("runner.connected")
+
+    def _forget_what_was_sent(self) -> None:
+        """It went nowhere, where the kernel turns out to be reached otherwise."""
+        for name in ("_cells", "_client"):
+            vars(self).pop(name, None)
 
     async def _know_kernel(self) -> None:
         """Put down what the kernel says of itself, and with what it runs."""
@@ -302,9 +309,10 @@ class Execution:
 
     def _send_ahead(self) -> None:
         """Send what may wait in the kernel; to a kernel that takes it, that is."""
-        self._cells.fill()
-        if self._ends_with_cells and self._cells.is_done and not self._keeps:
-            self._kernel.dismiss_ahead()
+        with self._client.together():
+            self._cells.fill()
+            if self._ends_with_cells and self._cells.is_done and not self._keeps:
+                self._kernel.dismiss_ahead()
 
     def _put_down_last(self) -> None:
         """Say how the last cell went, which nobody waits for as long as there is a next."""

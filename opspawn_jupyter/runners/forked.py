@@ -21,6 +21,7 @@ from opspawn_jupyter.kernels.leash import Leash
 from opspawn_jupyter.kernels.provisioner import TIER_KERNEL
 from opspawn_jupyter.kernels.socket_channels import connected
 from opspawn_jupyter.kernels.task import PATIENCE_SECONDS, TaskKernelManager
+from opspawn_jupyter.kernels.wire_channels import Wire
 from opspawn_jupyter.model.work import TASK_VARIABLE
 from opspawn_jupyter.runners import processes, sockets
 from opspawn_jupyter.runners.conversation import Conversation
@@ -41,6 +42,9 @@ class ForkedKernel(Kernel):
     _leash: Leash | None = None
     _is_dismissed = False
     _planned: Launch | str | None = None
+    #: Both ends of the line to it, until they are where they belong.
+    _line: socket.socket | None = None
+    _theirs: socket.socket | None = None
     #: Where the answer to ``order`` comes.
     _asked: socket.socket | None = None
 
@@ -60,11 +64,15 @@ class ForkedKernel(Kernel):
             await super().launch()
             return
         made = await self._launched(wanted)
+        self._close_theirs()
         if isinstance(made, str):
+            self._forgo_line()
             self.start_afresh(made)
             await super().launch()
             return
         self._hold(made)
+        if not made.has_line:
+            self._forgo_line()
         self._adopt(made.connection, Path(wanted.command.connection_file))
 
     async def _launched(self, wanted: Launch) -> Forked | str:
@@ -80,7 +88,27 @@ class ForkedKernel(Kernel):
 
     def _lines(self) -> tuple[int, ...]:
         """Descriptors that it is given beside its standard streams."""
-        return ()
+        if self._theirs is None:
+            self._line, self._theirs = socket.socketpair()
+        return (self._theirs.fileno(),)
+
+    def _close_theirs(self) -> None:
+        """Its end of the line, once it has that: the line ends when it does."""
+        if self._theirs is not None:
+            self._theirs.close()
+            self._theirs = None
+
+    def _forgo_line(self) -> None:
+        """It is reached otherwise, and has not heard what was said on the line."""
+        talk, self.conversation = self.conversation, None
+        if talk is not None:
+            talk.close()
+        self._close_line()
+
+    def _close_line(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
     def _wanted(self, tier: str, connection_file: Path) -> Launch | str:
         """How it is to be launched; or why it cannot be forked. Raises ``NoSuchKernel``."""
@@ -123,12 +151,18 @@ class ForkedKernel(Kernel):
 
     async def connect(self) -> None:
         """As the base class, save that no answer is waited for, only what shows that no output is
-        lost from here on."""
-        if self._is_elsewhere:
+        lost from here on; on a line nothing is."""
+        if self._is_elsewhere and self._line is None:
             await super().connect()
-            return
-        conversation = self._converse()
-        await self._before_start_ends(self._subscribed(conversation))
+        elif self.conversation is None:
+            conversation = self._converse()
+            if not conversation.takes_ahead:
+                await self._before_start_ends(self._subscribed(conversation))
+
+    @property
+    def listens_early(self) -> bool:
+        """See the base class: the line is there before the kernel."""
+        return self._line is not None
 
     @property
     def _is_elsewhere(self) -> bool:
@@ -141,6 +175,9 @@ class ForkedKernel(Kernel):
                 self._ask_for_info(conversation)  # it may be one that greets nobody
 
     def _new_conversation(self) -> Conversation:
+        if self._line is not None:
+            line, self._line = Wire(self._line), None
+            return Conversation(line, Messages(b""))
         if self._is_elsewhere:
             return super()._new_conversation()
         known = self._connection
@@ -190,7 +227,11 @@ class ForkedKernel(Kernel):
 
     def hang_up(self) -> None:
         """See the base class."""
+        if self.conversation is not None and not self._is_dismissed:
+            self.conversation.release()
         super().hang_up()
+        self._close_line()
+        self._close_theirs()
         if self._asked is not None:
             self._asked.close()
             self._asked = None
@@ -200,6 +241,28 @@ class ForkedKernel(Kernel):
         if self._leash is not None and self.conversation is not None and not self._is_dismissed:
             self._is_dismissed = True
             self.conversation.dismiss()
+
+    def dismiss_ahead(self) -> None:
+        """See the base class."""
+        if self._conversation_ahead is not None and not self._is_dismissed:
+            self._is_dismissed = True
+            self._conversation_ahead.dismiss(is_ahead=True)
+
+    def stay(self) -> None:
+        """See the base class."""
+        self._is_dismissed = False
+
+    def retract(self) -> None:
+        """See the base class. It ends then."""
+        if self._conversation_ahead is not None:
+            self._is_dismissed = True
+            self._conversation_ahead.retract()
+
+    @property
+    def _conversation_ahead(self) -> Conversation | None:
+        """The one with a kernel that takes cells ahead."""
+        talk = self.conversation
+        return talk if talk is not None and talk.takes_ahead else None
 
 
 @lru_cache(maxsize=16)

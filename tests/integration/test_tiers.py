@@ -25,6 +25,8 @@ from tests.integration.test_runner_notebook import (
 __all__ = ["fork_servers", "run"]  # the fixtures
 
 TIERS = ("kernel", "direct", "cold")
+#: To these cells are sent ahead.
+FORKED = ("kernel", "direct")
 NOTEBOOKS: dict[str, tuple[Any, ...]] = {
     "everything that is put out": (
         ("x = 1", "parameters"),
@@ -132,30 +134,35 @@ def test_a_direct_kernel_is_interrupted_and_leaves_nothing(run: Run) -> None:
     wait_gone(int(ran.text(0)))
 
 
-def test_what_was_sent_ahead_does_not_run_after_a_cancel(run: Run) -> None:
+@pytest.mark.parametrize("tier", FORKED)
+def test_what_was_sent_ahead_does_not_run_after_a_cancel(run: Run, tier: str) -> None:
     """A cell may take the interrupt for itself, and end well."""
     code = "import time\ntry:\n    print('asleep', flush=True); time.sleep(600)\n"
     ran = run("1", code + "except KeyboardInterrupt:\n    pass", "open('ran', 'w').close()",
-              tier="direct", during=cancel_in(1))  # fmt: skip
+              tier=tier, during=cancel_in(1))  # fmt: skip
 
     assert ran.outcome.type is EventType.CANCELLED
     assert ran.written[2] != "success"
     assert not (ran.directory.path.parent.parent / "ran").exists()
 
 
-def test_what_was_sent_ahead_does_not_run_after_a_failure(run: Run) -> None:
+@pytest.mark.parametrize("tier", FORKED)
+def test_what_was_sent_ahead_does_not_run_after_a_failure(run: Run, tier: str) -> None:
     """Also where the kernel is done with the failure before its client has heard of it."""
     cells = [f"open('ran {number}', 'w').close()" for number in range(8)]
-    ran = run(*cells[:3], "1 / 0", *cells[3:], tier="direct")
+    ran = run(*cells[:3], "1 / 0", *cells[3:], tier=tier)
 
     assert ran.outcome.type is EventType.FAILED
     assert ran.written == ["success"] * 3 + ["failed"] + ["not_run"] * 5
     assert len(list(ran.directory.path.parent.parent.glob("ran *"))) == 3
 
 
-def test_cells_that_are_sent_ahead_have_the_times_that_the_kernel_tells(run: Run) -> None:
+@pytest.mark.parametrize("tier", FORKED)
+def test_cells_that_are_sent_ahead_have_the_times_that_the_kernel_tells(
+    run: Run, tier: str
+) -> None:
     """The runner hears of several at once."""
-    ran = run("1", "import time; time.sleep(0.3)", "2", tier="direct")
+    ran = run("1", "import time; time.sleep(0.3)", "2", tier=tier)
     cells = [cell["metadata"] for cell in ran.notebook["cells"]]
 
     assert cells[1]["opspawn"]["duration_seconds"] >= 0.3
@@ -184,7 +191,7 @@ UNCLOSED = (
 )
 
 
-@pytest.mark.parametrize("tier", ["kernel", "direct"])
+@pytest.mark.parametrize("tier", FORKED)
 def test_what_nobody_closed_is_whole_at_the_end(run: Run, tier: str) -> None:
     """As with a script, whose interpreter closes files in the end. Cold kernels do not always get
     there: one of ipykernel's in ten waits for a thread of its own until it is terminated."""

@@ -25,11 +25,10 @@ from .capture import Capture
 from .exercise import Request, show_something
 from .kernel import ForkedKernelApp, connect_plots, instance
 from .kernel_class import ForkedKernel
-from .line import AHEAD, DROPS, IOPUB, SHELL, Channel, Frames, Line
+from .line import AHEAD, IOPUB, SHELL, Channel, Frames, Line
 from .surroundings import take_files
-
-#: How long tasks of the user's have the loop between two cells that come one after the other.
-_TURN_SECONDS = 0.001
+from .told import Told
+from .turn import let_others_run
 
 
 class DirectKernel(ForkedKernel):
@@ -40,8 +39,6 @@ class DirectKernel(ForkedKernel):
     #: What the cell put out is told through it.
     capture = AnyTrait()
     line = AnyTrait()
-    #: Whatever was sent before the client knew how the last cell ended is passed over.
-    drops_ahead = False
 
     async def do_execute(
         self,
@@ -54,9 +51,7 @@ class DirectKernel(ForkedKernel):
         cell_meta: Any = None,
         cell_id: str | None = None,
     ) -> dict[str, Any]:
-        """Run the cell; what it put out is told before its reply. That it runs is told before it
-        can do anything, and with it how the last one ended."""
-        self.line.flush()
+        """Run the cell; what it put out is told before its reply."""
         reply = await super().do_execute(
             code, silent, store_history, user_expressions, allow_stdin,
             cell_meta=cell_meta, cell_id=cell_id,
@@ -64,18 +59,12 @@ class DirectKernel(ForkedKernel):
         self.capture.drain()
         return reply
 
-    def finish_metadata(self, parent: Any, metadata: Any, reply_content: Any) -> Any:
-        """Say so where the client may have been asked something: it is to answer before the next
-        cell runs."""
-        found: dict[str, Any] = super().finish_metadata(parent, metadata, reply_content)  # type: ignore[no-untyped-call]
-        if self.iopub_socket.has_asked:
-            self.iopub_socket.has_asked, self.drops_ahead = False, True
-            found[DROPS] = True
-        return found
+    @property
+    def _published(self) -> Any:
+        return self.iopub_socket
 
-    def _abort_queues(self, *_args: Any) -> None:
-        """What was sent ahead is not to run."""
-        self.drops_ahead = True
+    def _serves_owner(self) -> bool:
+        return True  # and nobody else
 
 
 class DirectKernelApp(ForkedKernelApp):
@@ -169,25 +158,25 @@ class DirectKernelApp(ForkedKernelApp):
     async def _answer(self, frames: Frames, waiting: deque[tuple[bytes, list[bytes]]]) -> bool:
         """Answer what has come, and what comes meanwhile; False where that is the end."""
         while waiting:
-            if (news := self.line.read_now()) == b"":
-                return False  # nobody wants what waits any more
-            waiting.extend(frames.feed(news or b""))
+            if not self._hear(frames, waiting):
+                return False
             channel, parts = waiting.popleft()
-            if self._is_dropped(channel, parts):
+            told = Told(parts, is_ahead=channel == AHEAD)
+            if self.kernel.passes_over(told):
                 continue
-            if self._is_farewell(parts):
+            if told.is_farewell:
                 return False
             await self._dispatch(parts)
-            await _let_others_run()
+            await let_others_run(1)
         return True
 
-    def _is_dropped(self, channel: bytes, parts: Sequence[bytes]) -> bool:
-        if channel != AHEAD and b'"execute_request"' in parts[2]:
-            self.kernel.drops_ahead = False
-        return channel == AHEAD and self.kernel.drops_ahead
-
-    def _is_farewell(self, parts: Sequence[bytes]) -> bool:
-        return b'"shutdown_request"' in parts[2]  # after the delimiter and the signature
+    def _hear(self, frames: Frames, waiting: deque[tuple[bytes, list[bytes]]]) -> bool:
+        """Take all that has come by now; False where nobody wants what waits any more."""
+        while (news := self.line.read_now()) is not None:
+            if not news:
+                return False
+            waiting.extend(frames.feed(news))
+        return True
 
     async def _dispatch(self, parts: Sequence[Any]) -> None:
         await self.kernel.dispatch_shell(parts)
@@ -196,11 +185,6 @@ class DirectKernelApp(ForkedKernelApp):
         parent = self.kernel.get_parent("shell")
         message = self.session.msg("stream", {"name": name, "text": text}, parent)
         self.iopub_socket.hold(self.session.serialize(message))
-
-
-async def _let_others_run() -> None:
-    """Give tasks that cells have begun what they would have while a client sends the next cell."""
-    await asyncio.sleep(_TURN_SECONDS if len(asyncio.all_tasks()) > 1 else 0)
 
 
 def _loop() -> asyncio.AbstractEventLoop:

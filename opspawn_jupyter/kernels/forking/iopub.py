@@ -10,22 +10,36 @@ from __future__ import annotations
 import os
 import select
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import zmq
 from ipykernel import iostream
 
+from .line import IOPUB, Line
 from .steady import SteadyLock
 
 #: What can be written at once to a pipe that takes anything.
 _READ_BYTES = select.PIPE_BUF
+#: How a message of a socket to its publisher begins that is no end of a subscription.
+_SUBSCRIBES = b"\x01"
 
 
 class IOPubThread(iostream.IOPubThread):
     """Sends from the calling thread."""
 
+    #: Where all of it goes as well, if the kernel was made for somebody.
+    line: Line | None = None
+    #: Something was said that a client may answer.
+    has_asked = False
+    #: All of it can go over the line with what comes next.
+    _is_patient = False
+
     def __init__(self, *args: Any, **options: Any) -> None:
         self._lock = SteadyLock()
+        #: What those want to hear who came to the socket.
+        self._topics: set[bytes] = set()
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # of ipykernel
 
     def send_multipart(self, *args: Any, **options: Any) -> None:
@@ -33,8 +47,32 @@ class IOPubThread(iostream.IOPubThread):
         if not self._is_master_process() or not self.thread.is_alive():  # type: ignore[no-untyped-call]
             super().send_multipart(*args, **options)  # type: ignore[no-untyped-call]
             return
+        if self.line is not None:
+            (self.line.hold if self._is_patient else self.line.send)(IOPUB, args[0])
+        self._publish(*args, **options)
+
+    def hold(self, parts: Sequence[Any]) -> None:
+        """Send it; over the line with what comes next, or at its next flush."""
+        if self.line is None or not self._is_master_process():  # type: ignore[no-untyped-call]
+            self.send_multipart(parts)
+        else:
+            self.line.hold(IOPUB, parts)
+            self._publish(parts)
+
+    @contextmanager
+    def patience(self) -> Iterator[None]:
+        """Hold all that is sent meanwhile."""
+        self._is_patient = True
+        try:
+            yield
+        finally:
+            self._is_patient = False
+
+    def _publish(self, *args: Any, **options: Any) -> None:
+        """Send it to those who came to the socket, if there are any."""
         with self._lock:
-            self._really_send(*args, **options)  # type: ignore[no-untyped-call]
+            if self.line is None or self.has_listeners:
+                self._really_send(*args, **options)  # type: ignore[no-untyped-call]
             has_news = self._has_subscriptions()
         if has_news:  # after a send the socket does not wake the thread for them any more
             self.io_loop.add_callback(self._on_ready)
@@ -50,7 +88,18 @@ class IOPubThread(iostream.IOPubThread):
     def _on_ready(self, *_: Any) -> None:
         with self._lock:
             while self._has_subscriptions():
-                self._handle_subscription(self.socket.recv_multipart())  # type: ignore[no-untyped-call]
+                frames = self.socket.recv_multipart()
+                self._note(frames)
+                self._handle_subscription(frames)  # type: ignore[no-untyped-call]
+
+    def _note(self, frames: Sequence[bytes]) -> None:
+        for frame in frames:
+            (self._topics.add if frame[:1] == _SUBSCRIBES else self._topics.discard)(frame[1:])
+
+    @property
+    def has_listeners(self) -> bool:
+        """Somebody listens who came to the socket."""
+        return bool(self._topics)
 
 
 class OutStream(iostream.OutStream):
@@ -70,6 +119,11 @@ class OutStream(iostream.OutStream):
         with self._flush_lock:
             self._read_pipe()
             self._flush()  # type: ignore[no-untyped-call]  # as above
+
+    def gather(self) -> None:
+        """Flush, to those who can wait for what comes next."""
+        with self.pub_thread.patience():
+            self.flush()
 
     def _schedule_flush(self) -> None:
         if not self._is_timed:  # else it goes with what was written before

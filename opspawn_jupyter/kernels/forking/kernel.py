@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import gc
-import io
 import os
 import sys
 import threading
@@ -20,17 +18,16 @@ from jupyter_client.session import new_id_bytes
 from tornado.ioloop import IOLoop
 from traitlets import default
 
-from . import early, history, iopub, messages, start_up
+from . import early, ending, history, iopub, messages, start_up
 from .family import has_children
 from .kernel_class import ForkedKernel
+from .owner import Owner, is_possible
 from .session import QuickSession
 from .surroundings import take_files
 
 #: How long the end of a kernel waits for its control thread to send the last messages.
 _CONTROL_SECONDS = 1.0
 
-#: What may hold bytes back. ipykernel's own streams are others, and have no thread to go on by now.
-_WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 _CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 
@@ -46,7 +43,9 @@ class ForkedKernelApp(IPKernelApp):
     #: Told once clients can connect, before any of the user's code runs.
     on_bound: Callable[[], None] | None = None
     #: Descriptors that it takes beside its standard streams.
-    lines = 0
+    lines = int(is_possible())
+    #: For whom it was made, if they speak on a line.
+    owner: Owner | None = None
     #: Threads that there are without the user's.
     own_threads: frozenset[threading.Thread] = frozenset()
 
@@ -118,6 +117,8 @@ class ForkedKernelApp(IPKernelApp):
 
     def start(self) -> None:
         """Serve until shutdown."""
+        if self.owner is not None:
+            IOLoop.current().add_callback(self.owner.serve)
         if self.is_started:
             self.io_loop = IOLoop.current()
             self.io_loop.start()
@@ -150,8 +151,37 @@ class ForkedKernelApp(IPKernelApp):
         return new_id_bytes()
 
     def take(self, files: Sequence[int]) -> None:
-        """Its standard streams, as its client gives them."""
-        take_files(files)
+        """Its standard streams, as its client gives them, and the line to it where there is one."""
+        take_files(files[:3])
+        if self.lines and len(files) > 3:
+            self._belong_to(Owner(self, files[3]))
+
+    def _belong_to(self, owner: Owner) -> None:
+        session: Any = self.session
+        self.owner, session.owner = owner, owner.channel
+        self.kernel.line = self.iopub_thread.line = owner.line
+
+    def be_released(self) -> None:
+        """Belong to nobody any more."""
+        session: Any = self.session
+        self.owner = session.owner = self.kernel.line = self.iopub_thread.line = None
+
+    async def shut_down(self) -> None:
+        """As its owner asks for it."""
+        await self.kernel.shut_down()
+        self.io_loop.stop()
+
+    def close(self) -> None:
+        """Close what anybody may still hear something on."""
+        if self._is_private:
+            self.reset_io()  # type: ignore[no-untyped-call]  # of ipykernel
+        else:
+            super().close()  # type: ignore[no-untyped-call]  # as above
+
+    @property
+    def _is_private(self) -> bool:
+        """Nobody but its owner has anything to do with it."""
+        return self.owner is not None and not self.iopub_thread.has_listeners
 
     def connection(self) -> Mapping[str, Any]:
         """How a client reaches this kernel, as in a connection file."""
@@ -174,7 +204,9 @@ class ForkedKernelApp(IPKernelApp):
         if self.is_early and shell.history_manager is not None:
             shell.history_manager.is_over = True
         start_up.forgo_aliases(shell)
-        thread = self.control_thread
+        if self._is_private:
+            atexit.unregister(self.iopub_thread.stop)
+        thread = None if self._is_private else self.control_thread
         if thread is not None and thread.is_alive():
             thread.stop()
             thread.join(_CONTROL_SECONDS)
@@ -242,8 +274,8 @@ def run(app: ForkedKernelApp, tell: Callable[[int], object] | None = None) -> No
     status = 0
     try:
         app.start()
-    except SystemExit as ending:
-        status = _status(ending.code)
+    except SystemExit as wish:
+        status = ending.status(wish.code)
     except BaseException:  # the process ends here, whatever it was
         traceback.print_exc(file=sys.__stderr__)
         status = 1
@@ -258,50 +290,7 @@ def run(app: ForkedKernelApp, tell: Callable[[int], object] | None = None) -> No
 def end(app: ForkedKernelApp) -> None:
     """All that is to be done before the process may end."""
     app.settle()
-    _leave()
-
-
-def _leave() -> None:
-    """Wait for the user's threads, run the exit handlers, flush. The process may be ended then.
-
-    The interpreter would go on to take every module apart, which touches, and so copies, all of
-    the memory shared with the fork server, to give it back a moment later.
-    """
-    endings: tuple[Callable[[], object], ...] = (
-        vars(threading)["_shutdown"],
-        vars(atexit)["_run_exitfuncs"],
-        _write_out,
-        _flush,
-    )
-    for ending in endings:
-        try:
-            ending()
-        except BaseException:  # an exit handler is user code, and the end must come
-            traceback.print_exc()
-
-
-def _status(code: object) -> int:
-    if code is None or isinstance(code, int):
-        return code or 0
-    sys.stderr.write(f"{code}\n")
-    return 1
-
-
-def _write_out() -> None:
-    """Have files that nobody closed written out, as the interpreter's end would. IPython
-    has given up the user's names by now; what is left holds itself, or is held by a module."""
-    gc.collect()
-    for thing in gc.get_objects():
-        if issubclass(type(thing), _WRITERS) and not thing.closed:
-            with suppress(ValueError, OSError):  # not open for writing, or its other end is gone
-                thing.flush()
-
-
-def _flush() -> None:
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            with suppress(ValueError, OSError):  # closed by the user
-                stream.flush()
+    ending.leave()
 
 
 def connect_plots() -> None:

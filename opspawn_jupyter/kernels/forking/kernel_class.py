@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from types import FunctionType
 from typing import Any
 
@@ -11,6 +13,9 @@ from traitlets import default
 
 from . import early, once
 from .family import has_children
+from .iopub import OutStream
+from .line import DROPS
+from .told import Told, is_owners
 
 
 class ForkedKernel(IPythonKernel):
@@ -20,6 +25,10 @@ class ForkedKernel(IPythonKernel):
     is_early = False
     #: What it greets with, where that was made before the fork.
     early_banner: str | None = None
+    #: Where the one speaks for whom it was made, if there is a line to them.
+    line: Any = None
+    #: Whatever was sent before the client knew how the last cell ended is passed over.
+    drops_ahead = False
 
     @classmethod
     def instance(cls, *args: Any, **parts: Any) -> Any:
@@ -51,13 +60,74 @@ class ForkedKernel(IPythonKernel):
         cell_meta: Any = None,
         cell_id: str | None = None,
     ) -> dict[str, Any]:
-        """Run the cell."""
+        """Run the cell. To its owner that it runs is told before it can do anything, and with it
+        how the last one ended; and what it put out goes with its reply."""
+        if self.line is not None:
+            self.line.flush()
         once.expect(self.shell, code)
         reply: dict[str, Any] = await super().do_execute(  # type: ignore[no-untyped-call]
             code, silent, store_history, user_expressions, allow_stdin,
             cell_meta=cell_meta, cell_id=cell_id,
         )  # fmt: skip
+        if self.line is not None:
+            self.gather()
         return reply
+
+    def gather(self) -> None:
+        """Have what was put out told before long."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, OutStream):
+                stream.gather()
+
+    async def dispatch_shell(self, msg: Any, /, *args: Any, **options: Any) -> None:
+        """Carry out a request. The owner's are not put off by another client's cell that failed."""
+        if isinstance(msg, Told):
+            if self.passes_over(msg):
+                return
+            self._aborting = False
+        await super().dispatch_shell(msg, *args, **options)
+
+    def passes_over(self, told: Told) -> bool:
+        """Whether it is not to be carried out any more, now that its turn has come."""
+        if told.is_cell and not told.is_ahead:
+            self.drops_ahead = False
+        return told.is_ahead and self.drops_ahead
+
+    def finish_metadata(self, parent: Any, metadata: Any, reply_content: Any) -> Any:
+        """Say so where the owner may have been asked something: it is to answer before the next
+        cell runs."""
+        found: dict[str, Any] = super().finish_metadata(parent, metadata, reply_content)  # type: ignore[no-untyped-call]
+        if self.line is not None and self._published.has_asked and self._serves_owner():
+            self._published.has_asked, self.drops_ahead = False, True
+            found[DROPS] = True
+        return found
+
+    def _abort_queues(self, *args: Any) -> None:
+        """What the owner sent ahead is not to run; or what all others sent."""
+        if self._serves_owner():
+            self.drops_ahead = True
+        else:
+            super()._abort_queues(*args)
+
+    async def shut_down(self) -> None:
+        """End what was begun, and let others know of the end."""
+        told = self.do_shutdown(restart=False)  # type: ignore[no-untyped-call]
+        if inspect.isawaitable(told):  # as it may be of a subclass's
+            told = await told
+        await self._progressively_terminate_all_children()  # type: ignore[no-untyped-call]
+        topic = self._topic("shutdown")  # type: ignore[no-untyped-call]
+        session: Any = self.session  # of traits
+        session.send(self.iopub_socket, "shutdown_reply", told, ident=topic)
+        self.line.flush()
+
+    @property
+    def _published(self) -> Any:
+        """Knows whether the owner was asked something."""
+        return self.iopub_thread
+
+    def _serves_owner(self) -> bool:
+        """Whether what is carried out was asked by the owner."""
+        return self.line is not None and is_owners(self._parent_ident["shell"])
 
     def _process_children(self) -> list[Any]:
         """Those that a shutdown has to end. To look for them reads every process of the system,

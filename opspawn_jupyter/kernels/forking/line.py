@@ -20,6 +20,8 @@ SHELL = b"s"
 #: As ``SHELL``, of what was sent before it was known how the request before it ended.
 AHEAD = b"a"
 IOPUB = b"i"
+#: Says that the client leaves the kernel to others.
+RELEASE = b"r"
 
 #: Metadata of a reply after which the kernel drops what was sent ahead.
 DROPS = "opspawn_drops_ahead"

@@ -47,6 +47,8 @@ class Spare:
     connection: dict[str, Any] | None = None
     #: What the kernel says of itself.
     info: dict[str, Any] | None = None
+    #: So many descriptors it takes beside its standard streams.
+    lines: int = 0
 
 
 class Nursery:
@@ -198,6 +200,7 @@ class Nursery:
         self._greeting = self._greeting or greeting
         told = {**self._greeting, **greeting}
         spare.connection, spare.info = told["connection"], told["info"]
+        spare.lines = told["lines"]
 
     def _live(self, line: socket.socket, prefix: str, *, has_time: bool) -> NoReturn:
         """In the fork: come up, wait for a client, serve it."""
@@ -205,7 +208,7 @@ class Nursery:
         if has_time:
             self._exercise(app, REQUESTS)
         gc.freeze()
-        own = {} if self._greeting else {"info": app.info()}
+        own = {} if self._greeting else {"info": app.info(), "lines": app.lines}
         wire.send(line, {"connection": dict(app.connection()), **own})
         order, files = wire.receive(line)
         if order is None:

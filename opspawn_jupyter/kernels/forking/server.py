@@ -215,8 +215,8 @@ class ForkServer:
         self._hold(client, spare.pid, spare.prefix)
         client.kernel_line = spare.line
         self._watch(spare.line, lambda: self._on_last_word(client))
-        answer = {"pid": spare.pid, "connection": spare.connection, "info": spare.info}
-        self._answer(client, answer)
+        told = {"connection": spare.connection, "info": spare.info, "lines": spare.lines}
+        self._answer(client, {"pid": spare.pid, **told})
 
     def _on_last_word(self, client: Client) -> None:
         """A kernel has done all that it does, or has gone without a word."""

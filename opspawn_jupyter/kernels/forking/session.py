@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from ipykernel.iostream import BackgroundSocket
 from jupyter_client.adapter import adapt
 from jupyter_client.session import DELIM, Session
 
 from . import messages
+from .iopub import IOPubThread
 from .line import Channel
+from .told import Told, is_owners
 
 #: A message of these is followed by another, or by the end of its cell, before anything can block.
 _CAN_WAIT = frozenset(["status", "execute_input", "execute_result", "error", "execute_reply"])
@@ -25,6 +28,8 @@ class QuickSession(Session):
 
     _parent: Any = None
     _packed_parent = b"{}"
+    #: Where replies go to the one for whom the kernel was made.
+    owner: Channel | None = None
 
     def send(  # noqa: PLR0917  as in the base class
         self,
@@ -39,17 +44,25 @@ class QuickSession(Session):
         metadata: Any = None,
     ) -> Any:
         """See the base class."""
-        if isinstance(stream, Channel) and str(msg_or_type).startswith("comm_"):
-            stream.has_asked = True
-        is_told = isinstance(stream, Channel) and not (buffers or header)
-        if not is_told or not isinstance(msg_or_type, str) or os.getpid() != self.pid:
+        if self.owner is not None and is_owners(ident):
+            stream, ident = self.owner, None
+        channel: Any = stream.io_thread if isinstance(stream, BackgroundSocket) else stream
+        is_told = isinstance(channel, (Channel, IOPubThread))
+        if is_told and str(msg_or_type).startswith("comm_"):
+            channel.has_asked = True
+        if not is_told or buffers or header or os.getpid() != self.pid:
             return super().send(
                 stream, msg_or_type, content, parent, ident, buffers, track, header, metadata
             )
-        message = self.msg(msg_or_type, content, parent, metadata=metadata)
-        parts = self.serialize(message, ident)
-        (stream.hold if msg_or_type in _CAN_WAIT else stream.send_multipart)(parts)
+        message = msg_or_type
+        if not isinstance(message, dict):
+            message = self.msg(message, content, parent, metadata=metadata)
+        self._tell(channel, message, ident)
         return message
+
+    def _tell(self, channel: Any, message: dict[str, Any], ident: Any) -> None:
+        parts = [*self.serialize(message, ident), *message.get("buffers", [])]
+        (channel.hold if message["msg_type"] in _CAN_WAIT else channel.send_multipart)(parts)
 
     def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
         """See the base class."""
@@ -72,21 +85,25 @@ class QuickSession(Session):
 
     def feed_identities(self, msg_list: Any, copy: bool = True) -> Any:
         """See the base class; also of plain bytes where frames are expected."""
+        if isinstance(msg_list, Told):
+            return [Told.IDENTITY], Told(msg_list[1:], is_ahead=msg_list.is_ahead)
         return super().feed_identities(msg_list, copy=copy or isinstance(msg_list[0], bytes))
 
     def deserialize(self, msg_list: Any, content: bool = True, copy: bool = True) -> Any:
         """As above. A message on a line is signed by nobody."""
-        is_plain = content and self.auth is None and len(msg_list) >= _PARTS
+        is_line = self.auth is None or isinstance(msg_list, Told)
+        is_plain = is_line and len(msg_list) >= _PARTS
         if not is_plain or not isinstance(msg_list[0], bytes):
             return super().deserialize(msg_list, content, copy)
-        header, parent, metadata, told = map(self.unpack, msg_list[1:_PARTS])
+        header, parent, metadata = map(self.unpack, msg_list[1 : _PARTS - 1])
+        told = msg_list[_PARTS - 1]
         message = {
             "header": header,
             "msg_id": header["msg_id"],
             "msg_type": header["msg_type"],
             "parent_header": parent,
             "metadata": metadata,
-            "content": told,
+            "content": self.unpack(told) if content else told,
             "buffers": [memoryview(part) for part in msg_list[_PARTS:]],
         }
         return adapt(message)

@@ -4,10 +4,11 @@ The socket is AF_UNIX SOCK_SEQPACKET: packets stay whole, and the end of either 
 the other at once. Requests of a client:
 
     {"op": "kernel", "command", "arguments", "environment", "directory", "connection_file",
-     "spare", "ipc_prefix"} and three files: standard input, output, error; with "tier": "direct" a
-     fourth, the line to the kernel
-        -> {"pid", "connection", "info"} | {"refused"}, and at the kernel's end {"exit"}; before it
-           {"ending"} with the same code, once all that the kernel does is done, where that is known
+     "spare", "ipc_prefix"} and three files: standard input, output, error; from a client that has
+     the kernel for itself a fourth, the line to it, which it uses if it takes "lines"
+        -> {"pid", "connection", "info", "lines"} | {"refused"}, and at the kernel's end {"exit"};
+           before it {"ending"} with the same code, once all that the kernel does is done, where
+           that is known
     {"op": "signal", "signum"}      to the process group of this connection's kernel
     {"op": "status"}                -> {"pid", "kernels", "spares", …}
     {"op": "stop"}                  the server and all its kernels end
