@@ -25,8 +25,8 @@ class Wire:
     def __init__(self, line: socket.socket) -> None:
         line.setblocking(False)
         self._line = line
-        self._frames = Frames()
-        self._waiting: deque[tuple[bytes, list[bytes]]] = deque()
+        self._frames = Frames(most_copied=_READ_BYTES)
+        self._waiting: deque[tuple[bytes, list[Part]]] = deque()
         self._arrival = Arrival()
         self._has_ended = False
         #: What is to be sent together, while that is being said.

@@ -39,18 +39,21 @@ def pack(channel: bytes, parts: Sequence[Any]) -> list[bytes]:
 
 
 class Frames:
-    """Takes bytes as they come, and gives the frames that are whole."""
+    """Takes bytes as they come, and gives the frames that are whole.
 
-    def __init__(self) -> None:
+    Parts that are longer than ``most_copied`` are given as they lie in memory.
+    """
+
+    def __init__(self, most_copied: int | None = None) -> None:
         self._buffer = bytearray()
+        self._most_copied = most_copied
 
-    def feed(self, data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, list[Any]]]:
         """Channel and parts of each frame that this completes."""
         self._buffer += data
         while (end := self._end()) is not None:
-            frame = bytes(memoryview(self._buffer)[:end])
-            del self._buffer[:end]
-            yield _split(frame)
+            whole, self._buffer = self._buffer, self._buffer[end:]
+            yield _split(memoryview(whole), self._most_copied or end)
 
     def _end(self) -> int | None:
         if len(self._buffer) < _HEAD.size:
@@ -63,12 +66,14 @@ class Frames:
         return end if len(self._buffer) >= end else None
 
 
-def _split(frame: bytes) -> tuple[bytes, list[bytes]]:
+def _split(frame: memoryview, most_copied: int) -> tuple[bytes, list[Any]]:
+    """Channel and parts of the first frame."""
     channel, count = _HEAD.unpack_from(frame)
     at = _HEAD.size + 8 * count
-    parts = []
+    parts: list[Any] = []
     for length in struct.unpack_from(f"<{count}Q", frame, _HEAD.size):
-        parts.append(frame[at : at + length])
+        part = frame[at : at + length]
+        parts.append(part if length > most_copied else bytes(part))
         at += length
     return channel, parts
 
