@@ -25,6 +25,7 @@ class Launch:
 
     #: ``kernel`` or ``direct``.
     tier: str
+    kernel_name: str
     command: KernelCommand
     environment: Mapping[str, str]
     directory: str
@@ -123,6 +124,7 @@ def _order(wanted: Launch) -> dict[str, Any]:
         "environment": {**wanted.environment, "JPY_PARENT_PID": str(os.getpid())},
         "directory": wanted.directory,
         "connection_file": wanted.command.connection_file,
+        "kernel_name": wanted.kernel_name,
         "spare": True,
         "ipc_prefix": None,
     }

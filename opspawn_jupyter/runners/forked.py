@@ -71,9 +71,10 @@ class ForkedKernel(Kernel):
             await super().launch()
             return
         self._hold(made)
+        self._adopt(made.connection, Path(wanted.command.connection_file))
         if not made.has_line:
             self._forgo_line()
-        self._adopt(made.connection, Path(wanted.command.connection_file))
+            self._tell_everybody()
 
     async def _launched(self, wanted: Launch) -> Forked | str:
         asked, self._asked = self._asked, None
@@ -123,6 +124,7 @@ class ForkedKernel(Kernel):
         own = {name: Template(v).safe_substitute(self._env) for name, v in spec.env.items()}
         return Launch(
             tier=tier,
+            kernel_name=self.name,
             command=command.with_file(os.path.realpath(connection_file)),
             environment={**self._env, **own},
             directory=self._cwd or str(Path.cwd()),
@@ -134,10 +136,13 @@ class ForkedKernel(Kernel):
         self._leash, self.pid, self.info = made.leash, made.leash.pid, dict(made.info)
 
     def _adopt(self, connection: Mapping[str, Any], connection_file: Path) -> None:
-        """Let this process know how to reach it, and whoever reads its connection file."""
+        """Know how to reach it."""
         self._connection, self._connection_file = connection, connection_file
-        told = {**connection, "kernel_name": self.name, "jupyter_session": ""}
-        files.write_json(connection_file, told, mode=0o600)
+
+    def _tell_everybody(self) -> None:
+        """Write its connection file; with a line it has done that itself."""
+        told = {**self._connection, "kernel_name": self.name, "jupyter_session": ""}
+        files.write_json(self._connection_file, told, mode=0o600)
 
     @property
     def connection_file(self) -> Path:

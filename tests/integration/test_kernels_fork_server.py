@@ -272,6 +272,7 @@ def test_that_all_is_done_is_told_before_the_process_is_gone(place):
 def order(place: Path, tier: str, directory: Path) -> Launch:
     return Launch(
         tier=tier,
+        kernel_name="python3",
         command=parse([sys.executable, "-m", "ipykernel_launcher", "-f", "k.json", HISTORY]),
         environment=os.environ,
         directory=str(directory),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import sys
 import threading
@@ -125,10 +126,12 @@ class ForkedKernelApp(IPKernelApp):
         else:
             super().start()  # type: ignore[no-untyped-call]  # as above
 
-    def serve_client(self, connection_file: str) -> None:
+    def serve_client(self, connection_file: str, kernel_name: str = "") -> None:
         """Stop waiting: what depends on environment and directory is done now."""
         self.waits = False
         self.connection_file = connection_file
+        if self.owner is not None:  # whose cells may run before it could write the file itself
+            self._tell_everybody(kernel_name)
         shell: Any = self.shell
         shell.starting_dir = str(Path.cwd())
         shell.history_manager.dir_hist[:] = [Path.cwd()]
@@ -182,6 +185,13 @@ class ForkedKernelApp(IPKernelApp):
     def _is_private(self) -> bool:
         """Nobody but its owner has anything to do with it."""
         return self.owner is not None and not self.iopub_thread.has_listeners
+
+    def _tell_everybody(self, kernel_name: str) -> None:
+        """Write the connection file: the user's code may look there."""
+        told = {**self.connection(), "kernel_name": kernel_name, "jupyter_session": ""}
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with open(os.open(self.connection_file, flags, 0o600), "w") as file:
+            json.dump(told, file)
 
     def connection(self) -> Mapping[str, Any]:
         """How a client reaches this kernel, as in a connection file."""

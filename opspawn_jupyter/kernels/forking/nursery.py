@@ -232,7 +232,7 @@ class Nursery:
     ) -> NoReturn:
         self._surroundings.adopt(order)
         app.take(files)
-        app.serve_client(order["connection_file"])
+        app.serve_client(order["connection_file"], order.get("kernel_name", ""))
         kernel.run(app, lambda status: wire.send(line, {"ending": status}))
 
     def _live_alone(self, prefix: str) -> None:

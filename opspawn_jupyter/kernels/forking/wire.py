@@ -5,7 +5,8 @@ the other at once. Requests of a client:
 
     {"op": "kernel", "command", "arguments", "environment", "directory", "connection_file",
      "spare", "ipc_prefix"} and three files: standard input, output, error; from a client that has
-     the kernel for itself a fourth, the line to it, which it uses if it takes "lines"
+     the kernel for itself a fourth, the line to it, which it uses if it takes "lines": then it
+     writes the connection file itself, with the "kernel_name" that is told, too
         -> {"pid", "connection", "info", "lines"} | {"refused"}, and at the kernel's end {"exit"};
            before it {"ending"} with the same code, once all that the kernel does is done, where
            that is known
