@@ -215,7 +215,7 @@ def _in_order(
 async def _settle(o: Orchestration, task: Task, events: Sequence[Event]) -> None:
     """Do what follows; nobody has to answer any more what was asked for a task that has ended."""
     await _follow_up(o, task, events)
-    if events[-1].type in _OUTCOMES:
+    if any(event.type in _OUTCOMES for event in events):
         await withdraw_all(o, [task.id])
 
 

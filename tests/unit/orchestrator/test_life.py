@@ -238,6 +238,19 @@ def test_outputs_are_told_in_order_but_not_stored(play: Callable[[Scenario], Non
     play(scenario)
 
 
+def test_a_report_may_bring_outputs_alone(play: Callable[[Scenario], None]) -> None:
+    """A cell that prints for an hour is heard meanwhile."""
+
+    async def scenario(o: Orchestration) -> None:
+        task = await started(o)
+
+        await report(o, "w", of(task, reported(EventType.CELL_OUTPUT, index=0, output_number=1)))
+
+        assert o.bus.told[-1].type is EventType.CELL_OUTPUT  # type: ignore[attr-defined]
+
+    play(scenario)
+
+
 def test_reports_on_unknown_tasks_are_named(play: Callable[[Scenario], None]) -> None:
     """The worker must be able to forget them."""
 
