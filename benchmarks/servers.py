@@ -8,7 +8,6 @@ import json
 import secrets
 import socket
 import subprocess
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import jupyter_process
-from benchmarks import peers
+from benchmarks import peers, places
 from opspawn_jupyter.client.client import AsyncClient
 from opspawn_jupyter.client.discovery import Server
 from opspawn_jupyter.client.submission import notebook_submission
@@ -101,19 +100,19 @@ class Ours:
 @contextmanager
 def ours(*settings: str, variables: dict[str, str] | None = None) -> Iterator[Ours]:
     """Our server, in a directory of its own."""
-    with tempfile.TemporaryDirectory() as place:
-        root, home = Path(place, "root"), Path(place, "home")
-        root.mkdir()
-        process = jupyter_process.start(
-            root, home, arguments=[_ENABLED, *settings], variables=variables
-        )
-        try:
-            server = Server(url=process.url, token=process.token, root_directory=str(root))
-            with Ours(root, AsyncClient(server), process) as one:
-                yield one
-        finally:
-            jupyter_process.stop(process.process)
-            jupyter_process.end_all(home)
+    place = places.directory()
+    root, home = place / "root", place / "home"
+    root.mkdir()
+    process = jupyter_process.start(
+        root, home, arguments=[_ENABLED, *settings], variables=variables
+    )
+    try:
+        server = Server(url=process.url, token=process.token, root_directory=str(root))
+        with Ours(root, AsyncClient(server), process) as one:
+            yield one
+    finally:
+        jupyter_process.stop(process.process)
+        jupyter_process.end_all(home)
 
 
 class Scheduler:
@@ -167,8 +166,9 @@ class Scheduler:
 def scheduler() -> Iterator[Scheduler]:
     """jupyter-scheduler's server, in its own environment and directory."""
     program = peers.python("scheduler")
-    with tempfile.TemporaryDirectory() as place, socket.socket() as probe:
-        root, home = Path(place, "root"), Path(place, "home")
+    place = places.directory()
+    root, home = place / "root", place / "home"
+    with socket.socket() as probe:
         root.mkdir()
         probe.bind(("127.0.0.1", 0))
         port, token = probe.getsockname()[1], secrets.token_hex(8)

@@ -17,7 +17,7 @@ from unittest.mock import patch
 import yaml
 from jupyter_client.kernelspec import KernelSpecManager
 
-from benchmarks import notebooks, peers, servers
+from benchmarks import notebooks, peers, places, servers
 from benchmarks.measure import Goal, Row, Size, Way
 from opspawn_jupyter.client.workflow import workflow_submission
 from opspawn_jupyter.kinds.plugin import PluginKind
@@ -42,7 +42,7 @@ def _chain(size: Size) -> Iterator[Mapping[str, Way]]:
     """Notebooks of three cells, one after the other."""
     steps = size.of(10, 3)
     with ExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opspawn-bench-")))
+        place = places.directory()
         source = notebooks.write(place, "three", notebooks.THREE)
         script, ploomber = _script(place, source, steps), _ploomber(place / "pipeline", steps)
         prefect = stack.enter_context(_prefect("chain", str(source), steps, place))
@@ -66,7 +66,7 @@ def _fan_out(size: Size) -> Iterator[Mapping[str, Way]]:
     notebook."""
     steps = size.of(1000, 20)
     with ExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opspawn-bench-")))
+        place = places.directory()
         prefect = stack.enter_context(_prefect("fan", "-", steps, place))
         own = stack.enter_context(servers.ours())
         ways: dict[str, Way] = {
