@@ -47,10 +47,11 @@ class QuickSession(Session):
         if self.owner is not None and is_owners(ident):
             stream, ident = self.owner, None
         channel: Any = stream.io_thread if isinstance(stream, BackgroundSocket) else stream
-        is_told = isinstance(channel, (Channel, IOPubThread))
-        if is_told and str(msg_or_type).startswith("comm_"):
+        has_line = _has_line(channel)
+        if has_line and str(msg_or_type).startswith("comm_"):
             channel.has_asked = True
-        if not is_told or buffers or header or os.getpid() != self.pid:
+        # Sockets alone are better served by the base class, which copies nothing that is long.
+        if not has_line or buffers or header or os.getpid() != self.pid:
             return super().send(
                 stream, msg_or_type, content, parent, ident, buffers, track, header, metadata
             )
@@ -107,3 +108,8 @@ class QuickSession(Session):
             "buffers": [memoryview(part) for part in msg_list[_PARTS:]],
         }
         return adapt(message)
+
+
+def _has_line(channel: object) -> bool:
+    is_shared = isinstance(channel, IOPubThread) and channel.line is not None
+    return is_shared or isinstance(channel, Channel)
