@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from benchmarks import peers, postgres
+from benchmarks.helpers import plain_tasks
 from benchmarks.measure import Goal, Row, Size, Way
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.ids import new_id
@@ -22,20 +23,17 @@ from opspawn_jupyter.stores.database import FILE_NAME
 from opspawn_jupyter.stores.duckdb import DuckDBStore
 
 _OURS, _DUCKDB = "opspawn's store", "DuckDB, autocommit"
-_CREATE = "create table tasks (id bigint primary key, name text, state text, seconds double)"
-_INSERT = "insert into tasks values (?, ?, 'queued', 0)"
-_UPDATE = "update tasks set state = ?, seconds = ? where id = ?"
 _OUR_QUERY = (
     "select name, state, count(*), quantile_cont(duration_seconds, 0.95) from tasks "
     "group by name, state"
 )
 _SQLITE_QUERY = (
-    "select name, state, n, seconds from (select name, state, seconds, row_number() over "
-    "(partition by name, state order by seconds) as place, count(*) over "
-    "(partition by name, state) as n from tasks) where place = n * 95 / 100 + 1"
+    "select name, state, n, duration_seconds from (select name, state, duration_seconds, "
+    "row_number() over (partition by name, state order by duration_seconds) as place, count(*) "
+    "over (partition by name, state) as n from tasks) where place = n * 95 / 100 + 1"
 )
 
-#: Tasks as the peers have them: see ``seconds_of``.
+#: The tasks that the peers have: see ``plain_tasks.seconds_of``.
 _TASKS = """
 INSERT INTO finished_tasks
 SELECT * EXCLUDE (n) REPLACE (
@@ -124,7 +122,7 @@ async def _ours(store: DuckDBStore, count: int, *, clients: int) -> float:
 def _duckdb(place: Path) -> duckdb.DuckDBPyConnection:
     path = place / f"{time.monotonic_ns()}.duckdb"
     connection = duckdb.connect(str(path))
-    connection.execute(_CREATE)
+    connection.execute(plain_tasks.CREATE)
     return connection
 
 
@@ -132,20 +130,24 @@ def _sqlite(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("pragma journal_mode=wal")
     connection.execute("pragma synchronous=full")
-    connection.execute(_CREATE)
+    connection.execute(plain_tasks.CREATE)
     return connection
 
 
 def _rate(connection: duckdb.DuckDBPyConnection | sqlite3.Connection, count: int) -> float:
     """Changes in a second: each is committed by itself. All clients' turns, one after another,
     which is how DuckDB takes them anyway."""
-    first = time.monotonic_ns()
     began = time.perf_counter()
-    for number in range(first, first + count // 3):
-        connection.execute(_INSERT, (number, "report"))
-        connection.execute(_UPDATE, ("running", 0, number))
-        connection.execute(_UPDATE, ("success", 1.5, number))
+    for _ in range(count // 3):
+        _live(connection, "report", 1.5)
     return count // 3 * 3 / (time.perf_counter() - began)
+
+
+def _live(
+    connection: duckdb.DuckDBPyConnection | sqlite3.Connection, name: str, seconds: float
+) -> None:
+    for change, values in zip(plain_tasks.CHANGES, plain_tasks.life(name, seconds), strict=True):
+        connection.execute(change, values)
 
 
 @contextmanager
@@ -181,11 +183,6 @@ def _compare(ours: Iterable[Sequence[object]], theirs: Iterable[Sequence[object]
         raise RuntimeError(message)
 
 
-def seconds_of(number: int) -> float:
-    """How long the task took: ten thousand durations, in no order."""
-    return number * 7919 % 10_007 / 100
-
-
 def _brief() -> list[Draft]:
     """As few changes as a task can have. It takes no time, as the first of those of the peers."""
     first, queued, started, *_, ended = drafts("report-0")
@@ -218,9 +215,7 @@ def _filled_sqlite(path: Path, tasks: int) -> sqlite3.Connection:
     connection = _sqlite(path)
     connection.execute("begin")
     for number in range(tasks):
-        connection.execute(_INSERT, (number, f"report-{number % 20}"))
-        connection.execute(_UPDATE, ("running", 0, number))
-        connection.execute(_UPDATE, ("success", seconds_of(number), number))
+        _live(connection, plain_tasks.named(number), plain_tasks.seconds_of(number))
     connection.execute("commit")
     return connection
 
