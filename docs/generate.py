@@ -34,12 +34,13 @@ EVENT_DATA: Mapping[EventType, str] = {
     "`submitted_by`, `idempotency_key`, `on_success`, `on_failure`, `pinned`, `retry_of`, "
     "`parent_id`, `step`",
     EventType.QUEUED: "",
-    EventType.STARTED: "`worker`",
+    EventType.STARTED: "`worker`; of a step in the tier `pool` also `kernel`, `pid` and `tier`",
     EventType.RETRYING: "`outcome` of the attempt, its `error`, and `retry_at`",
     EventType.WAITING: "`question`: its id; from a worker also `asked`, the question",
     EventType.CANCEL_REQUESTED: "`by`",
-    EventType.SUCCEEDED: "",
-    EventType.FAILED: "`error`",
+    EventType.SUCCEEDED: "of a step in the tier `pool`: `cells`, each with what became of it, and "
+    "`outputs`, for which there are no events of their own",
+    EventType.FAILED: "`error`; likewise",
     EventType.TIMED_OUT: "`error`",
     EventType.CRASHED: "`error`",
     EventType.CANCELLED: "`error`",

@@ -121,14 +121,23 @@ def _finished(task: Task, event: Draft, outcome: State) -> _Changes:
 
 
 def _settled(task: Task, outcome: State, event: Draft) -> _Changes:
-    """An outcome also settles the cell that it caught at work."""
+    """An outcome also settles the cell that it caught at work. That of a small step brings all its
+    cells and outputs along."""
     verdict = INTERRUPTED_CELL[outcome]
-    cells = tuple(
-        changed(cell, state=verdict) if cell.state is CellState.RUNNING else cell
-        for cell in task.cells
-    )
+    cells = _cells(event) if "cells" in event.data else task.cells
     problem = event.data.get("error")
-    return {"cells": cells, "error": wire.decode(Problem, problem) if problem else None}
+    return {
+        "cells": tuple(
+            changed(cell, state=verdict) if cell.state is CellState.RUNNING else cell
+            for cell in cells
+        ),
+        "outputs": {**task.outputs, **event.data.get("outputs", {})},
+        "error": wire.decode(Problem, problem) if problem else None,
+    }
+
+
+def _cells(event: Draft) -> tuple[Cell, ...]:
+    return tuple(wire.decode(Cell, cell) for cell in event.data["cells"])
 
 
 def _retrying(task: Task, event: Draft) -> _Changes:
@@ -158,7 +167,7 @@ def _started(_task: Task, event: Draft) -> _Changes:
         "outputs": {},
         "progress": None,
         "error": None,
-        "tier": None,
+        "tier": event.data.get("tier"),
         "tier_reason": None,
         "kept_kernel": None,
     }
@@ -169,7 +178,7 @@ def _cancel_requested(_task: Task, _event: Draft) -> _Changes:
 
 
 def _cells_planned(_task: Task, event: Draft) -> _Changes:
-    return {"cells": tuple(wire.decode(Cell, cell) for cell in event.data["cells"])}
+    return {"cells": _cells(event)}
 
 
 def _cell_added(task: Task, event: Draft) -> _Changes:

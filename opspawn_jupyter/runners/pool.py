@@ -22,7 +22,7 @@ from opspawn_jupyter import files
 from opspawn_jupyter.client import running
 from opspawn_jupyter.model import executed_notebook, wire
 from opspawn_jupyter.model.clock import now
-from opspawn_jupyter.model.notebook import NotebookSpec, Tier
+from opspawn_jupyter.model.notebook import NotebookSpec
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import CellState, EventType
 from opspawn_jupyter.model.task import Problem
@@ -33,15 +33,16 @@ from opspawn_jupyter.runners.outputs import Outputs, Tell
 from opspawn_jupyter.runners.plain_cells import PlainCells, is_clean_exit
 from opspawn_jupyter.runners.variables import Variables
 
+#: Values, of 64 kB at most, that are told in one event.
+_MOST_OUTPUTS = 16
 _has_black = find_spec("black") is not None
 _variables = Variables()
 
 
 def perform(assignment: Assignment, tell: Tell) -> None:
-    """Run the step from its first event after the start to its outcome."""
+    """Run the step from what follows its start to its outcome."""
     run = RunDirectory(Path(assignment.run_directory))
     spec = wire.decode(NotebookSpec, assignment.spec)
-    tell(EventType.KERNEL_STARTED, {"name": spec.kernel, "pid": os.getpid(), "tier": Tier.POOL})
     try:
         _make_artifacts(run)
         form = _form(run, spec)
@@ -58,14 +59,14 @@ def perform(assignment: Assignment, tell: Tell) -> None:
         problem = step.run()
     finally:
         running.take_messages(None)
-    # One event for all cells: a step that takes a millisecond is looked at when it is over. Told
-    # before the notebook is written, so that a process that dies here leaves none that knows more.
-    tell(EventType.CELLS_PLANNED, {"cells": step.cells()})
-    files.write_atomic(run.output, form.serialised(notebook))
-    if problem is None:
-        tell(EventType.SUCCEEDED, {})
-    else:
-        tell(EventType.FAILED, {"error": wire.encode(problem)})
+    outcome = EventType.SUCCEEDED if problem is None else EventType.FAILED
+    try:
+        files.write_atomic(run.output, form.serialised(notebook))
+    except OSError as failure:  # what has run has run
+        outcome, problem = EventType.CRASHED, problems.unexpected(failure)
+    error = {} if problem is None else {"error": wire.encode(problem)}
+    # One event for all: a step that takes a millisecond is looked at when it is over.
+    tell(outcome, {"cells": step.cells(), "outputs": step.outputs, **error})
 
 
 class _Step:
@@ -75,13 +76,27 @@ class _Step:
         self._outputs = Outputs(tell)
         self._tell = tell
         self._began = now()
+        #: Values that it gave and that were not told yet.
+        self.outputs: dict[str, Any] = {}
 
     def say(self, message: Mapping[str, Any]) -> None:
-        """A message of the step API."""
-        if "progress" not in message:
-            self._outputs.step(message)
-        else:
+        """A message of the step API. Values are told with the outcome, or with the next sign of
+        life."""
+        if "output" in message:
+            self.outputs[message["output"]["name"]] = message["output"]["value"]
+            if len(self.outputs) >= _MOST_OUTPUTS:
+                self._tell_outputs()
+            return
+        self._tell_outputs()
+        if "progress" in message:
             self._tell(EventType.STEP_PROGRESS, dict(message["progress"]))
+        else:
+            self._outputs.step(message)
+
+    def _tell_outputs(self) -> None:
+        for name, value in self.outputs.items():
+            self._tell(EventType.STEP_OUTPUT, {"name": name, "value": value})
+        self.outputs.clear()
 
     def run(self) -> Problem | None:
         """Run the cells; why the step failed, where it did."""

@@ -24,6 +24,7 @@ from typing import Any, NoReturn, Self
 from opspawn_jupyter.files import write_all
 from opspawn_jupyter.model import run_journal, wire
 from opspawn_jupyter.model.clock import now
+from opspawn_jupyter.model.notebook import Tier
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment, ReportedEvent
@@ -33,7 +34,7 @@ from opspawn_jupyter.worker import rights
 #: What a step has left behind is looked for in this often-read place before psutil is asked.
 _CHILDREN = "/proc/thread-self/children"
 #: What is told before the step goes on, with all that was kept until then.
-_AT_ONCE = frozenset({EventType.KERNEL_STARTED, EventType.STEP_LOG, EventType.STEP_PROGRESS})
+_AT_ONCE = frozenset({EventType.STEP_LOG, EventType.STEP_PROGRESS})
 
 
 def main(line: socket.socket, taking: socket.socket, worker_id: str) -> None:
@@ -140,11 +141,13 @@ class _Process:
     def _begin(self, assignment: Assignment) -> None:
         """Put down that it has begun, and only then see whether the worker is there: where it has
         died, a server will look for that, and another worker is given what has not begun."""
-        self._note(EventType.STARTED, {"worker": self._worker_id})
+        kernel = {"kernel": assignment.spec["kernel"], "pid": os.getpid(), "tier": Tier.POOL.value}
+        self._note(EventType.STARTED, {"worker": self._worker_id, **kernel})
         self._write()
         if self._end.poll(0):
             _end_session()
         _write_to(RunDirectory(Path(assignment.run_directory)).log)
+        self._send()
 
     def _tell(self, type: EventType, data: Mapping[str, Any]) -> None:
         self._note(type, data)

@@ -79,12 +79,13 @@ class Record:
         event, task = entry
         if event.type is EventType.CELL_OUTPUT:
             return self._output(event.data.get("output", {}))
-        line = _line(event, task)
-        if not line:
+        lines = _lines(event, task)
+        if not lines:
             return ""
         start = "\n" if self._is_mid_line else ""
         self._is_mid_line = False
-        return f"{start}{event.at.isoformat(' ')[:_SECOND]}Z {line}\n"
+        at = event.at.isoformat(" ")[:_SECOND]
+        return start + "".join([f"{at}Z {line}\n" for line in lines])
 
     def _output(self, output: Mapping[str, Any]) -> str:
         text = _plain(output)
@@ -96,11 +97,26 @@ class Record:
         return text
 
 
-def _line(event: ReportedEvent, task: Task) -> str:
+def _lines(event: ReportedEvent, task: Task) -> list[str]:
     if event.type in _OUTCOMES:
-        return _outcome(task)
+        return [*map(_output, event.data.get("outputs", ())), _outcome(task)]
+    if event.type is EventType.STARTED:
+        return _started(event.data, task)
     say = _LINES.get(event.type)
-    return say(event.data, task) if say else ""
+    line = say(event.data, task) if say else ""
+    return [line] if line else []
+
+
+def _started(data: Mapping[str, Any], task: Task) -> list[str]:
+    """A small step has its process as soon as it has begun."""
+    begun = f"attempt {task.attempt} started"
+    if "kernel" not in data:
+        return [begun]
+    return [begun, _kernel_started({**data, "name": data["kernel"]}, task)]
+
+
+def _output(name: str) -> str:
+    return f"output {name}"
 
 
 def _outcome(task: Task) -> str:
@@ -134,7 +150,6 @@ def _title(index: int, task: Task) -> str:
 
 
 _LINES: Mapping[EventType, Callable[[Mapping[str, Any], Task], str]] = {
-    EventType.STARTED: lambda _data, task: f"attempt {task.attempt} started",
     EventType.KERNEL_STARTED: _kernel_started,
     EventType.CELL_STARTED: _cell_started,
     EventType.CELL_FINISHED: _cell_finished,
@@ -142,7 +157,7 @@ _LINES: Mapping[EventType, Callable[[Mapping[str, Any], Task], str]] = {
         "waits for an answer" if "question" in data else f"waits for task {data['awaited']}"
     ),
     EventType.STEP_LOG: lambda data, _: str(data["text"]),
-    EventType.STEP_OUTPUT: lambda data, _: f"output {data['name']}",
+    EventType.STEP_OUTPUT: lambda data, _: _output(data["name"]),
 }
 
 

@@ -74,6 +74,19 @@ def test_every_pair_of_state_and_event_is_legal_or_refused_as_the_table_says() -
                     advance(task, event)
 
 
+def test_the_end_of_a_small_step_brings_its_cells_and_outputs_along() -> None:
+    """It takes a millisecond: an event for each of them would take longer."""
+    queued = advance(submitted(), draft(EventType.QUEUED))
+    at_work = advance(queued, draft(EventType.STARTED, 1, 1, worker="w", kernel="p", tier="pool"))
+    told = advance(at_work, draft(EventType.STEP_OUTPUT, 2, 1, name="rows", value=3))
+    cells = [{"index": 0, "state": "success"}, {"index": 1, "state": "running"}]
+    task = advance(told, draft(EventType.FAILED, 3, 1, cells=cells, outputs={"mean": 0.5}))
+
+    assert (task.state, task.tier) == (State.FAILED, "pool")
+    assert [cell.state for cell in task.cells] == [CellState.SUCCESS, CellState.FAILED]
+    assert task.outputs == {"rows": 3, "mean": 0.5}
+
+
 def test_final_states_have_no_way_out() -> None:
     """A late report must never overwrite an outcome."""
     sources = {state for transition in TRANSITIONS.values() for state in transition.sources}

@@ -131,6 +131,22 @@ def test_the_log_reads_as_a_story(tmp_path: Path, assignment: Assignment, outbox
     assert stamped[4].startswith("task success after")
 
 
+def test_the_log_of_a_small_step_reads_as_that_of_any_other(
+    tmp_path: Path, assignment: Assignment, outbox: Outbox
+) -> None:
+    """Its start tells of its process, and its end of its outputs."""
+    history = History(assignment, outbox)
+    add(history, EventType.STARTED, worker="w", kernel="python3", pid=7, tier="pool")
+    add(history, EventType.SUCCEEDED, cells=[], outputs={"rows": 3})
+    history.close()
+
+    lines = (tmp_path / "run" / "run.log").read_text().splitlines()
+    said = [line.partition("Z ")[2] for line in lines]
+    started = ["attempt 1 started", "kernel python3 started, pid 7, tier pool"]
+    assert said[:3] == [*started, "output rows"]
+    assert said[3].startswith("task success after")
+
+
 def test_events_that_come_together_are_written_as_if_one_by_one(
     tmp_path: Path, assignment: Assignment
 ) -> None:
