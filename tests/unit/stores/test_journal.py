@@ -132,3 +132,18 @@ def test_segments_go_once_all_their_events_are_applied(tmp_path: Path) -> None:
     assert 1 < kept[0].seq <= 31
     assert kept == written[kept[0].seq - 1 :]
     assert len(segments.segments(tmp_path)) == 1
+
+
+def test_a_segment_that_is_deleted_between_two_events_comes_back(tmp_path: Path) -> None:
+    """What is acknowledged must lie in a file that has a name, from the next event on."""
+    open_end = Journal(tmp_path, 1)
+    written: list[Event] = []
+    for seq, draft in enumerate(life(), start=1):
+        event, body = chain.link(draft, seq, written[-1].hash if written else "")
+        open_end.append([body])
+        written.append(event)
+        assert list(segments.read(tmp_path)) == written
+        segments.segments(tmp_path)[0].unlink()
+    open_end.close()
+
+    assert len(written) > 2
