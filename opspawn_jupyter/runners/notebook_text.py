@@ -7,7 +7,7 @@ part of Python's encoder that is not in C, which ``indent`` leads to: a quarter 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any
@@ -17,10 +17,8 @@ from nbformat.v4.rwbase import _split_mimebundle
 
 _TRANSIENT = ("orig_nbformat", "orig_nbformat_minor", "signature")
 _BUNDLES = ("execute_result", "display_data")
-_CELL_DEPTH = 2
+_OUTPUTS_DEPTH = 3
 _CONSTANTS: Mapping[bool | None, str] = {None: "null", True: "true", False: "false"}
-#: Python writes them as JSON does.
-_NUMBERS = frozenset({int, float})
 
 
 class Rendered(str):
@@ -29,36 +27,49 @@ class Rendered(str):
     __slots__ = ()
 
 
+def _number(value: float) -> str:
+    """Python writes most as JSON does."""
+    return repr(value) if isfinite(value) else json.dumps(value)
+
+
+#: How values are written that have none in them, by their class, of which most are.
+_SCALARS: Mapping[type, Callable[[Any], str]] = {
+    Rendered: str,
+    str: encode_basestring,
+    int: repr,
+    float: _number,
+    bool: _CONSTANTS.__getitem__,
+    type(None): _CONSTANTS.__getitem__,
+}
+
+
 def rendered(value: Any, depth: int) -> Rendered:
     """The JSON of a part that lies so deep."""
     return Rendered(_text(value, "\n" + " " * depth))
 
 
-def rendered_cell(cell: Any) -> Rendered:
-    """A whole cell, of which parts may be rendered."""
-    return rendered(_cell(cell), _CELL_DEPTH)
-
-
 def rendered_outputs(outputs: Sequence[Any]) -> Rendered:
     """Those of a cell."""
-    return rendered([_output(one) for one in outputs], _CELL_DEPTH + 1)
+    return rendered([_output(one) for one in outputs], _OUTPUTS_DEPTH)
 
 
 def serialised(notebook: Any) -> bytes:
     """Half of a surrogate pair, which a kernel can print, becomes the JSON escape for it."""
     try:
-        return joined(notebook)
+        return encoded(joined(notebook))
     except TypeError:  # what is no JSON of itself, such as bytes, which nbformat knows how to write
-        return _encoded(nbformat.v4.writes(notebook))
+        return encoded(nbformat.v4.writes(notebook) + "\n")
 
 
-def joined(notebook: Any) -> bytes:
-    """Likewise, where parts of it may be rendered. Raises ``TypeError`` for what is no JSON."""
-    return _encoded(_text(_in_lines(notebook), "\n"))
+def joined(notebook: Any) -> str:
+    """The text of the file, of which parts may be rendered. Raises ``TypeError`` for what is no
+    JSON."""
+    return _text(_in_lines(notebook), "\n") + "\n"
 
 
-def _encoded(text: str) -> bytes:
-    return (text + "\n").encode("utf-8", "backslashreplace")
+def encoded(text: str) -> bytes:
+    """The text as the bytes of the file."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _in_lines(notebook: Any) -> dict[str, Any]:
@@ -97,10 +108,8 @@ def _lines(text: Any) -> Any:
 
 def _text(value: Any, start: str) -> str:
     """The value's JSON, whose lines begin so; keys are sorted."""
-    if isinstance(value, str):
-        return value if type(value) is Rendered else encode_basestring(value)
-    if value is None or isinstance(value, bool):
-        return _CONSTANTS[value]
+    if write := _SCALARS.get(type(value)):
+        return write(value)
     inner = start + " "
     if isinstance(value, dict):
         items = [f"{encode_basestring(k)}: {_text(v, inner)}" for k, v in sorted(value.items())]
@@ -108,8 +117,4 @@ def _text(value: Any, start: str) -> str:
     if isinstance(value, (list, tuple)):
         parts = [_text(one, inner) for one in value]
         return f"[{inner}{f',{inner}'.join(parts)}{start}]" if parts else "[]"
-    return _number(value) if type(value) in _NUMBERS else json.dumps(value)
-
-
-def _number(value: float) -> str:
-    return repr(value) if isfinite(value) else json.dumps(value)
+    return encode_basestring(value) if isinstance(value, str) else json.dumps(value)

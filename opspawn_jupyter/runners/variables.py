@@ -18,17 +18,23 @@ class Variables:
         self._base = {name: value for name, value in given.items() if name != TASK_VARIABLE}
         #: Python keeps them as bytes, and makes a text of each one that is looked at.
         self._bytes: Mapping[bytes, bytes] = vars(os.environ)["_data"]
-        self._last: Mapping[str, str] = {}
+        #: The last step's own, and all that there was with them.
+        self._own: Mapping[str, str] = {}
         self._last_bytes: Mapping[bytes, bytes] = {}
 
     def enter(self, assignment: Assignment) -> None:
         """Have this step's, and none that another step has made."""
         run_directory = Path(assignment.run_directory)
-        own = kernel_environment({}, task_id=assignment.task_id, run_directory=run_directory)
-        wanted = {**self._base, **own, **assignment.environment}
-        is_untouched = self._bytes == self._last_bytes
-        present = self._last if is_untouched else dict(os.environ)
+        given = kernel_environment({}, task_id=assignment.task_id, run_directory=run_directory)
+        own = {**given, **assignment.environment}
+        if self._bytes == self._last_bytes and own.keys() == self._own.keys():
+            os.environ.update(own.items() - self._own.items())
+        else:
+            self._restore({**self._base, **own})
+        self._own, self._last_bytes = own, dict(self._bytes)
+
+    def _restore(self, wanted: Mapping[str, str]) -> None:
+        present = dict(os.environ)
         for name in present.keys() - wanted.keys():
             del os.environ[name]
         os.environ.update(wanted.items() - present.items())
-        self._last, self._last_bytes = wanted, dict(self._bytes)
