@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from opspawn_jupyter import files
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.run_directory import RunDirectory
@@ -17,6 +20,10 @@ _SUMMARISED = (
 def write(directory: RunDirectory, task: Task) -> None:
     """Put the task down as it stands now. Raises ``OSError``."""
     held = vars(task)
-    summary = {name: held[name] for name in _SUMMARISED}
-    text = wire.to_json({**summary, "duration_seconds": task.duration_seconds})
+    put(directory, {name: held[name] for name in _SUMMARISED}, task.duration_seconds)
+
+
+def put(directory: RunDirectory, facts: Mapping[str, Any], duration_seconds: float | None) -> None:
+    """Put these facts of a task down. Raises ``OSError``."""
+    text = wire.to_json({**facts, "duration_seconds": duration_seconds})
     files.write_atomic(directory.summary, text.encode() + b"\n")

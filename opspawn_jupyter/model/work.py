@@ -6,7 +6,6 @@ The worker reports (``Report``); everything it reports may be repeated without h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -143,23 +142,12 @@ class Report:
     attempt: int
     events: tuple[ReportedEvent, ...]
 
-    @property
-    def text(self) -> str:
-        """It as a JSON object."""
-        name = f'"task_id":{json.dumps(self.task_id)},"attempt":{self.attempt}'
-        return f'{{{name},"events":[{",".join(event.text for event in self.events)}]}}'
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRequest:
     """Reports on any number of attempts."""
 
     reports: tuple[Report, ...]
-
-    @property
-    def text(self) -> str:
-        """It as a JSON object."""
-        return f'{{"reports":[{",".join(report.text for report in self.reports)}]}}'
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,9 +39,8 @@ _has_black = find_spec("black") is not None
 _variables = Variables()
 
 
-def perform(assignment: Assignment, tell: Tell) -> None:
+def perform(assignment: Assignment, run: RunDirectory, tell: Tell) -> None:
     """Run the step from what follows its start to its outcome."""
-    run = RunDirectory(Path(assignment.run_directory))
     spec = wire.decode(NotebookSpec, assignment.spec)
     try:
         _make_artifacts(run)

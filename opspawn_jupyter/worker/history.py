@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from opspawn_jupyter import faults, timeline
@@ -13,7 +13,7 @@ from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.notebook import is_pooled
 from opspawn_jupyter.model.run_directory import RunDirectory
-from opspawn_jupyter.model.states import State
+from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
 from opspawn_jupyter.worker.outbox import Outbox
@@ -32,19 +32,32 @@ class History:
         self._number = 0
         self._record = _record(assignment)
 
-    def add(
-        self, *events: ReportedEvent, is_journalled: bool = False, may_wait: bool = False
-    ) -> None:
-        """Take events that came together, and that may stand in the journal already; ``may_wait``
-        as for ``Outbox.add``."""
+    def add(self, *events: ReportedEvent) -> None:
+        """Take events that came together."""
+        self._add(events, is_journalled=False)
+
+    def recover(self, events: Iterable[ReportedEvent], last_told: int) -> None:
+        """Take what stands in the journal, of which the events up to this number were reported
+        before. It may lack them: code of a task can write the file."""
+        untold = []
+        for event in events:
+            if event.number > last_told:
+                untold.append(event)
+            elif self._take(event) is None:
+                break
+        if last_told and self.task.state is State.QUEUED:
+            self._take(ReportedEvent(type=EventType.STARTED, at=now()))
+        self._number = max(self._number, last_told)
+        self._add(untold, is_journalled=True)
+
+    def _add(self, events: Sequence[ReportedEvent], *, is_journalled: bool) -> None:
         taken = [one for event in events if (one := self._take(event)) is not None]
         if not taken:
             return
         self._write(taken, is_journalled=is_journalled)
         if self.task.state.ends_attempt:
             timeline.reach("worker.heard")
-        told = (one.event for one in taken)
-        self._outbox.add(self.task.id, self._attempt, *told, may_wait=may_wait)
+        self._outbox.add(self.task.id, self._attempt, *(one.event for one in taken))
 
     def close(self) -> None:
         """Close the files."""

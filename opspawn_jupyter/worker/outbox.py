@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
-from opspawn_jupyter.model.work import Report, ReportedEvent, ReportRequest
+from opspawn_jupyter.model.work import ReportedEvent
 
 #: What is kept of a task's passing events, such as cell outputs, while nobody takes them.
 _PASSING_BYTES = 1 << 20
@@ -28,12 +30,47 @@ _URGENT = frozenset(
 )
 
 
+class Piece(NamedTuple):
+    """Events that follow one another, as JSON objects with commas between them."""
+
+    text: str
+    #: It is dropped where too much waits.
+    is_passing: bool
+    is_urgent: bool
+
+
 @dataclass
 class _Waiting:
-    """One attempt's events, oldest first, each with its size."""
+    """What there is of one attempt, oldest first."""
 
-    events: deque[tuple[ReportedEvent, int]] = field(default_factory=deque)
+    pieces: deque[Piece] = field(default_factory=deque)
     passing_bytes: int = 0
+
+    def add(self, piece: Piece) -> None:
+        self.pieces.append(piece)
+        self.passing_bytes += len(piece.text) if piece.is_passing else 0
+
+    def take(self) -> Piece:
+        piece = self.pieces.popleft()
+        self.passing_bytes -= len(piece.text) if piece.is_passing else 0
+        return piece
+
+    def put_back(self, pieces: Sequence[Piece]) -> None:
+        self.pieces.extendleft(reversed(pieces))
+        self.passing_bytes += sum(len(piece.text) for piece in pieces if piece.is_passing)
+        self.forget_oldest()
+
+    def forget_oldest(self) -> None:
+        """Drop passing events beyond the limit, oldest first; durable ones stay where they are."""
+        if self.passing_bytes <= _PASSING_BYTES:
+            return
+        kept: deque[Piece] = deque()
+        for piece in self.pieces:
+            if piece.is_passing and self.passing_bytes > _PASSING_BYTES // 2:
+                self.passing_bytes -= len(piece.text)
+            else:
+                kept.append(piece)
+        self.pieces = kept
 
 
 class Outbox:
@@ -43,7 +80,7 @@ class Outbox:
         #: By task id and attempt: the next attempt can begin here before the end of the last one
         #: is known to be delivered, because the server's answer to that was lost.
         self._waiting: dict[tuple[str, int], _Waiting] = {}
-        self._sending: dict[tuple[str, int], list[tuple[ReportedEvent, int]]] = {}
+        self._sending: dict[tuple[str, int], list[Piece]] = {}
         self._filled = asyncio.Event()
         self._urgent = asyncio.Event()
         #: Until what may wait a little is urgent, too.
@@ -51,21 +88,24 @@ class Outbox:
         self._emptied = asyncio.Event()
         self._emptied.set()
 
-    def add(
-        self, task_id: str, attempt: int, *events: ReportedEvent, may_wait: bool = False
-    ) -> None:
+    def add(self, task_id: str, attempt: int, *events: ReportedEvent) -> None:
         """Take events of this attempt, later than all before. What somebody waits for goes at
-        once; with ``may_wait`` a little later, because more like it is to follow."""
-        waiting = self._waiting.setdefault((task_id, attempt), _Waiting())
+        once."""
         for event in events:
-            size = len(event.text)
-            waiting.events.append((event, size))
-            if not event.type.is_durable:
-                waiting.passing_bytes += size
-        _forget_oldest(waiting)
+            is_urgent = event.type in _URGENT
+            self.put(task_id, attempt, Piece(event.text, not event.type.is_durable, is_urgent))
+
+    def put(self, task_id: str, attempt: int, piece: Piece, *, may_wait: bool = False) -> None:
+        """Likewise; with ``may_wait`` a little later, because more like it is to follow."""
+        key = task_id, attempt
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = _Waiting()
+        waiting.add(piece)
+        waiting.forget_oldest()
         self._filled.set()
         self._emptied.clear()
-        if any(event.type in _URGENT for event in events):
+        if piece.is_urgent:
             self._hurry(may_wait)
 
     def _hurry(self, may_wait: bool) -> None:
@@ -88,8 +128,9 @@ class Outbox:
         """Return once everything is delivered."""
         await self._emptied.wait()
 
-    def collect(self) -> ReportRequest:
-        """What to deliver next; ``delivered`` or ``put_back`` must follow."""
+    def collect(self) -> str:
+        """What to deliver next, a ``ReportRequest`` as JSON; ``delivered`` or ``put_back`` must
+        follow."""
         self._urgent.clear()
         if self._soon is not None:
             self._soon.cancel()
@@ -97,32 +138,25 @@ class Outbox:
         room = _REPORT_BYTES
         reports = []
         for key, waiting in self._waiting.items():
-            taken: list[tuple[ReportedEvent, int]] = []
-            while waiting.events and room > 0:
-                event, size = waiting.events.popleft()
-                waiting.passing_bytes -= 0 if event.type.is_durable else size
-                room -= size
-                taken.append((event, size))
+            taken: list[Piece] = []
+            while waiting.pieces and room > 0:
+                taken.append(waiting.take())
+                room -= len(taken[-1].text)
             if taken:
                 self._sending[key] = taken
-                events = tuple(event for event, _ in taken)
-                task_id, attempt = key
-                reports.append(Report(task_id=task_id, attempt=attempt, events=events))
-        return ReportRequest(reports=tuple(reports))
+                reports.append(_report(*key, taken))
+        return f'{{"reports":[{",".join(reports)}]}}'
 
     def delivered(self) -> None:
         """The server has all that was collected last."""
         self._sending.clear()
-        self._waiting = {key: one for key, one in self._waiting.items() if one.events}
+        self._waiting = {key: one for key, one in self._waiting.items() if one.pieces}
         self._note_emptiness()
 
     def put_back(self) -> None:
         """What was collected last may be lost: keep it for later."""
         for key, taken in self._sending.items():
-            waiting = self._waiting[key]
-            waiting.events.extendleft(reversed(taken))
-            waiting.passing_bytes += sum(size for event, size in taken if not event.type.is_durable)
-            _forget_oldest(waiting)
+            self._waiting[key].put_back(taken)
         self._sending.clear()
 
     def forget(self, task_id: str) -> None:
@@ -143,14 +177,7 @@ class Outbox:
             self._emptied.set()
 
 
-def _forget_oldest(waiting: _Waiting) -> None:
-    """Drop passing events beyond the limit, oldest first; durable ones stay where they are."""
-    if waiting.passing_bytes <= _PASSING_BYTES:
-        return
-    kept: deque[tuple[ReportedEvent, int]] = deque()
-    for event, size in waiting.events:
-        if not event.type.is_durable and waiting.passing_bytes > _PASSING_BYTES // 2:
-            waiting.passing_bytes -= size
-        else:
-            kept.append((event, size))
-    waiting.events = kept
+def _report(task_id: str, attempt: int, pieces: Sequence[Piece]) -> str:
+    """A ``Report`` as JSON."""
+    events = ",".join([piece.text for piece in pieces])
+    return f'{{"task_id":{json.dumps(task_id)},"attempt":{attempt},"events":[{events}]}}'

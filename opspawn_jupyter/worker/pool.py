@@ -15,7 +15,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count, islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,12 +25,12 @@ import psutil
 from opspawn_jupyter.lines import Lines, open_lines
 from opspawn_jupyter.model import run_journal
 from opspawn_jupyter.model.run_directory import RunDirectory
-from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType
-from opspawn_jupyter.model.work import Assignment, ReportedEvent
+from opspawn_jupyter.model.work import Assignment
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker import pool_process
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.rights import Rights, right
+from opspawn_jupyter.worker.word import Word
 
 #: So many steps lie before a process, at least half of them while there are more.
 _AHEAD = 16
@@ -38,7 +38,6 @@ _PROCESSES = max(1, os.cpu_count() or 1)
 _IDLE_SECONDS = 5.0
 #: How often a step may be waiting for a process that dies before it is called lost itself.
 _MOST_DEATHS = 5
-_OUTCOMES = frozenset(OUTCOME_EVENTS.values())
 _log = logging.getLogger(__name__)
 
 
@@ -48,14 +47,21 @@ class Ticket:
 
     assignment: Assignment
     #: Called with what it tells, which stands in its journal; the first is that it has begun.
-    hear: Callable[..., None]
-    #: Number of the last that was heard.
+    hear: Callable[[Word], None]
+    #: Called once, when it has an outcome, or when its process died with it under way.
+    ended: Callable[[], None]
+    #: Number of the last event that was heard.
     number: int = 0
-    #: Set when it has an outcome, or when its process died with it under way.
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    is_ended: bool = False
     deaths: int = 0
     exit_code: int | None = None
     member: Member | None = None
+
+    def end(self, exit_code: int | None = None) -> None:
+        """Nothing more is to be heard of it."""
+        self.exit_code = exit_code
+        self.is_ended = True
+        self.ended()
 
 
 class Pool:
@@ -117,8 +123,6 @@ class Member:
         #: Those that it may begin, or has begun without a word of it yet; in that order.
         self._given: deque[Ticket] = deque()
         self._current: Ticket | None = None
-        #: What was told of the current one just now.
-        self._heard: list[ReportedEvent] = []
         self._numbers = count(1)
         self._rights = Rights()
         self._line: Lines | None = None
@@ -231,27 +235,18 @@ class Member:
 
     def _hear(self, told: Sequence[bytes]) -> None:
         """One step after the other, in the order in which they were given."""
-        for event in map(pool_process.heard, told):
-            if event.type is EventType.STARTED:
-                self._pass_over()
+        for word in map(Word.of, told):
+            if word.has_begun:
                 self._current = self._given.popleft()
-            self._heard.append(event)
-            if event.type in _OUTCOMES:
-                self._end_current()
-        self._pass_over()
+            ticket = self._current
+            if ticket is None:
+                continue  # a thread of a step that is over
+            ticket.number = max(ticket.number, word.number)
+            ticket.hear(word)
+            if word.is_over:
+                self._current = None
+                ticket.end()
         self._go_on()
-
-    def _end_current(self) -> None:
-        ticket = self._current
-        self._pass_over()
-        self._current = None
-        if ticket is not None:
-            ticket.ended.set()
-
-    def _pass_over(self) -> None:
-        if self._current is not None and self._heard:
-            _hear(self._current, self._heard)
-        self._heard.clear()
 
     def _pass_on(self, exit_code: int | None) -> None:
         """What was under way has ended with the process; the rest goes on in another one."""
@@ -261,33 +256,18 @@ class Member:
         self._given.clear()
         self._current = None
         for ticket in taken:
-            if _has_begun(ticket):
-                ticket.exit_code = exit_code
-                ticket.ended.set()
+            if ticket.number or run_journal.events(_journal(ticket), ticket.assignment.attempt):
+                ticket.end(exit_code)
             else:  # it had taken the right, and died before it used it
                 self._waiting.appendleft(ticket)
         for ticket in self._waiting:
             ticket.deaths += self._has_died
             if ticket.deaths >= _MOST_DEATHS:
-                ticket.exit_code = exit_code
-                ticket.ended.set()
+                ticket.end(exit_code)
             else:
                 self._pool.put(ticket)
 
 
-def _hear(ticket: Ticket, events: Sequence[ReportedEvent]) -> None:
-    ticket.number = max(ticket.number, *(event.number for event in events))
-    ticket.hear(*events)
-
-
-def _has_begun(ticket: Ticket) -> bool:
-    """Whether the step has, whose process has died. What was put down and told nobody is heard."""
-    journal = RunDirectory(Path(ticket.assignment.run_directory)).events
-    events = run_journal.events(journal, ticket.assignment.attempt) if journal.exists() else ()
-    untold = [event for event in events if event.number > ticket.number]
-    try:
-        if untold:
-            _hear(ticket, untold)
-    except (ValueError, KeyError, TypeError, AttributeError):  # code of a step can write the file
-        _log.exception("journal of a step makes no sense task_id=%s", ticket.assignment.task_id)
-    return bool(ticket.number or untold)
+def _journal(ticket: Ticket) -> Path:
+    """What its process has put down, told or not."""
+    return RunDirectory(Path(ticket.assignment.run_directory)).events

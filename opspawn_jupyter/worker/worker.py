@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ class Worker:
 
     def end(self) -> None:
         """End everything that runs, report it, and leave. What SIGTERM does."""
-        for attempt in self._attempts.values():
+        for attempt in list(self._attempts.values()):  # some of them leave at once
             attempt.abandon("The worker was told to end.")
         self._is_ending.set()
 
@@ -204,15 +205,20 @@ class Worker:
         self._told_to_cancel.discard(assignment.task_id)  # that was said of an earlier attempt
         attempt = self._attempt(assignment)
         self._attempts[assignment.task_id] = attempt
-        self._pooled += is_pooled(assignment.spec)
+        if isinstance(attempt, PooledAttempt):
+            self._pooled += 1
+            attempt.begin(partial(self._leave_pooled, attempt))
+            return
+        self._keep_running(attempt)
+        # Behind its first steps, by which a runner that waits has it.
+        asyncio.get_running_loop().call_soon(
+            _log.info, "task started task_id=%s", assignment.task_id
+        )
+
+    def _keep_running(self, attempt: Attempt | PooledAttempt) -> None:
         running = asyncio.ensure_future(self._run(attempt))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
-        if not is_pooled(assignment.spec):
-            # Behind its first steps, by which a runner that waits has it.
-            asyncio.get_running_loop().call_soon(
-                _log.info, "task started task_id=%s", assignment.task_id
-            )
 
     def _attempt(self, assignment: Assignment) -> Attempt | PooledAttempt:
         if is_pooled(assignment.spec):
@@ -241,14 +247,25 @@ class Worker:
         except Exception:  # a fault of ours must not take the other tasks along
             _log.exception("attempt broke task_id=%s", task_id)
         finally:
-            del self._attempts[task_id]
-            self._pooled -= is_pooled(attempt.assignment.spec)
-            if task_id in self._next:
-                self._start(self._next.pop(task_id))
-            if self._free_slots:
-                self._slot_freed.set()
-        if not is_pooled(attempt.assignment.spec):
+            self._leave(attempt)
+        if not isinstance(attempt, PooledAttempt):
             _log.info("task ended task_id=%s", task_id)
+
+    def _leave_pooled(self, attempt: PooledAttempt) -> None:
+        """Small steps come by the hundred: one that was told to its end needs nothing more."""
+        if attempt.is_over:
+            self._leave(attempt)
+        else:
+            self._keep_running(attempt)
+
+    def _leave(self, attempt: Attempt | PooledAttempt) -> None:
+        task_id = attempt.assignment.task_id
+        del self._attempts[task_id]
+        self._pooled -= isinstance(attempt, PooledAttempt)
+        if task_id in self._next:
+            self._start(self._next.pop(task_id))
+        if self._free_slots:
+            self._slot_freed.set()
 
     def _cancel(self, task_ids: Iterable[str]) -> None:
         for task_id in task_ids:
@@ -264,7 +281,7 @@ class Worker:
             request = self._outbox.collect()
             try:
                 answer = await self._link.call(
-                    "reports", request.text, ReportAnswer, _REPORT_TIMEOUT_SECONDS
+                    "reports", request, ReportAnswer, _REPORT_TIMEOUT_SECONDS
                 )
             except BaseException:
                 self._outbox.put_back()

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.change import changed
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import EventType, State
-from opspawn_jupyter.model.work import Assignment, ReportedEvent
+from opspawn_jupyter.model.work import Assignment, ReportedEvent, ReportRequest
 from opspawn_jupyter.worker.history import History
 from opspawn_jupyter.worker.outbox import Outbox
 
@@ -61,7 +62,7 @@ def test_durable_events_are_numbered_and_journalled(
         (1, 1, "task.started"),
         (1, 2, "task.succeeded"),
     ]
-    (report,) = outbox.collect().reports
+    (report,) = wire.decode(ReportRequest, json.loads(outbox.collect())).reports
     assert [event.number for event in report.events] == [1, 0, 2]
 
 
@@ -104,7 +105,7 @@ def test_a_run_directory_that_cannot_be_written_does_not_silence_the_attempt(
     add(history, EventType.STARTED, worker="w")
     history.close()
 
-    (report,) = outbox.collect().reports
+    (report,) = wire.decode(ReportRequest, json.loads(outbox.collect())).reports
     assert report.events[0].type is EventType.STARTED
 
 
@@ -171,7 +172,7 @@ def test_events_that_come_together_are_written_as_if_one_by_one(
         history.close()
         texts = [(directory / file).read_text() for file in ("events.jsonl", "run.log")]
         summary = json.loads((directory / "summary.json").read_text())
-        left.append((texts, summary, outbox.collect().text, history.task.state))
+        left.append((texts, summary, outbox.collect(), history.task.state))
 
     assert left[0] == left[1]
     assert json.loads(left[0][2])["reports"][0]["events"][-1]["type"] == "task.succeeded"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
+from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.model.work import ReportedEvent
-from opspawn_jupyter.worker.outbox import Outbox
+from opspawn_jupyter.model.work import Report, ReportedEvent, ReportRequest
+from opspawn_jupyter.worker.outbox import Outbox, Piece
 
 
 def durable(number: int) -> ReportedEvent:
@@ -21,8 +23,12 @@ def passing(size: int, index: int = 0) -> ReportedEvent:
     return ReportedEvent(type=EventType.CELL_OUTPUT, at=now(), data=data)
 
 
+def reports(outbox: Outbox) -> tuple[Report, ...]:
+    return wire.decode(ReportRequest, json.loads(outbox.collect())).reports
+
+
 def collected(outbox: Outbox) -> list[ReportedEvent]:
-    return [event for report in outbox.collect().reports for event in report.events]
+    return [event for report in reports(outbox) for event in report.events]
 
 
 def test_what_is_put_back_comes_first_again() -> None:
@@ -63,7 +69,7 @@ def test_what_is_delivered_is_gone() -> None:
     outbox.delivered()
 
     assert outbox.attempts == {}
-    assert outbox.collect().reports == ()
+    assert reports(outbox) == ()
 
 
 def test_a_task_that_nobody_knows_is_forgotten() -> None:
@@ -86,9 +92,9 @@ def test_attempts_of_one_task_are_kept_apart() -> None:
     outbox.add("t", 1, durable(1))
     outbox.add("t", 2, durable(1))
 
-    reports = outbox.collect().reports
+    told = [(report.attempt, len(report.events)) for report in reports(outbox)]
 
-    assert [(report.attempt, len(report.events)) for report in reports] == [(1, 1), (2, 1)]
+    assert told == [(1, 1), (2, 1)]
     assert outbox.attempts == {"t": 2}
 
 
@@ -121,7 +127,8 @@ def test_the_ends_of_small_steps_gather_for_a_moment() -> None:
     async def tell() -> None:
         outbox = Outbox()
         ended = ReportedEvent(type=EventType.SUCCEEDED, at=now(), data={}, number=1)
-        outbox.add("a", 1, ended, may_wait=True)
+        piece = Piece(ended.text, is_passing=False, is_urgent=True)
+        outbox.put("a", 1, piece, may_wait=True)
         gathering = asyncio.ensure_future(outbox.gather(60))
         await asyncio.sleep(0)
         assert not gathering.done()

@@ -15,9 +15,10 @@ from opspawn_jupyter.model import run_journal, wire
 from opspawn_jupyter.model.notebook import NotebookSpec, Tier
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.states import EventType
-from opspawn_jupyter.model.work import Assignment, ReportedEvent
+from opspawn_jupyter.model.work import Assignment
 from opspawn_jupyter.worker.launcher import Launcher
 from opspawn_jupyter.worker.pool import Pool, Ticket
+from opspawn_jupyter.worker.word import Word
 
 _DEADLINE_SECONDS = 100.0
 #: Begins, and goes on until it is released.
@@ -26,14 +27,6 @@ import pathlib, time
 pathlib.Path({run!r}, "begun").touch()
 while not pathlib.Path({run!r}, "release").exists():
     time.sleep(0.01)
-"""
-#: Puts an event down, as its process does, and dies before anybody is told.
-_LAST_WORDS = """
-import json, os, pathlib
-event = dict(type="step.output", at="2026-01-01T00:00:00+00:00", number=3, attempt=1)
-with pathlib.Path({run!r}, "events.jsonl").open("a") as journal:
-    print(json.dumps(event | dict(data=dict(name="x", value=1))), file=journal)
-os._exit(3)
 """
 
 
@@ -55,10 +48,11 @@ class Step(Ticket):
             task_id=run.name, attempt=1, kind="python_function", name="n", spec=wire.encode(spec),
             policy=Policy(), run_directory=str(run), root_directory=str(run.parent), group="g",
         )  # fmt: skip
-        super().__init__(assignment, self.hear_of)
+        self.over = asyncio.Event()
+        super().__init__(assignment, self.hear_of, self.over.set)
 
-    def hear_of(self, *events: ReportedEvent) -> None:
-        self.heard += [event.type for event in events]
+    def hear_of(self, word: Word) -> None:
+        self.heard += [EventType(event["type"]) for event in json.loads(f"[{word.text}]")]
         self.began.set()
 
     def stop(self) -> bool:
@@ -95,7 +89,7 @@ def put(pool: Pool, *steps: Step) -> None:
 
 
 async def ended(*steps: Step) -> None:
-    await asyncio.gather(*(step.ended.wait() for step in steps))
+    await asyncio.gather(*(step.over.wait() for step in steps))
 
 
 def begun(step: Step) -> None:
@@ -159,7 +153,7 @@ def test_no_step_waits_behind_a_long_one_while_another_process_is_idle(
         put(pool, long, *quick)
 
         await ended(*quick)
-        assert not long.ended.is_set()
+        assert not long.is_ended
         long.release()
         await ended(long)
         assert {step.outcome for step in (long, *quick)} == {EventType.SUCCEEDED}
@@ -229,15 +223,15 @@ step.output("late", 2)
     tell(story)
 
 
-def test_what_a_process_has_put_down_counts_when_it_dies(tmp_path: Path) -> None:
-    """It goes on with the next step before it tells how the last one ended."""
+def test_a_process_that_dies_takes_only_the_step_that_was_at_work(tmp_path: Path) -> None:
+    """The others that it was given had not begun."""
 
     async def story(pool: Pool) -> None:
-        step, other = Step(tmp_path / "a", _LAST_WORDS), Step(tmp_path / "b", "1")
+        step, other = Step(tmp_path / "a", "import os\nos._exit(3)"), Step(tmp_path / "b", "1")
         put(pool, step, other)
         await ended(step, other)
 
-        assert step.heard == [EventType.STARTED, EventType.STEP_OUTPUT]
+        assert step.heard == [EventType.STARTED]
         assert (step.exit_code, other.outcome) == (3, EventType.SUCCEEDED)
 
     tell(story)
