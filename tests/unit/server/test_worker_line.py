@@ -168,7 +168,7 @@ def test_what_a_worker_told_counts_though_it_hung_up(play) -> None:
         task, _ = await submit(place.o, note(), "ada")
         line = await place.line()
         await line.call("take", asked(), 60)
-        telling = asyncio.ensure_future(line.call("reports", of(task, STARTED).text, 60))
+        telling = asyncio.ensure_future(line.call("reports", wire.to_json(of(task, STARTED)), 60))
         await asyncio.sleep(0)
         line.close()
         with pytest.raises(errors.ServerUnreachable):
