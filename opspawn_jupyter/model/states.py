@@ -45,15 +45,11 @@ class State(StrEnum):
     #: was refused. The error's message says which. Final.
     SKIPPED = "skipped"
 
-    @property
-    def is_final(self) -> bool:
-        """Nothing moves a task out of this state."""
-        return self in FINAL
-
-    @property
-    def ends_attempt(self) -> bool:
-        """No worker has anything to do for the task any more, or until the next attempt."""
-        return self in FINAL or self is State.WAITING
+    # Attributes, as with ``EventType``: to ask for them is most of what some loops do.
+    #: Nothing moves a task out of this state.
+    is_final: bool
+    #: No worker has anything to do for the task any more, or until the next attempt.
+    ends_attempt: bool
 
 
 FINAL = frozenset(
@@ -66,6 +62,9 @@ FINAL = frozenset(
         State.SKIPPED,
     }
 )
+for _state in State:
+    _state.is_final = _state in FINAL
+    _state.ends_attempt = _state.is_final or _state is State.WAITING
 
 
 class CellState(StrEnum):
@@ -96,6 +95,9 @@ class Subject(StrEnum):
     NOTE = "note"
     #: What a person signed under an audit.
     SIGNATURE = "signature"
+
+
+_NAMED: Mapping[str, Subject] = {subject.value: subject for subject in Subject}
 
 
 class EventType(StrEnum):
@@ -160,22 +162,15 @@ class EventType(StrEnum):
     #: There is no task for one or several due times, and why.
     FIRING_PASSED = "firing.passed"
 
-    @property
-    def subject(self) -> Subject | None:
-        """What the event is about; None for one about a task, its kernel and its cells."""
-        return _SUBJECTS[self]
+    #: What the event is about; None for one about a task, its kernel and its cells.
+    subject: Subject | None
+    #: The event is journalled. A cell's output is not: it lies in the executed notebook, and the
+    #: event only shows it early to whoever is listening.
+    is_durable: bool
 
-    @property
-    def is_durable(self) -> bool:
-        """The event is journalled. A cell's output is not: it lies in the executed notebook, and
-        the event only shows it early to whoever is listening."""
-        return self is not EventType.CELL_OUTPUT
-
-
-_NAMED: Mapping[str, Subject] = {subject.value: subject for subject in Subject}
-_SUBJECTS: Mapping[EventType, Subject | None] = {
-    type: _NAMED.get(type.value.partition(".")[0]) for type in EventType
-}
+    def __init__(self, value: str) -> None:
+        self.subject = _NAMED.get(value.partition(".")[0])
+        self.is_durable = value != "cell.output"
 
 
 @dataclass(frozen=True)

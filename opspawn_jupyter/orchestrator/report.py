@@ -177,7 +177,7 @@ def _fresh(task: Task, report: Report) -> tuple[ReportedEvent, ...]:
         return ()
     seen = task.report_number if report.attempt == task.attempt else 0
     return tuple(
-        event for event in report.events if not event.type.is_durable or event.number > seen
+        [event for event in report.events if not event.type.is_durable or event.number > seen]
     )
 
 
@@ -215,7 +215,7 @@ def _in_order(
 async def _settle(o: Orchestration, task: Task, events: Sequence[Event]) -> None:
     """Do what follows; nobody has to answer any more what was asked for a task that has ended."""
     await _follow_up(o, task, events)
-    if any(event.type in _OUTCOMES for event in events):
+    if not _OUTCOMES.isdisjoint([event.type for event in events]):
         await withdraw_all(o, [task.id])
 
 
