@@ -193,9 +193,9 @@ class Kind(Protocol):
         """
 
 
-@runtime_checkable
 class KnowsSmall(Protocol):
-    """A kind that knows beforehand what it prepares in a moment. Optional beside ``Kind``."""
+    """A kind that knows beforehand what it prepares in a moment. Optional beside ``Kind``, and
+    looked for by the method's name."""
 
     def is_small(self, spec: Mapping[str, Any]) -> bool:
         """Whether ``prepare`` takes no longer than an ordinary handler; then it may be called in

@@ -96,6 +96,8 @@ class NotebookKind:
         #: Whether its notebooks may run in a process that they share.
         self._may_share = may_share
         self._root = settings.root_directory
+        #: What the paths of all that lies in the root begin with.
+        self._inner = os.path.join(settings.root_directory, "")  # noqa: PTH118  it ends as it should
         self._max_bytes = settings.max_notebook_bytes
         self._kernel_specs = kernel_specs
 
@@ -195,8 +197,6 @@ class NotebookKind:
 
     def _read(self, given: str) -> Source:
         path = self._inside(given)
-        if path.is_dir():
-            raise NotANotebook(given, hint="it is a directory")
         try:
             size = regular_size(path)
             if size > self._max_bytes:
@@ -204,6 +204,8 @@ class NotebookKind:
             content = path.read_bytes()
         except FileNotFoundError as failure:
             raise NotebookNotFound(given) from failure
+        except IsADirectoryError as failure:
+            raise NotANotebook(given, hint="it is a directory") from failure
         except OSError as failure:
             raise NotANotebook(given, hint=f"it cannot be read ({failure.strerror})") from failure
         return Source(content=content, document=_parsed(content, given), path=path)
@@ -212,15 +214,17 @@ class NotebookKind:
         """The path, inside the root: as written, or after following links."""
         if "\0" in given:
             raise NotebookNotFound(given)
-        path = Path(os.path.normpath(self._root / given))
-        if path.is_relative_to(self._root):
+        # Text, as in ``_relative``: to do this with paths takes as long as to read the notebook.
+        place = os.path.normpath(os.path.join(self._inner, given))  # noqa: PTH118
+        path = Path(place)
+        if place.startswith(self._inner) or path == self._root:
             return path
         if (followed := path.resolve()).is_relative_to(self._root):
             return followed
         raise OutsideRoot(given)
 
     def _relative(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
+        return os.fspath(path)[len(self._inner) :].replace(os.sep, "/") or "."
 
     def _working_directory(self, request: NotebookRequest, source: Path | None) -> str:
         if request.working_directory is None:
