@@ -22,6 +22,7 @@ from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.server.anchors import Anchors
 from opspawn_jupyter.server.background import Background
 from opspawn_jupyter.server.html_export import HtmlExport
+from opspawn_jupyter.server.known_token import KnownToken
 from opspawn_jupyter.server.tools import Tools
 from opspawn_jupyter.version import __version__
 
@@ -91,6 +92,7 @@ class Service:
         #: The OpenAPI document; called in a thread.
         self.describe = describe
         self.html_export = HtmlExport()
+        self.known_token = KnownToken()
         self._running: Running | None = None
         self._problem: Unavailable = StoreUnavailable(hint="the server is still starting")
         self._settled = asyncio.Event()

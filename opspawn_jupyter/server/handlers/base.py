@@ -133,6 +133,13 @@ class ApiHandler(EnvelopeMixin, APIHandler):
 
     set_secure_cookie = set_signed_cookie
 
+    async def prepare(self, **_: Any) -> None:
+        """Find out who asks, as Jupyter does, once for each token."""
+        is_known = self.service.known_token.recognise(self)
+        await super().prepare()
+        if not is_known:
+            self.service.known_token.remember(self)
+
     async def body(self, cls: type[T]) -> T:
         """The body as a record. Raises ``InvalidRequest``."""
         if len(self.request.body) <= schemas.SMALL_BYTES:
