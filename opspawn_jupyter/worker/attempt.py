@@ -69,7 +69,7 @@ class Attempt:
 
     async def run(self) -> None:
         """From the first event to the last. The last is always an outcome."""
-        self._tell(EventType.STARTED, {"worker": self._worker_id})
+        self._history.begin(_told(EventType.STARTED, {"worker": self._worker_id}))
         exit_code: int | None = None
         try:
             exit_code = await self._run_process()
@@ -202,7 +202,7 @@ class Attempt:
             aftermath.clean_up, self.assignment.task_id, runner_pid, self._kernel
         )
         await self._settle_notebook(state)
-        self._tell(OUTCOME_EVENTS[state], {"error": wire.encode(problem)})
+        self._history.add(_told(OUTCOME_EVENTS[state], {"error": wire.encode(problem)}))
 
     async def _settle_notebook(self, state: State) -> None:
         directory = RunDirectory(Path(self.assignment.run_directory))
@@ -232,5 +232,6 @@ class Attempt:
         if self._line is not None:
             self._line.say(channel.cancel_message())
 
-    def _tell(self, kind: EventType, data: dict[str, object]) -> None:
-        self._history.add(ReportedEvent(type=kind, at=now(), data=data))
+
+def _told(type: EventType, data: dict[str, object]) -> ReportedEvent:
+    return ReportedEvent(type=type, at=now(), data=data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,6 +33,15 @@ class History:
         self._number = 0
         self._record = _record(assignment)
 
+    def begin(self, event: ReportedEvent) -> None:
+        """Take the first event, while a runner waits to be told what it is to do: people are told
+        a moment later."""
+        taken = self._take(event)
+        if taken is not None:
+            self._write([taken], is_journalled=False)
+            self._outbox.add(self.task.id, self._attempt, taken.event)
+            asyncio.get_running_loop().call_soon(self._tell_people, [taken])
+
     def add(self, *events: ReportedEvent) -> None:
         """Take events that came together."""
         self._add(events, is_journalled=False)
@@ -55,6 +65,7 @@ class History:
         if not taken:
             return
         self._write(taken, is_journalled=is_journalled)
+        self._tell_people(taken)
         if self.task.state.ends_attempt:
             timeline.reach("worker.heard")
         self._outbox.add(self.task.id, self._attempt, *(one.event for one in taken))
@@ -82,18 +93,24 @@ class History:
 
     def _write(self, entries: Sequence[Entry], *, is_journalled: bool) -> None:
         """Before they are reported; but a full disk does not keep the server uninformed."""
+        if self._record is None or not any(one.event.type.is_durable for one in entries):
+            return
+        try:
+            if not is_journalled:
+                faults.reach("worker.before_journal")
+                self._record.journal(entries)
+                faults.reach("worker.after_journal")
+            self._record.summarise(self.task)
+        except OSError:
+            _complain(self.task)
+
+    def _tell_people(self, entries: Sequence[Entry]) -> None:
         if self._record is None:
             return
         try:
-            if any(one.event.type.is_durable for one in entries):
-                if not is_journalled:
-                    faults.reach("worker.before_journal")
-                    self._record.journal(entries)
-                    faults.reach("worker.after_journal")
-                self._record.summarise(self.task)
             self._record.log(entries)
         except OSError:
-            _log.exception("run directory cannot be written task_id=%s", self.task.id)
+            _complain(self.task)
 
     def _draft(self, event: ReportedEvent) -> Draft:
         return Draft(
@@ -104,6 +121,10 @@ class History:
             attempt=self._attempt,
             number=event.number,
         )
+
+
+def _complain(task: Task) -> None:
+    _log.exception("run directory cannot be written task_id=%s", task.id)
 
 
 def _numbered(event: ReportedEvent, last: int) -> ReportedEvent:
