@@ -15,7 +15,7 @@ from typing import Any
 
 from opspawn_jupyter.client import tables
 from opspawn_jupyter.files import is_unchanged
-from opspawn_jupyter.model import wire
+from opspawn_jupyter.model import task_file, wire
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.workflow import INPUTS_NAME, Inputs, Upstream, file_value
@@ -171,5 +171,5 @@ def _upstream(document: Mapping[str, Any]) -> Upstream:
 
 def _root(run: RunDirectory) -> Path:
     """The server's root, from which paths of run directories start."""
-    own = json.loads(run.task.read_bytes())["run_directory"]
+    own = task_file.read(run)["run_directory"]
     return run.path.absolute().parents[len(Path(own).parts) - 1]

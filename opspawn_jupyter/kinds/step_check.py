@@ -56,6 +56,7 @@ class StepChecks:
         self._directory = directory
         self._scope = {"parameters": parameters}
         self._findings = findings
+        self._finders: dict[str, FindsFaults | None] = {}
         self._problems: dict[str, Sequence[tuple[Path, str]]] = {}
         self._outputs: dict[str, frozenset[str] | None] = {}
 
@@ -68,15 +69,22 @@ class StepChecks:
             message = f"step {step.id!r}: there is no plugin {step.kind!r}; known are {known}"
             self._findings.add((*path, _naming(self._findings, path)), message)
             return
-        kind: object = self._kinds[step.kind]
-        if isinstance(kind, FindsFaults):
-            self._check_fields(kind, step, path)
+        finder = self._finder(step.kind)
+        if finder is not None:
+            self._check_fields(finder, step, path)
             return
         if any(self._findings.lacks((*path, name)) for name in _CONFIG):
             return  # what is left of the config is not what was meant
         for place, said in self._problems_of(step.kind, _known(step, self._scope)):
             where = config_place(self._findings, path, place)
             self._findings.add(where, f"step {step.id!r}: {said}")
+
+    def _finder(self, name: str) -> FindsFaults | None:
+        """The kind, if it is one; to find that out takes longer than the rest of a step's check."""
+        if name not in self._finders:
+            kind: object = self._kinds[name]
+            self._finders[name] = kind if isinstance(kind, FindsFaults) else None
+        return self._finders[name]
 
     def _check_fields(self, kind: FindsFaults, step: Step, path: Path) -> None:
         config, _ = _resolved(step.config, self._scope)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from opspawn_jupyter import faults, timeline
 from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.errors import StoreUnavailable
 from opspawn_jupyter.files import link_or_copy, write_new
-from opspawn_jupyter.model import clock, wire
+from opspawn_jupyter.model import clock, task_file, wire
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.ids import new_id
 from opspawn_jupyter.model.notebook import is_pooled
@@ -49,9 +50,6 @@ class Accepted:
     opening: Callable[[str], tuple[Draft, ...]] | None = None
     #: Files of other runs that are to be in the run directory, too, by their path in it.
     linked: Mapping[str, Path] = field(default_factory=dict)
-    #: Where a file that is pinned lies already, byte for byte, for good: of small steps, what is
-    #: the same in all of them is one file, because to make one takes longer than such a step.
-    alike: Mapping[str, Path] = field(default_factory=dict)
     #: What is stored together with the task of this id, or not at all.
     beside: Callable[[str], Sequence[Draft]] = lambda _: ()
 
@@ -63,7 +61,7 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class Pinned:
-    """A task to be, whose files are in its run directory."""
+    """A task to be."""
 
     accepted: Accepted
     task_id: str
@@ -71,6 +69,11 @@ class Pinned:
     directory: Path
     #: What the event of its submission carries.
     data: Mapping[str, object]
+
+    @property
+    def record(self) -> Mapping[str, object]:
+        """What its run directory says of it."""
+        return {"id": self.task_id, "created_at": self.created_at.isoformat(), **self.data}
 
     def drafts(self) -> list[Draft]:
         """What is stored: it and its place in the queue, or what follows instead."""
@@ -93,14 +96,22 @@ def pin(o: Orchestration, accepted: Accepted) -> Pinned:
     """Make the run directory. Called in threads, or for what is small where that is quick. Raises
     ``StoreUnavailable``."""
     timeline.reach("server.checked")
+    pinned = planned(o, accepted)
+    make(pinned, task_file.content([pinned.record]))
+    timeline.reach("server.pinned")
+    return pinned
+
+
+def planned(o: Orchestration, accepted: Accepted) -> Pinned:
+    """The task to be, whose run directory is still to be made."""
     task_id, created_at = new_id(), accepted.created_at or clock.now()
     directory = o.settings.runs_directory / directory_name(accepted.name, task_id, created_at)
-    data = submitted_data(o, accepted, directory)
-    identity = {"id": task_id, "created_at": created_at.isoformat()}
-    _pin(directory, accepted, {**identity, **data})
-    timeline.reach("server.pinned")
     return Pinned(
-        accepted=accepted, task_id=task_id, created_at=created_at, directory=directory, data=data
+        accepted=accepted,
+        task_id=task_id,
+        created_at=created_at,
+        directory=directory,
+        data=submitted_data(o, accepted, directory),
     )
 
 
@@ -182,21 +193,26 @@ def _is_linked(source: Path | None, target: str) -> bool:
     return True
 
 
-def _pin(directory: Path, accepted: Accepted, submitted: Mapping[str, object]) -> None:
-    """Make the run directory with all that the task is given. Raises ``StoreUnavailable``."""
+def make(pinned: Pinned, said: bytes, alike: Mapping[str, Path] = MappingProxyType({})) -> None:
+    """Make its run directory with all that the task is given; ``said`` is its ``task.json``.
+
+    ``alike`` are files that lie elsewhere already, byte for byte, for good: of small steps, what is
+    the same in all of them is one file, because to make one takes longer than such a step.
+    Called as ``pin``. Raises ``StoreUnavailable``.
+    """
+    accepted, directory = pinned.accepted, pinned.directory
     run = RunDirectory(directory)
     try:
         directory.mkdir(parents=True)
         if not is_pooled(accepted.prepared.spec):  # of those, it is made for the whole pool
             run.artifacts.mkdir()
         # As they are, because nobody looks here before the task is stored.
-        for name, content in accepted.prepared.files.items():
+        for name, content in [*accepted.prepared.files.items(), (run.task.name, said)]:
             place = f"{directory}{os.sep}{name}"
-            if not _is_linked(accepted.alike.get(name), place):
+            if not _is_linked(alike.get(name), place):
                 write_new(place, content)
         for name, source in accepted.linked.items():
             link_or_copy(source, directory / name)
-        write_new(os.fspath(run.task), f"{wire.to_json(submitted)}\n".encode())
     except OSError as failure:
         shutil.rmtree(directory, ignore_errors=True)
         hint = f"{failure.strerror}: the server must be able to make and write files there"

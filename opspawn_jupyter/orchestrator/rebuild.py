@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 
 from opspawn_jupyter.errors import IllegalTransition
-from opspawn_jupyter.model import clock, wire
+from opspawn_jupyter.model import clock, task_file, wire
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Draft
 from opspawn_jupyter.model.ids import short
@@ -94,12 +94,12 @@ def _read_all(root: Path, runs_directory: Path) -> tuple[list[_Run], list[tuple[
 def _read(root: Path, path: Path) -> _Run:
     directory = RunDirectory(path)
     try:
-        said = json.loads(directory.task.read_bytes())
+        said = task_file.read(directory)
         task_id = str(uuid.UUID(said.pop("id")))
         created_at = datetime.fromisoformat(said.pop("created_at")).astimezone(UTC)
     except FileNotFoundError as failure:
         raise _Unusable(f"it has no {directory.task.name}") from failure
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as failure:
         raise _Unusable(f"its {directory.task.name} cannot be read: {failure}") from failure
     if not path.name.endswith(short(task_id)):
         raise _Unusable("its name does not end with the task's id")

@@ -17,6 +17,8 @@ import nbformat
 import pytest
 
 from jupyter_process import PATIENCE_SECONDS, JupyterProcess, end_all, start, stop
+from opspawn_jupyter.model import task_file
+from opspawn_jupyter.model.run_directory import RunDirectory
 from tests.integration.test_runner_notebook import wait_gone
 
 PACKAGE = Path(__file__).parent / "plugin_package"
@@ -292,7 +294,7 @@ def test_many_small_steps_share_a_process_and_each_leaves_its_record(
     assert executed.metadata.papermill.parameters.config.args == [3]
     assert "squaring 3" in (run / "run.log").read_text()
     assert (run / "environment.json").is_file()
-    pinned = json.loads((run / "task.json").read_text())["spec"]["source_sha256"]
+    pinned = task_file.read(RunDirectory(run))["spec"]["source_sha256"]
     assert hashlib.sha256((run / "input.ipynb").read_bytes()).hexdigest() == pinned
     left = jupyter.root / tasks["keeper"]["run_directory"] / "artifacts" / "note.txt"
     assert left.read_text() == "kept", "what a step leaves stays with it, whoever comes next"

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 #: A summary is written again after so many times what the last one took: of a graph with
 #: thousands of steps not after each.
-_SPARING = 20.0
+_SPARING = 100.0
 #: Steps that appear in the workflow's own directory: with more, nobody finds one by looking. All
 #: of them are in log and summary, with their directories.
 _MOST_LINKS = 100
@@ -40,6 +40,8 @@ class RunFiles:
         self._links = 0
         #: What the summary says of steps that have ended, which stays: by step.
         self._said: dict[str, str] = {}
+        #: And of those that have no task: by kind, and whether they have begun.
+        self._said_before: dict[tuple[str, bool], str] = {}
 
     def log(self, *lines: str) -> None:
         """Add lines to the log."""
@@ -107,11 +109,17 @@ class RunFiles:
 
     def _step(self, step: StepProgress) -> str:
         said = self._said.get(step.step.id)
-        if said is None:
+        if said is not None:
+            return said
+        if step.tasks or step.state is not None:
             said = wire.to_json(_step(step))
             if step.state is not None:
                 self._said[step.step.id] = said
-        return said
+            return said
+        name = (step.step.kind, step.is_decided)
+        if name not in self._said_before:
+            self._said_before[name] = wire.to_json(_step(step))
+        return self._said_before[name]
 
     @property
     def _all(self) -> list[RunDirectory]:

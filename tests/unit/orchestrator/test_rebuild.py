@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from opspawn_jupyter.model import wire
+from opspawn_jupyter.model import task_file, wire
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType, State
@@ -129,6 +129,27 @@ def test_a_living_workers_task_goes_on(play: Callable[..., None], tmp_path: Path
 
     assert (result.running, result.ended) == (1, 0)
     assert [task.state for task in after.values()] == [State.RUNNING]
+
+
+def test_tasks_that_share_a_file_come_back_each_as_its_own(
+    play: Callable[..., None], tmp_path: Path
+) -> None:
+    """Small steps have one ``task.json``, which lies in all of their directories."""
+    before: list[Task] = []
+
+    async def scenario(o: Orchestration) -> None:
+        before.extend([await work(o, STARTED, SUCCEEDED, name=name) for name in ("a", "b")])
+
+    play(scenario)
+    files = [RunDirectory(tmp_path / task.run_directory).task for task in before]
+    content = task_file.content([json.loads(file.read_bytes()) for file in files])
+    files[0].write_bytes(content)
+    files[1].unlink()
+    files[1].hardlink_to(files[0])
+    result, after = rebuilt_from(tmp_path)
+
+    assert (result.tasks, result.skipped) == (2, ())
+    assert after == {task.id: replace(task, seq=0) for task in before}
 
 
 def test_what_user_code_may_have_written_is_not_believed(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter.errors import InvalidRequest
+from opspawn_jupyter.model import task_file
+from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Submission, Task
 from opspawn_jupyter.model.workflow import INPUTS_NAME, Step, Workflow
@@ -87,12 +88,14 @@ def test_small_steps_share_the_files_that_are_the_same(
     async def scenario(o: Orchestration) -> None:
         _, made = await _begun(o, "one", "two", tier="pool")
         first, second = (tmp_path / task.run_directory for task in made)
-        for name in ("input.ipynb", INPUTS_NAME):
+        for name in ("input.ipynb", INPUTS_NAME, "task.json"):
             assert (first / name).samefile(second / name)
-        said = [json.loads((one / "task.json").read_bytes()) for one in (first, second)]
+        said = [task_file.read(RunDirectory(one)) for one in (first, second)]
         assert [(one["step"], one["spec"]["text"]) for one in said] == [
             ("s0", "one"),
             ("s1", "two"),
         ]
+        assert [one["id"] for one in said] == [task.id for task in made]
+        assert {one["parent_id"] for one in said} == {made[0].parent_id}
 
     play(scenario)
