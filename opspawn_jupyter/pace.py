@@ -39,10 +39,11 @@ class TooLong(Exception):
 class _Trust:
     """Whether the next wait may be expected to keep within the limit."""
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, proof: int) -> None:
         self._limit = limit
+        self._proof = proof
         #: So many good ones are to be seen yet.
-        self._lacking = 0 if math.isinf(limit) else _PROOF
+        self._lacking = 0 if math.isinf(limit) else proof
 
     def __bool__(self) -> bool:
         return self._lacking == 0
@@ -51,21 +52,26 @@ class _Trust:
         if seconds <= self._limit:
             self._lacking = max(self._lacking - 1, 0)
         elif seconds <= self._limit * _SLOW:
-            self._lacking = min(self._lacking + 1, _PROOF)
+            self._lacking = min(self._lacking + 1, self._proof)
         else:
-            self._lacking = _PROOF
+            self._lacking = self._proof
 
 
 class Pace:
     """What the last waits have shown. Used by one thread at a time."""
 
     def __init__(
-        self, quick_seconds: float = QUICK_SECONDS, clock: Callable[[], float] = time.monotonic
+        self,
+        quick_seconds: float = QUICK_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        proof: int = _PROOF,
     ) -> None:
-        """With 0 no disk is quick, with ``math.inf`` each is."""
+        """With 0 no disk is quick, with ``math.inf`` each is. Trust is won by ``proof`` good waits
+        more than bad ones."""
         self._quick_seconds = quick_seconds
         self._clock = clock
-        self._quick, self._fair = _Trust(quick_seconds), _Trust(quick_seconds * _FAIR)
+        self._quick = _Trust(quick_seconds, proof)
+        self._fair = _Trust(quick_seconds * _FAIR, proof)
         self._saved = 0.0
         self._noted_at = clock()
 

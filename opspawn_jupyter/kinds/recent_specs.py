@@ -38,22 +38,32 @@ class RecentSpecs:
 
     @property
     def is_quick(self) -> bool:
-        """Whether they are had in a moment, also where they are read again."""
-        return self._took_seconds <= _QUICK_SECONDS and not self._lock.locked()
+        """Whether they are had in a moment: they are as they were, or were read in one."""
+        if self._lock.locked():
+            return False
+        return self._took_seconds <= _QUICK_SECONDS or self._is_as_read(time.monotonic())
 
     def __call__(self) -> Mapping[str, Any]:
         """By name, as ``KernelSpecManager.get_all_specs`` gives them."""
         with self._lock:
             now = time.monotonic()
-            if now >= self._look_at:
-                if now >= self._read_at or self._changed_at != _changed_at(self._places):
-                    self._specs = self._read()
-                    self._places = _places(self._specs)
-                    self._changed_at = _changed_at(self._places)
-                    self._read_at = now + _LONGEST_SECONDS
-                    self._took_seconds = time.monotonic() - now
+            if not self._is_as_read(now):
+                self._specs = self._read()
+                self._places = _places(self._specs)
+                self._changed_at = _changed_at(self._places)
+                self._read_at = now + _LONGEST_SECONDS
                 self._look_at = now + _SECONDS
+                self._took_seconds = time.monotonic() - now
             return self._specs
+
+    def _is_as_read(self, now: float) -> bool:
+        """As far as one need look."""
+        if now < self._look_at:
+            return True
+        if now >= self._read_at or self._changed_at != _changed_at(self._places):
+            return False
+        self._look_at = now + _SECONDS
+        return True
 
 
 def _places(specs: Mapping[str, Any]) -> Sequence[str]:

@@ -20,6 +20,8 @@ from opspawn_jupyter.settings import Settings
 #: Reading a notebook, checking it and making its run directory, as much as an ordinary handler
 #: takes.
 _QUICK_PINNING_SECONDS = 0.001
+#: So many that were quick, and the next ones are expected to be: there is only one for a task.
+_PINNING_PROOF = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,9 @@ class Orchestration:
     #: Schedules that something other than the clock starts.
     triggers: TriggerIndex = field(default_factory=TriggerIndex)
     #: Whether submissions are checked and pinned quickly here.
-    pinning: Pace = field(default_factory=lambda: Pace(_QUICK_PINNING_SECONDS))
+    pinning: Pace = field(
+        default_factory=lambda: Pace(_QUICK_PINNING_SECONDS, proof=_PINNING_PROOF)
+    )
     #: Who in this process waits for news of a record.
     doorbell: Doorbell = field(default_factory=Doorbell)
 
