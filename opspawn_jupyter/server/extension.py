@@ -19,7 +19,7 @@ from opspawn_jupyter.buses.openlineage import require_target
 from opspawn_jupyter.errors import SettingInvalid
 from opspawn_jupyter.orchestrator.allowance import check_agent_limits
 from opspawn_jupyter.orchestrator.prune import settings_retention
-from opspawn_jupyter.server import openapi, routing
+from opspawn_jupyter.server import openapi, plain_routes, routing
 from opspawn_jupyter.server.activity import show_activity
 from opspawn_jupyter.server.anchors import require_places
 from opspawn_jupyter.server.browsers import configured_address
@@ -235,7 +235,9 @@ class OpspawnExtension(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Called by Jupyter to learn the routes."""
-        self.handlers.extend(routing.handlers(self.service))
+        known = routing.handlers(self.service)
+        self.handlers.extend(known)
+        plain_routes.put_first(self._server.web_app, known)
         if self.serves_jobs and not _has_extension(self._server, "jupyter_scheduler"):
             self.handlers.extend(job.handlers(self.service))
 
