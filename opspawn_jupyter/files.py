@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_atomic(path: Path | str, data: bytes, mode: int = 0o644) -> None:
     """Put the bytes at the path, all or nothing: a temporary file beside it, then a rename.
 
     Raises ``OSError`` where the directory cannot be written or the disk is full; the file that
@@ -51,7 +51,7 @@ def write_new(path: str, data: bytes) -> None:
         os.close(descriptor)
 
 
-def write_json(path: Path, value: Any, mode: int = 0o644) -> None:
+def write_json(path: Path | str, value: Any, mode: int = 0o644) -> None:
     """Put the value at the path as JSON for people and programs, all or nothing."""
     write_atomic(path, json_bytes(value), mode)
 

@@ -21,6 +21,9 @@ from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.workflow import FILE_KEY, FileValue, as_output
 
 MAX_INLINE_BYTES = 64 * 1024
+#: They are JSON, and short ones are most of what small steps give.
+_NUMBERS = frozenset({int, bool})
+_LARGEST = 1 << 64
 _UNSAFE = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 60
 
@@ -32,6 +35,8 @@ def stored(name: str, value: Any, run: RunDirectory | None) -> Any:
     written. Raises ``TypeError``, ``ValueError`` or ``FileNotFoundError`` for a value that cannot
     be kept.
     """
+    if value is None or (type(value) in _NUMBERS and abs(value) <= _LARGEST):
+        return value
     if isinstance(value, os.PathLike):
         return _given_file(Path(value), run)
     if tables.is_table(value):

@@ -19,7 +19,7 @@ from opspawn_jupyter.model.work import ReportedEvent
 logger = logging.getLogger(__name__)
 
 
-def open_journal(path: Path) -> int:
+def open_journal(path: Path | str) -> int:
     """A descriptor to append with. Raises ``OSError``."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     _end_line(descriptor)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from opspawn_jupyter import files
 from opspawn_jupyter.model import wire
+from opspawn_jupyter.model.json_text import encoder
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.task import Task
 
+_encode = encoder(allow_nan=False)
 #: What of a task its summary tells.
 _SUMMARISED = (
     "id", "name", "kind", "state", "attempt", "started_at", "finished_at", "cells", "outputs",
@@ -20,10 +23,17 @@ _SUMMARISED = (
 def write(directory: RunDirectory, task: Task) -> None:
     """Put the task down as it stands now. Raises ``OSError``."""
     held = vars(task)
-    put(directory, {name: held[name] for name in _SUMMARISED}, task.duration_seconds)
+    facts = {name: held[name] for name in _SUMMARISED}
+    put(directory.summary, {**facts, "duration_seconds": task.duration_seconds})
 
 
-def put(directory: RunDirectory, facts: Mapping[str, Any], duration_seconds: float | None) -> None:
-    """Put these facts of a task down. Raises ``OSError``."""
-    text = wire.to_json({**facts, "duration_seconds": duration_seconds})
-    files.write_atomic(directory.summary, text.encode() + b"\n")
+def put(path: Path | str, facts: Mapping[str, Any]) -> None:
+    """Put these facts of a task down as its summary. Raises ``OSError``."""
+    files.write_atomic(path, _text(facts).encode() + b"\n")
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    try:
+        return _encode(facts)  # where they are JSON already, as those of small steps are
+    except (TypeError, ValueError):
+        return wire.to_json(facts)

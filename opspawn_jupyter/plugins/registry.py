@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from opspawn_jupyter.errors import PluginBroken, UnknownKind
 from opspawn_jupyter.ports import Plugin
@@ -19,6 +20,12 @@ def installed() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in sorted(found, key=lambda point: point.name)}
 
 
+@cache
+def _made_by(point: EntryPoint) -> Any:
+    """What makes a plugin; looked up once."""
+    return point.load()
+
+
 def load(name: str) -> Plugin:
     """A plugin of this name. Imports its package the first time.
 
@@ -29,7 +36,7 @@ def load(name: str) -> Plugin:
     if point is None:
         raise UnknownKind(name, hint=f"installed plugins: {', '.join(installed())}")
     try:
-        plugin = point.load()()
+        plugin = _made_by(point)()
     except Exception as failure:  # the package is not ours and may raise anything
         hint = f"{point.value} gives {type(failure).__name__}: {failure}"
         raise PluginBroken(name, hint=hint) from failure

@@ -26,8 +26,12 @@ def kernel_environment(
         for name, value in base.items()
         if name not in _NOT_FOR_KERNELS and not name.startswith("JPY_")
     }
-    own = {TASK_VARIABLE: task_id, "OPSPAWN_RUN_DIRECTORY": str(run_directory)}
-    return {**kept, **own}
+    return {**kept, **own_variables(task_id, str(run_directory))}
+
+
+def own_variables(task_id: str, run_directory: str) -> dict[str, str]:
+    """Those that say which task it is."""
+    return {TASK_VARIABLE: task_id, "OPSPAWN_RUN_DIRECTORY": run_directory}
 
 
 #: What a kernel needs to find its programs, packages, language and directories; no more is given

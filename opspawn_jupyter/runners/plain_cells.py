@@ -22,15 +22,15 @@ class PlainCells:
 
     def __init__(self, most_bytes: int) -> None:
         self._names: dict[str, Any] = {"__name__": "__main__"}
-        self._most_bytes = most_bytes
+        self._streams = _Stream("stdout", most_bytes), _Stream("stderr", most_bytes)
 
     def run(self, source: str, count: int) -> tuple[list[dict[str, Any]], BaseException | None]:
         """The cell's outputs, as the notebook format has them, and what it raised."""
         outputs: list[dict[str, Any]] = []
         streams = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = (
-            _Stream(name, outputs, self._most_bytes) for name in ("stdout", "stderr")
-        )
+        for stream in self._streams:
+            stream.begin(outputs)
+        sys.stdout, sys.stderr = self._streams
         try:
             value = self._value(source, f"<cell {count}>")
         except (
@@ -65,12 +65,16 @@ def _compiled(source: str, file_name: str) -> tuple[CodeType, CodeType | None]:
 
 
 class _Stream(io.TextIOBase):
-    """A standard stream of the cell. Text of one after the other is one output."""
+    """A standard stream of the cells. Text of one after the other is one output."""
 
-    def __init__(self, name: str, outputs: list[dict[str, Any]], most: int) -> None:
+    def __init__(self, name: str, most: int) -> None:
         self._name = name
-        self._outputs = outputs
-        self._left = most
+        self._most = self._left = most
+        self._outputs: list[dict[str, Any]] = []
+
+    def begin(self, outputs: list[dict[str, Any]]) -> None:
+        """From now on it is another cell's, of which these are the outputs."""
+        self._outputs, self._left = outputs, self._most
 
     def writable(self) -> bool:
         """It is there to be written to."""

@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from opspawn_jupyter.client import running
 from opspawn_jupyter.model import executed_notebook, wire
 from opspawn_jupyter.model.clock import now
 from opspawn_jupyter.model.notebook import NotebookSpec
-from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.run_directory import RunDirectory, RunPaths
 from opspawn_jupyter.model.states import CellState, EventType
 from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.model.work import Assignment
@@ -37,14 +38,16 @@ from opspawn_jupyter.runners.variables import Variables
 _MOST_OUTPUTS = 16
 _has_black = find_spec("black") is not None
 _variables = Variables()
+#: Most cells are those of the step before.
+_title = lru_cache(maxsize=64)(executed_notebook.title)
 
 
-def perform(assignment: Assignment, run: RunDirectory, tell: Tell) -> None:
+def perform(assignment: Assignment, run: RunPaths, tell: Tell) -> None:
     """Run the step from what follows its start to its outcome."""
     spec = wire.decode(NotebookSpec, assignment.spec)
     try:
         _make_artifacts(run)
-        form = _form(run, spec)
+        form = _form(assignment, spec)
         notebook = _notebook(form, run, spec)
         os.chdir(os.path.join(assignment.root_directory, spec.working_directory))  # noqa: PTH118
         _variables.enter(assignment)
@@ -136,7 +139,7 @@ class _Step:
             {
                 "index": index,
                 "id": cell.get("id"),
-                "title": executed_notebook.title(cell["source"]),
+                "title": _title(cell["source"]),
                 "execution_count": cell["execution_count"],
                 **cell["metadata"]["opspawn"],
             }
@@ -165,41 +168,41 @@ def _problem(cell: Mapping[str, Any], index: int) -> Problem:
 #: By source and kernel, and whether there are parameters to put in.
 _forms: dict[tuple[str, str, bool], Form] = {}
 #: Where ``environment.json`` of a kernel was written first; the others are the same file.
-_environments: dict[str, Path] = {}
+_environments: dict[str, str] = {}
 
 
 #: The artifacts of the last step, which may have left none.
-_last_artifacts: list[Path] = []
+_last_artifacts: list[str] = []
 
 
-def _make_artifacts(run: RunDirectory) -> None:
+def _make_artifacts(run: RunPaths) -> None:
     """Have the directory there. One that the last step left empty is moved: to make one takes ten
     times as long."""
-    own = run.artifacts
     last = _last_artifacts.pop() if _last_artifacts else None
-    _last_artifacts.append(own)
+    _last_artifacts.append(run.artifacts)
     try:
         if last is not None and not os.listdir(last):  # noqa: PTH208  paths are slow
-            last.rename(own)
+            os.rename(last, run.artifacts)  # noqa: PTH104  as above
             return
     except OSError:
         pass  # it was removed, or lies on another disk, or this attempt is not the first
-    own.mkdir(parents=True, exist_ok=True)
+    os.makedirs(run.artifacts, exist_ok=True)  # noqa: PTH103  as above
 
 
-def _form(run: RunDirectory, spec: NotebookSpec) -> Form:
+def _form(assignment: Assignment, spec: NotebookSpec) -> Form:
     name = (spec.source_sha256, spec.kernel, bool(spec.parameters))
     if name not in _forms:
+        run = RunDirectory(Path(assignment.run_directory))
         _forms[name] = Form(prepare.notebook(run, spec))
     return _forms[name]
 
 
-def _notebook(form: Form, run: RunDirectory, spec: NotebookSpec) -> dict[str, Any]:
+def _notebook(form: Form, run: RunPaths, spec: NotebookSpec) -> dict[str, Any]:
     """What is run: as ``prepare.notebook`` makes it, with this step's parameters."""
     parameters = dict(spec.parameters)
     notebook = form.copy(parameters, _codified(parameters))
     papermill = notebook["metadata"]["papermill"]
-    papermill["input_path"], papermill["output_path"] = str(run.input), str(run.output)
+    papermill["input_path"], papermill["output_path"] = run.input, run.output
     return notebook
 
 
@@ -210,14 +213,14 @@ def _codified(parameters: Mapping[str, Any]) -> str:
     return str(super(PythonTranslator, PythonTranslator).codify(parameters, "Parameters"))
 
 
-def _record_environment(run: RunDirectory, spec: NotebookSpec) -> None:
+def _record_environment(run: RunPaths, spec: NotebookSpec) -> None:
     first, own = _environments.get(spec.kernel), run.environment
     try:
         if first is not None:
             os.link(first, own)
             return
     except OSError:
-        own.unlink(missing_ok=True)  # an earlier attempt's; or the first is gone, or far
+        Path(own).unlink(missing_ok=True)  # an earlier attempt's; or the first is gone, or far
     _environments[spec.kernel] = own
     kernel = KernelSpecManager().get_kernel_spec(spec.kernel)
     facts = {

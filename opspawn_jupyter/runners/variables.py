@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
-from opspawn_jupyter.runners.kernel_variables import kernel_environment
+from opspawn_jupyter.runners.kernel_variables import kernel_environment, own_variables
 
 
 class Variables:
@@ -24,11 +24,13 @@ class Variables:
 
     def enter(self, assignment: Assignment) -> None:
         """Have this step's, and none that another step has made."""
-        run_directory = Path(assignment.run_directory)
-        given = kernel_environment({}, task_id=assignment.task_id, run_directory=run_directory)
-        own = {**given, **assignment.environment}
+        own = {
+            **own_variables(assignment.task_id, assignment.run_directory),
+            **assignment.environment,
+        }
         if self._bytes == self._last_bytes and own.keys() == self._own.keys():
-            os.environ.update(own.items() - self._own.items())
+            for name, value in own.items() - self._own.items():
+                os.environ[name] = value
         else:
             self._restore({**self._base, **own})
         self._own, self._last_bytes = own, dict(self._bytes)

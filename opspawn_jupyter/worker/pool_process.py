@@ -18,20 +18,17 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import Tier
-from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.run_directory import RunPaths
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker import rights
 from opspawn_jupyter.worker.step_record import StepRecord
 
-#: What a step has left behind is looked for in this often-read place before psutil is asked.
-_CHILDREN = "/proc/thread-self/children"
 #: What is told before the step goes on, with all that was kept until then.
 _AT_ONCE = frozenset({EventType.STEP_LOG, EventType.STEP_PROGRESS})
 
@@ -92,7 +89,7 @@ class _Process:
         # Not at the top: the worker imports this module too, and has no use for papermill.
         from opspawn_jupyter.runners import pool, problems
 
-        run = RunDirectory(Path(assignment.run_directory))
+        run = RunPaths(assignment.run_directory)
         self._record = record = StepRecord(assignment, run)
         try:
             self._begin(assignment, record)
@@ -145,17 +142,16 @@ def _end_session() -> NoReturn:
 
 def _clear_away(task_id: str) -> None:
     """End what the step has started and not ended."""
-    with suppress(OSError):
-        if not _has_children():
-            return
+    if not _has_children():
+        return
     for child in processes.descendants(os.getpid()):
         processes.kill_session(child.pid)
     processes.kill(processes.marked(TASK_VARIABLE, task_id))
 
 
 def _has_children() -> bool:
-    descriptor = os.open(_CHILDREN, os.O_RDONLY)
     try:
-        return bool(os.read(descriptor, 1))
-    finally:
-        os.close(descriptor)
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True

@@ -18,7 +18,7 @@ from typing import Any
 from opspawn_jupyter.files import write_all
 from opspawn_jupyter.model import run_journal, summary, wire
 from opspawn_jupyter.model.clock import now
-from opspawn_jupyter.model.run_directory import RunDirectory
+from opspawn_jupyter.model.run_directory import RunPaths
 from opspawn_jupyter.model.states import OUTCOME_EVENTS, EventType, State
 from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.model.work import Assignment, ReportedEvent
@@ -36,12 +36,12 @@ class StepRecord:
     #: For the log, which tells of each of them elsewhere.
     cells = ()
 
-    def __init__(self, assignment: Assignment, directory: RunDirectory) -> None:
+    def __init__(self, assignment: Assignment, paths: RunPaths) -> None:
         self.attempt = assignment.attempt
         self.state = State.RUNNING
         self.error: Problem | None = None
         self._assignment = assignment
-        self._directory = directory
+        self._paths = paths
         self._journal: int | None = None
         self._log: int | None = None
         self._log_text = LogText()
@@ -52,6 +52,7 @@ class StepRecord:
         self._untold: list[ReportedEvent] = []
         self._started_at: datetime | None = None
         self._finished_at: datetime | None = None
+        self._error: Mapping[str, Any] | None = None
         self._cells: list[Mapping[str, Any]] = []
         self._outputs: dict[str, Any] = {}
 
@@ -76,13 +77,13 @@ class StepRecord:
         unwritten, self._unwritten = self._unwritten, []
         with suppress(OSError):
             if self._journal is None:
-                self._journal = run_journal.open_journal(self._directory.events)
+                self._journal = run_journal.open_journal(self._paths.events)
             write_all(self._journal, run_journal.lines(self.attempt, unwritten))
 
     def take_output(self) -> None:
         """What the process writes past Python goes to the step's log."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self._log = os.open(self._directory.log, flags, 0o644)
+        self._log = os.open(self._paths.log, flags, 0o644)
         for descriptor in (1, 2):
             os.dup2(self._log, descriptor)
 
@@ -117,7 +118,8 @@ class StepRecord:
 
     def _end(self, event: ReportedEvent, data: Mapping[str, Any]) -> None:
         self.state, self._finished_at = _STATES[event.type], event.at
-        self.error = wire.decode(Problem, data["error"]) if "error" in data else None
+        self._error = data.get("error")
+        self.error = wire.decode(Problem, self._error) if self._error else None
         self._cells = data.get("cells", [])
         self._outputs |= data.get("outputs", {})
 
@@ -133,10 +135,11 @@ class StepRecord:
             "kind": self._assignment.kind,
             "state": self.state.value,
             "attempt": self.attempt,
-            "started_at": self._started_at,
-            "finished_at": self._finished_at,
+            "started_at": self._started_at and self._started_at.isoformat(),
+            "finished_at": self._finished_at and self._finished_at.isoformat(),
             "cells": self._cells,
             "outputs": self._outputs,
-            "error": self.error,
+            "error": self._error,
+            "duration_seconds": self.duration_seconds,
         }
-        summary.put(self._directory, facts, self.duration_seconds)
+        summary.put(self._paths.summary, facts)
