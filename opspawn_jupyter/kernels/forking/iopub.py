@@ -59,6 +59,17 @@ class IOPubThread(iostream.IOPubThread):
             self.line.hold(IOPUB, parts)
             self._publish(parts)
 
+    @property
+    def is_private(self) -> bool:
+        """Nobody but the owner hears what is sent from here."""
+        return self.line is not None and not self._topics and self._is_master_process()  # type: ignore[no-untyped-call]
+
+    def confide(self, parts: Sequence[Any], *, can_wait: bool) -> None:
+        """Send it to the owner alone."""
+        line = self.line
+        if line is not None:
+            (line.hold if can_wait or self._is_patient else line.send)(IOPUB, parts)
+
     @contextmanager
     def patience(self) -> Iterator[None]:
         """Hold all that is sent meanwhile."""
@@ -70,9 +81,10 @@ class IOPubThread(iostream.IOPubThread):
 
     def _publish(self, *args: Any, **options: Any) -> None:
         """Send it to those who came to the socket, if there are any."""
+        if self.line is not None and not self.has_listeners:
+            return
         with self._lock:
-            if self.line is None or self.has_listeners:
-                self._really_send(*args, **options)  # type: ignore[no-untyped-call]
+            self._really_send(*args, **options)  # type: ignore[no-untyped-call]
             has_news = self._has_subscriptions()
         if has_news:  # after a send the socket does not wake the thread for them any more
             self.io_loop.add_callback(self._on_ready)
@@ -105,6 +117,9 @@ class IOPubThread(iostream.IOPubThread):
 class OutStream(iostream.OutStream):
     """Flushes from the calling thread, with what was written to the file descriptor by then."""
 
+    #: All is told that was written for a request which runs no more of the user's code.
+    is_done = False
+
     def __init__(self, *args: Any, **options: Any) -> None:
         self._flush_lock, self._pipe_lock = SteadyLock(), SteadyLock()
         self._is_timed = False
@@ -116,16 +131,14 @@ class OutStream(iostream.OutStream):
         if self.pub_thread is None or not self._is_master_process():  # type: ignore[no-untyped-call]
             super().flush()  # type: ignore[no-untyped-call]  # of ipykernel
             return
+        if self.is_done:
+            return
         with self._flush_lock:
             self._read_pipe()
             self._flush()  # type: ignore[no-untyped-call]  # as above
 
-    def gather(self) -> None:
-        """Flush, to those who can wait for what comes next."""
-        with self.pub_thread.patience():
-            self.flush()
-
     def _schedule_flush(self) -> None:
+        self.is_done = False
         if not self._is_timed:  # else it goes with what was written before
             self._is_timed = True
             self.pub_thread.schedule(self._start_timer)

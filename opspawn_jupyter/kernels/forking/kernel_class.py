@@ -74,10 +74,14 @@ class ForkedKernel(IPythonKernel):
         return reply
 
     def gather(self) -> None:
-        """Have what was put out told before long."""
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, OutStream):
-                stream.gather()
+        """Have what was put out told before long. ipykernel flushes four times more until it has
+        told the end of the cell."""
+        streams = _streams()
+        with self.iopub_thread.patience():
+            for stream in streams:
+                stream.flush()
+        for stream in streams:
+            stream.is_done = True
 
     async def dispatch_shell(self, msg: Any, /, *args: Any, **options: Any) -> None:
         """Carry out a request. The owner's are not put off by another client's cell that failed."""
@@ -85,7 +89,11 @@ class ForkedKernel(IPythonKernel):
             if self.passes_over(msg):
                 return
             self._aborting = False
-        await super().dispatch_shell(msg, *args, **options)
+        try:
+            await super().dispatch_shell(msg, *args, **options)
+        finally:
+            for stream in _streams():
+                stream.is_done = False
 
     def passes_over(self, told: Told) -> bool:
         """Whether it is not to be carried out any more, now that its turn has come."""
@@ -136,6 +144,11 @@ class ForkedKernel(IPythonKernel):
             return []
         found: list[Any] = super()._process_children()  # type: ignore[no-untyped-call]
         return found
+
+
+def _streams() -> list[OutStream]:
+    """Standard output and error, as far as they are the kernel's."""
+    return [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, OutStream)]
 
 
 _accepts_parameters: Any = getattr(ipkernel, "_accepts_parameters", None)

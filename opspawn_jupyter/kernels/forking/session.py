@@ -7,6 +7,7 @@ beginning or the end of a cell can wait for what comes at once after it.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from ipykernel.iostream import BackgroundSocket
@@ -62,11 +63,21 @@ class QuickSession(Session):
         return message
 
     def _tell(self, channel: Any, message: dict[str, Any], ident: Any) -> None:
-        parts = [*self.serialize(message, ident), *message.get("buffers", [])]
-        (channel.hold if message["msg_type"] in _CAN_WAIT else channel.send_multipart)(parts)
+        is_private, can_wait = channel.is_private, message["msg_type"] in _CAN_WAIT
+        parts = self._written(message, ident, _unsigned if is_private else self.sign)
+        parts += message.get("buffers", [])
+        if is_private:
+            channel.confide(parts, can_wait=can_wait)
+        else:
+            (channel.hold if can_wait else channel.send_multipart)(parts)
 
     def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
         """See the base class."""
+        return self._written(msg, ident, self.sign)
+
+    def _written(
+        self, msg: dict[str, Any], ident: Any, sign: Callable[[list[bytes]], bytes]
+    ) -> list[bytes]:
         if self.pack is not messages.pack or not isinstance(msg.get("content"), dict):
             return super().serialize(msg, ident)
         parts = [
@@ -76,7 +87,7 @@ class QuickSession(Session):
             messages.pack(msg["content"]),
         ]
         identities = ident if isinstance(ident, list) else [] if ident is None else [ident]
-        return [*identities, DELIM, self.sign(parts), *parts]
+        return [*identities, DELIM, sign(parts), *parts]
 
     def _pack_parent(self, header: Any) -> bytes:
         """Nobody changes a header once it has come."""
@@ -108,6 +119,11 @@ class QuickSession(Session):
             "buffers": [memoryview(part) for part in msg_list[_PARTS:]],
         }
         return adapt(message)
+
+
+def _unsigned(_parts: list[bytes]) -> bytes:
+    """Only one can write to a line, and nobody looks who it was."""
+    return b""
 
 
 def _has_line(channel: object) -> bool:

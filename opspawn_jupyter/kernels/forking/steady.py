@@ -21,29 +21,29 @@ class SteadyLock:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._handlers: list[Any] = []
+        self._main = threading.main_thread().ident
+        self._depth = 0
+        self._handler: Any = None
         self._is_interrupted = False
 
     def __enter__(self) -> None:
-        if _is_main():
-            self._handlers.append(_set_handler(_SIGINT, self._note))
+        if threading.get_ident() == self._main:
+            if not self._depth:
+                self._handler = _set_handler(_SIGINT, self._note)
+            self._depth += 1
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
-        if not _is_main():
+        if threading.get_ident() != self._main:
             return
-        handler = self._handlers.pop()
-        if not self._handlers and self._is_interrupted:
-            self._is_interrupted = False
-            _set_handler(_SIGINT, handler)
+        self._depth -= 1
+        if self._depth:
+            return
+        is_interrupted, self._is_interrupted = self._is_interrupted, False
+        _set_handler(_SIGINT, self._handler)
+        if is_interrupted:
             signal.raise_signal(_SIGINT)
-        else:
-            _set_handler(_SIGINT, handler)
 
     def _note(self, *_: object) -> None:
         self._is_interrupted = True
-
-
-def _is_main() -> bool:
-    return threading.get_ident() == threading.main_thread().ident

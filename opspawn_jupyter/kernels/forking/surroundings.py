@@ -20,7 +20,7 @@ class Surroundings:
     def __init__(self, mark: str = "") -> None:
         self._mark = mark
         self._place = label.place()
-        self._at_start = dict(os.environ)
+        self._at_start = dict(_known())
         self._temporary = _temporary_places()
         launcher = importlib.util.find_spec("ipykernel_launcher")
         self._launcher = str(launcher.origin) if launcher else "ipykernel_launcher"
@@ -31,9 +31,9 @@ class Surroundings:
         What imports and the kernel's own start-up have set since then is kept, as it would have
         been set in a kernel started the ordinary way.
         """
-        current = dict(os.environ)
-        own = {k: v for k, v in current.items() if self._at_start.get(k) != v}
-        _replace_environment(current, {**order["environment"], **own})
+        own = {k: v for k, v in _known().items() if self._at_start.get(k) != v}
+        wanted = {_encoded(k): _encoded(v) for k, v in order["environment"].items()}
+        _replace_environment({**wanted, **own})
         os.chdir(order["directory"])
         _forget_cached(is_temporary_elsewhere=self._temporary != _temporary_places())
         sys.argv[:] = [self._launcher, *order["arguments"]]
@@ -41,13 +41,26 @@ class Surroundings:
         label.write(order["command"], self._mark, self._place)
 
 
-def _replace_environment(current: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Whoever looks into ``os.environ`` waits for a name to be encoded and decoded."""
-    for name in current.keys() - wanted.keys():
-        del os.environ[name]
+def _known() -> dict[bytes, bytes]:
+    """The environment as ``os.environ`` keeps it, which has seven calls made for each variable that
+    is looked at or set."""
+    known: dict[bytes, bytes] = vars(os.environ)["_data"]
+    return known
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def _replace_environment(wanted: Mapping[bytes, bytes]) -> None:
+    known = _known()
+    for name in known.keys() - wanted.keys():
+        os.unsetenv(name)
+        del known[name]
     for name, value in wanted.items():
-        if current.get(name) != value:
-            os.environ[name] = value
+        if known.get(name) != value:
+            os.putenv(name, value)
+            known[name] = value
     time.tzset()
 
 

@@ -91,6 +91,17 @@ def test_the_end_of_a_cell_arrives_in_one_piece_with_what_follows(a_line: Any) -
     assert arrived == ["status", "execute_input", "error", "display_data"]
 
 
+def test_what_is_said_on_a_line_is_not_signed(a_line: Any) -> None:
+    """Only one can write to it, and only one reads."""
+    session, (iopub, here) = quick(b"key"), a_line
+
+    session.send(iopub, "display_data", {"data": {}})
+
+    ((_, parts),) = Frames().feed(here.recv(1 << 16))
+    assert parts[:2] == [b"<IDS|MSG>", b""]
+    assert Messages(b"").read(parts)["content"] == {"data": {}}
+
+
 def test_a_message_with_buffers_goes_the_usual_way(a_line: Any) -> None:
     """Of widgets; they are few."""
     session, (iopub, here) = quick(b""), a_line
