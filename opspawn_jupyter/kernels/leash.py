@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from opspawn_jupyter.kernels.forking import wire
@@ -64,6 +64,17 @@ class Leash:
         while self.poll() is None and self.ending is None:
             if not await readable(self._line, max(0.0, latest - loop.time())):
                 return
+
+    @contextlib.contextmanager
+    def watched(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Have this called, meanwhile, while the fork server has something to say of it."""
+        loop, own = asyncio.get_running_loop(), os.dup(self._line)
+        loop.add_reader(own, tell)
+        try:
+            yield
+        finally:
+            loop.remove_reader(own)
+            os.close(own)
 
     async def wait(self, timeout_seconds: float | None = None) -> int | None:
         """Wait for the end; the exit code, or ``None`` when the time is over."""

@@ -113,7 +113,12 @@ def ordinary(environment: Mapping[str, str], options: Options) -> Recipe:
 
 def start_up_part(environment: Mapping[str, str]) -> dict[str, str]:
     """The part of an environment that cannot be changed after the start of a process."""
-    return {k: v for k, v in environment.items() if _READ_AT_START.fullmatch(k)}
+    return {k: v for k, v in environment.items() if _is_read_at_start(k)}
+
+
+@lru_cache(maxsize=1024)
+def _is_read_at_start(name: str) -> bool:
+    return bool(_READ_AT_START.fullmatch(name))
 
 
 @cache

@@ -43,6 +43,9 @@ _REQUEST_SECONDS = 5.0
 _delegate: Callable[[Recipe], None] | None = None
 #: Servers that this process started and has not reached so far: name -> (process, time).
 _coming: dict[str, tuple[int, float]] = {}
+#: The server that was asked last, and a line to it that was opened ahead.
+_asked: Recipe | None = None
+_ready: tuple[str, socket.socket] | None = None
 #: All that it started: their ends are this process's to take note of.
 _children: set[int] = set()
 
@@ -62,10 +65,37 @@ def directory() -> Path | None:
 
 def connect(recipe: Recipe) -> socket.socket | None:
     """A connection to the recipe's server, if it is up."""
-    line = _connect(Path(recipe.options.directory, f"{recipe.name}.sock"))
+    global _asked  # noqa: PLW0603  it is the process that asks again
+    line = _taken(recipe) or _connect(_socket_of(recipe))
     if line is not None:
         _coming.pop(recipe.name, None)
+        _asked = recipe
     return line
+
+
+def connect_ahead() -> None:
+    """Open a line to the server that was asked last, for whoever asks it next in this process. A
+    server takes as long to let somebody in as to give a kernel away."""
+    global _ready  # noqa: PLW0603  as above
+    if _asked is not None and _ready is None:
+        line = _connect(_socket_of(_asked))
+        _ready = None if line is None else (_asked.name, line)
+
+
+def _taken(recipe: Recipe) -> socket.socket | None:
+    """The line that was opened ahead, if it leads there, and its server lives."""
+    global _ready
+    if _ready is None or _ready[0] != recipe.name:
+        return None
+    (_, line), _ready = _ready, None
+    if not wire.has_come(line):
+        return line
+    line.close()  # it has nothing to say but that it has ended
+    return None
+
+
+def _socket_of(recipe: Recipe) -> Path:
+    return Path(recipe.options.directory, f"{recipe.name}.sock")
 
 
 async def connect_within(recipe: Recipe, patience_seconds: float) -> socket.socket | None:

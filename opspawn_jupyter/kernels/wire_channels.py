@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from opspawn_jupyter.kernels.arrival import Arrival, Part
-from opspawn_jupyter.kernels.forking.line import AHEAD, RELEASE, SHELL, Frames, pack
+from opspawn_jupyter.kernels.forking.line import AHEAD, ENDING, RELEASE, SHELL, Frames, pack
 
 #: More at once is new memory of the system's each time, which takes longer than the rest.
 _READ_BYTES = 1 << 16
@@ -29,6 +29,8 @@ class Wire:
         self._waiting: deque[tuple[bytes, list[Part]]] = deque()
         self._arrival = Arrival()
         self._has_ended = False
+        #: The exit code of a kernel that has done all it does.
+        self.ending: int | None = None
         #: What is to be sent together, while that is being said.
         self._held: list[bytes] | None = None
         self._loop = asyncio.get_running_loop()
@@ -44,6 +46,20 @@ class Wire:
             if not await self._arrival.wait(timeout_seconds):
                 return None
         return self._waiting.popleft() if self._waiting else None
+
+    async def wait_for_ending(self, is_over: Callable[[], bool], timeout_seconds: float) -> None:
+        """Wait until the kernel has said its last, or what ``is_over`` looks at has come, of which
+        ``tell`` is called, or the time is over. Nobody takes messages any more."""
+        latest = self._loop.time() + timeout_seconds
+        while self.ending is None and not is_over():
+            self._waiting.clear()
+            self._listen()
+            if not await self._arrival.wait(max(0.0, latest - self._loop.time())):
+                return
+
+    def tell(self) -> None:
+        """Have whoever waits look again."""
+        self._arrival.tell()
 
     def send(self, parts: Sequence[bytes]) -> None:
         """Send a request. The kernel reads between cells only, but requests are few and short."""
@@ -116,9 +132,13 @@ class Wire:
             return
         except ConnectionError:
             data = b""
-        self._waiting.extend(self._frames.feed(data))
+        for channel, parts in self._frames.feed(data):
+            if channel == ENDING:
+                self.ending = int(bytes(parts[0]))
+            else:
+                self._waiting.append((channel, parts))
         self._has_ended = not data
         if not data or len(self._waiting) > _MOST_WAITING:
             self._stop_listening()
-        if self._waiting or not data:
+        if self._waiting or not data or self.ending is not None:
             self._arrival.tell()

@@ -134,6 +134,11 @@ class Conversation:
         else:
             self._line.send_control(parts)
 
+    @property
+    def wire(self) -> Wire | None:
+        """The line that leads to nobody else, where there is one."""
+        return self._wire
+
     def close(self) -> None:
         """Hang up."""
         self._line.close()

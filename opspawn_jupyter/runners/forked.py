@@ -205,14 +205,26 @@ class ForkedKernel(Kernel):
             self._leash.signal(signal.SIGINT)
 
     async def end(self) -> None:
-        """As the fork server tells it, before the system has taken the memory back."""
+        """As it says itself, or the fork server, before the system has taken the memory back."""
         if self._leash is None or not self.is_ready:
             await self.stop()
             return
         self.dismiss()
-        await self._leash.wait_for_ending(POLITE_SECONDS)
-        if self._leash.ending is None:
+        if not await self._has_said_last(self._leash):
             await self.stop(politely=False)
+
+    async def _has_said_last(self, leash: Leash) -> bool:
+        wire = None if self.conversation is None else self.conversation.wire
+        if wire is None or leash.poll() is not None:
+            await leash.wait_for_ending(POLITE_SECONDS)
+            return leash.ending is not None
+
+        def has_ended() -> bool:
+            return leash.poll() is not None or leash.ending is not None
+
+        with leash.watched(wire.tell):
+            await wire.wait_for_ending(has_ended, POLITE_SECONDS)
+        return wire.ending is not None or leash.ending is not None
 
     async def stop(self, *, politely: bool = True) -> None:
         """End it; the fork server ends what it had started."""
@@ -246,6 +258,11 @@ class ForkedKernel(Kernel):
         if self._leash is not None and self.conversation is not None and not self._is_dismissed:
             self._is_dismissed = True
             self.conversation.dismiss()
+
+    @property
+    def is_dismissed(self) -> bool:
+        """See the base class."""
+        return self._is_dismissed
 
     def dismiss_ahead(self) -> None:
         """See the base class."""

@@ -220,6 +220,11 @@ class Kernel:
         """Have it end already, where that can be done at once: nothing more is to run. It is still
         to be stopped."""
 
+    @property
+    def is_dismissed(self) -> bool:
+        """It has been asked to end."""
+        return False
+
     def dismiss_ahead(self) -> None:
         """Have it end once it has run what was sent to it, where it takes that ahead."""
 

@@ -54,6 +54,7 @@ def main(line: socket.socket, grace: Grace) -> None:
     servers.delegate(reporter.need)
     if not reporter.is_spoken_to:
         preload.exercise()
+        servers.connect_ahead()
     reporter.listen()
     streams, process = _Streams(), psutil.Process()
     memory = process.memory_info().rss
@@ -74,6 +75,7 @@ def serve(reporter: ChannelReporter, carry_out: Callable[[Assignment], bool]) ->
         if assignment is None or not carry_out(assignment) or not left:
             return
         reporter.wait_again()
+        servers.connect_ahead()
 
 
 def _carry_out(

@@ -27,6 +27,8 @@ from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.kernels import defaults, servers
 from opspawn_jupyter.kernels.command import parse
 from opspawn_jupyter.kernels.launching import Launch, launch
+from opspawn_jupyter.kernels.wire_channels import Wire
+from opspawn_jupyter.runners.messages import Messages
 
 FORK = "opspawn-fork"
 CLASS = "opspawn_jupyter.kernels.provisioner:ForkProvisioner"
@@ -269,6 +271,9 @@ def test_that_all_is_done_is_told_before_the_process_is_gone(place):
             assert (leash.poll(), leash.ending) == (0, ending)
 
 
+KILLED = "os.kill(os.getpid(), 9)"
+
+
 def order(place: Path, tier: str, directory: Path) -> Launch:
     return Launch(
         tier=tier,
@@ -315,6 +320,30 @@ def test_more_direct_kernels_than_wait_come_up_with_their_orders(place, tmp_path
         line.close()
         wait_until(lambda: kernel.leash.poll() is not None)  # noqa: B023  as above
         assert kernel.leash.poll() == 0
+
+
+def test_that_all_is_done_is_told_on_the_line(place, tmp_path):
+    """To the one for whom the kernel was made, past the fork server; but not while something of
+    the user's may still write a file, or where the kernel went without a word."""
+    thread = "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()"
+    for code, ending in (("pass", 0), ("raise SystemExit(3)", 0), (thread, None), (KILLED, None)):
+        assert asyncio.run(ended(order(place, "direct", tmp_path), code)) == ending
+
+
+async def ended(wanted: Launch, code: str) -> int | None:
+    """What the kernel says on its line at its end, which the fork server tells, too."""
+    here, there = socket.socketpair()
+    made = await launch(wanted, there.fileno())
+    there.close()
+    wire, messages = Wire(here), Messages(b"")
+    cell = {"code": f"import os, threading, time\n{code}", "silent": False}
+    for kind, content in (("execute_request", cell), ("shutdown_request", {"restart": False})):
+        wire.send(messages.request(kind, content)[1])
+    with made.leash.watched(wire.tell):
+        await wire.wait_for_ending(lambda: made.leash.poll() is not None, PATIENCE_SECONDS)
+    assert await made.leash.wait(PATIENCE_SECONDS) is not None
+    wire.close()
+    return wire.ending
 
 
 def test_a_changed_configuration_holds_for_the_next_kernel(place, monkeypatch, tmp_path):

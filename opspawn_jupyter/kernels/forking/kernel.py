@@ -22,6 +22,7 @@ from traitlets import default
 from . import early, ending, history, iopub, messages, start_up
 from .family import has_children
 from .kernel_class import ForkedKernel
+from .line import ENDING
 from .owner import Owner, is_possible
 from .session import QuickSession
 from .surroundings import take_files
@@ -47,6 +48,8 @@ class ForkedKernelApp(IPKernelApp):
     lines = int(is_possible())
     #: For whom it was made, if they speak on a line.
     owner: Owner | None = None
+    #: How clients reach it, once that was asked.
+    _reached: Mapping[str, Any] | None = None
     #: Threads that there are without the user's.
     own_threads: frozenset[threading.Thread] = frozenset()
 
@@ -119,7 +122,7 @@ class ForkedKernelApp(IPKernelApp):
     def start(self) -> None:
         """Serve until shutdown."""
         if self.owner is not None:
-            IOLoop.current().add_callback(self.owner.serve)
+            self.owner.begin()
         if self.is_started:
             self.io_loop = IOLoop.current()
             self.io_loop.start()
@@ -133,8 +136,9 @@ class ForkedKernelApp(IPKernelApp):
         if self.owner is not None:  # whose cells may run before it could write the file itself
             self._tell_everybody(kernel_name)
         shell: Any = self.shell
-        shell.starting_dir = str(Path.cwd())
-        shell.history_manager.dir_hist[:] = [Path.cwd()]
+        here = Path.cwd()
+        shell.starting_dir = str(here)
+        shell.history_manager.dir_hist[:] = [here]
         if "JPY_SESSION_NAME" in os.environ:
             shell.user_ns["__session__"] = os.environ["JPY_SESSION_NAME"]
         self.own_threads = frozenset(threading.enumerate())
@@ -174,6 +178,12 @@ class ForkedKernelApp(IPKernelApp):
         await self.kernel.shut_down()
         self.io_loop.stop()
 
+    def say_last(self, status: int) -> bool:
+        """Tell its owner that all is done, with the exit code; whether there is one to be told."""
+        if self.owner is not None:
+            self.owner.line.send(ENDING, [b"%d" % status])
+        return self.owner is not None
+
     def close(self) -> None:
         """Close what anybody may still hear something on."""
         if self._is_private:
@@ -191,10 +201,14 @@ class ForkedKernelApp(IPKernelApp):
         told = {**self.connection(), "kernel_name": kernel_name, "jupyter_session": ""}
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with open(os.open(self.connection_file, flags, 0o600), "w") as file:
-            json.dump(told, file)
+            file.write(json.dumps(told))
 
     def connection(self) -> Mapping[str, Any]:
         """How a client reaches this kernel, as in a connection file."""
+        self._reached = self._reached or self._connection()
+        return self._reached
+
+    def _connection(self) -> Mapping[str, Any]:
         return {
             "transport": self.transport,
             "ip": self.ip,
@@ -280,7 +294,8 @@ def rehearse(prefix: str, *, is_early: bool) -> list[str]:
 
 def run(app: ForkedKernelApp, tell: Callable[[int], object] | None = None) -> NoReturn:
     """Serve the client until shutdown, then end the process as the interpreter would. That all is
-    done is told with the exit code, where nothing can happen any more but the end."""
+    done is told with the exit code, where nothing can happen any more but the end: to the kernel's
+    owner on its line, else to whoever tells the client."""
     status = 0
     try:
         app.start()
@@ -291,7 +306,7 @@ def run(app: ForkedKernelApp, tell: Callable[[int], object] | None = None) -> No
         status = 1
     end(app)
     status &= 0xFF  # all that the system keeps of it
-    if tell is not None and not app.has_company():
+    if tell is not None and not app.has_company() and not app.say_last(status):
         with suppress(OSError):  # the fork server is gone, and so are we
             tell(status)
     os._exit(status)

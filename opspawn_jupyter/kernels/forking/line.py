@@ -22,6 +22,8 @@ AHEAD = b"a"
 IOPUB = b"i"
 #: Says that the client leaves the kernel to others.
 RELEASE = b"r"
+#: Comes from the kernel once all that it does is done, with its exit code: it only ends then.
+ENDING = b"e"
 
 #: Metadata of a reply after which the kernel drops what was sent ahead.
 DROPS = "opspawn_drops_ahead"
@@ -151,6 +153,8 @@ def _send_all(line: socket.socket, data: bytes) -> None:
 class Channel:
     """One channel of the line, as ``Session.send`` wants its sockets."""
 
+    is_private = True
+
     def __init__(self, line: Line, name: bytes) -> None:
         self._line = line
         self._name = name
@@ -160,6 +164,10 @@ class Channel:
     def send_multipart(self, parts: Sequence[Any], **_options: Any) -> None:
         """Send one message."""
         self._line.send(self._name, parts)
+
+    def confide(self, parts: Sequence[Any], *, can_wait: bool) -> None:
+        """Send it, at once or before long, to the only one who hears what is said here."""
+        (self._line.hold if can_wait else self._line.send)(self._name, parts)
 
     def hold(self, parts: Sequence[Any]) -> None:
         """Send it before long: see ``Line``."""

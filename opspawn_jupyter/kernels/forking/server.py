@@ -132,6 +132,8 @@ class ForkServer:
         self._clients[line.fileno()] = client
         self._watch(line, lambda: self._on_request(client))
         self._watch(pidfd, lambda: self._drop(client))
+        if wire.has_come(line):
+            self._on_request(client)
 
     def _on_request(self, client: Client) -> None:
         message, files = wire.receive(client.line)

@@ -31,6 +31,10 @@ RETIRED = "installed packages or IPython's configuration have changed"
 
 _MAX_BYTES = 1 << 20
 _MAX_FILES = 8
+# As numbers: to join flags of Python's takes longer than to look for a message.
+_LOOK_NOW = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+_MEASURE = int(socket.MSG_PEEK | socket.MSG_TRUNC)
+_CUT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 
 
 def open_socket() -> socket.socket:
@@ -68,14 +72,25 @@ def receive(sock: socket.socket) -> tuple[Message | None, list[int]]:
     for level, kind, rights in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             files.frombytes(rights[: len(rights) // 4 * 4])
-    if not data or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+    if not data or flags & _CUT:
         return None, list(files)
     return json.loads(data), list(files)
 
 
+def has_come(sock: socket.socket) -> bool:
+    """Whether there is a message, or the other side has ended."""
+    try:
+        sock.recv(1, _LOOK_NOW)
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+    return True
+
+
 def _next_bytes(sock: socket.socket) -> int:
     """How long the next message is. Room for the longest takes the system ten times as long."""
-    return min(sock.recv_into(bytearray(1), 1, socket.MSG_PEEK | socket.MSG_TRUNC), _MAX_BYTES)
+    return min(sock.recv_into(bytearray(1), 1, _MEASURE), _MAX_BYTES)
 
 
 def peer(sock: socket.socket) -> tuple[int, int]:

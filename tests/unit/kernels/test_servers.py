@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from opspawn_jupyter.kernels import servers
+from opspawn_jupyter.kernels import defaults, recipe, servers
 
 
 @pytest.fixture
@@ -47,3 +50,45 @@ def test_a_directory_without_servers_has_no_statuses(place):
     servers.directory()
 
     assert list(servers.statuses(place)) == []
+
+
+@pytest.fixture
+def server(place) -> Iterator[tuple[recipe.Recipe, socket.socket]]:
+    """A recipe, and where its server listens."""
+    servers.directory()
+    wanted = recipe.ordinary(os.environ, defaults.options(place))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(place / f"{wanted.name}.sock"))
+        listener.listen()
+        listener.settimeout(10)
+        yield wanted, listener
+
+
+def test_a_line_that_was_opened_ahead_is_used_once(server):
+    """Whoever asks again asks on a line of its own."""
+    wanted, listener = server
+    servers.connect(wanted).close()
+    listener.accept()[0].close()
+    servers.connect_ahead()
+    servers.connect_ahead()
+    theirs, _ = listener.accept()
+
+    with theirs, servers.connect(wanted) as line, servers.connect(wanted) as another:
+        line.send(b"first")
+        another.send(b"second")
+        with listener.accept()[0] as other:
+            assert (theirs.recv(10), other.recv(10)) == (b"first", b"second")
+
+
+def test_a_line_whose_server_has_ended_is_not_used(server):
+    """Another may have taken its place since."""
+    wanted, listener = server
+    servers.connect(wanted).close()
+    listener.accept()[0].close()
+    servers.connect_ahead()
+    listener.accept()[0].close()
+
+    with servers.connect(wanted) as line:
+        line.send(b"order")
+        with listener.accept()[0] as theirs:
+            assert theirs.recv(10) == b"order"
