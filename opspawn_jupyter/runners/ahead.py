@@ -8,10 +8,11 @@ would not have been sent.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from opspawn_jupyter.runners.cells import CellClient
+from opspawn_jupyter.runners.conversation import Conversation
 
 #: So many may wait in the kernel, and so much of their text: more could block both ends of the
 #: line, if the kernel waits for its output to be read.
@@ -19,11 +20,39 @@ _MOST_WAITING = 4
 _MOST_CHARACTERS = 1 << 14
 
 
+class Sender:
+    """Has a kernel run cells."""
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    @property
+    def takes_ahead(self) -> bool:
+        """Cells can be sent before the last one has ended."""
+        return self._conversation.takes_ahead
+
+    def together(self) -> AbstractContextManager[None]:
+        """Send at once all that is sent meanwhile, where that can be."""
+        return self._conversation.together()
+
+    def send(self, cell: Any, *, is_ahead: bool = False) -> str:
+        """Send it to the kernel; its id there, by which it is to be ended."""
+        content = {
+            "code": cell.source,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": not may_raise(cell),
+        }
+        return self._conversation.ask("execute_request", content, is_ahead=is_ahead)
+
+
 class Ahead:
     """Sends the cells of one run, each once and in order."""
 
-    def __init__(self, client: CellClient, cells: Sequence[tuple[int, Any]]) -> None:
-        self._client = client
+    def __init__(self, sender: Sender, cells: Sequence[tuple[int, Any]]) -> None:
+        self._sender = sender
         self._cells = cells
         self._position = 0
         self._requests: dict[int, str] = {}
@@ -34,27 +63,36 @@ class Ahead:
         """All of them are sent."""
         return self._position == len(self._cells)
 
+    @property
+    def takes_more(self) -> bool:
+        """Cells are sent before the last one has ended."""
+        return self._sender.takes_ahead
+
+    def together(self) -> AbstractContextManager[None]:
+        """Send at once all that is sent meanwhile, where that can be."""
+        return self._sender.together()
+
     def take(self, index: int, cell: Any) -> str:
         """Id of the request of the next cell, which is sent now where it was not before."""
         request = self._requests.pop(index, None)
         if request is None:
-            request = self._client.send(cell)
+            request = self._sender.send(cell)
             self._position += 1
         self._is_running = True
         return request
 
     def fill(self) -> None:
         """Send as many more as may wait."""
-        with self._client.together():
+        with self.together():
             self._fill()
 
     def _fill(self) -> None:
-        while self._client.takes_ahead and not self.is_done:
+        while self.takes_more and not self.is_done:
             index, cell = self._cells[self._position]
             if len(self._requests) >= _MOST_WAITING or self._length(cell) > _MOST_CHARACTERS:
                 return
             is_ahead = self._is_running or bool(self._requests)
-            self._requests[index] = self._client.send(cell, is_ahead=is_ahead)
+            self._requests[index] = self._sender.send(cell, is_ahead=is_ahead)
             self._position += 1
 
     def forget(self) -> None:
@@ -66,6 +104,11 @@ class Ahead:
     def _length(self, cell: Any) -> int:
         waiting = (own for index, own in self._cells if index in self._requests)
         return len(cell.source) + sum(len(own.source) for own in waiting)
+
+
+def may_raise(cell: Any) -> bool:
+    """A tag says that the notebook goes on if the cell fails."""
+    return "raises-exception" in cell.metadata.get("tags", [])
 
 
 def lasted(cell: Any) -> tuple[datetime, float] | None:

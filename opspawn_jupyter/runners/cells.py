@@ -9,7 +9,6 @@ budget are left out, and a dead kernel is noticed soon, with the output it still
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
 from typing import Any
 
 from nbclient.client import timestamp
@@ -24,6 +23,7 @@ from papermill.clientwrap import PapermillNotebookClient
 
 from opspawn_jupyter.kernels.forking.line import DROPS
 from opspawn_jupyter.runners import glue
+from opspawn_jupyter.runners.ahead import Sender, may_raise
 from opspawn_jupyter.runners.budget import RESULT_BYTES, Budget
 from opspawn_jupyter.runners.conversation import parent
 from opspawn_jupyter.runners.iopub import LEFT_OUT, SIZE
@@ -73,18 +73,9 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
     async def run_cell(self, cell: Any, index: int) -> None:
         """Run one cell to its end. Raises ``CellExecutionError``, ``CellTimeoutError`` where the
         end of its output does not come, ``DeadKernelError``."""
-        request = self.send(cell)
+        request = Sender(self._conversation).send(cell)
         self.begin_cell(cell)
         await self.end_cell(request, cell, index)
-
-    @property
-    def takes_ahead(self) -> bool:
-        """Cells can be sent before the last one has ended."""
-        return self._conversation.takes_ahead
-
-    def together(self) -> AbstractContextManager[None]:
-        """Send at once all that is sent meanwhile, where that can be."""
-        return self._conversation.together()
 
     def begin_cell(self, cell: Any) -> None:
         """Make ready for what it puts out, as nbclient does."""
@@ -95,18 +86,6 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         cell["metadata"]["execution"] = {}
         self.code_cells_executed += 1
 
-    def send(self, cell: Any, *, is_ahead: bool = False) -> str:
-        """Send it to the kernel; its id there, by which it is to be ended."""
-        content = {
-            "code": cell.source,
-            "silent": False,
-            "store_history": True,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": not _may_raise(cell),
-        }
-        return self._conversation.ask("execute_request", content, is_ahead=is_ahead)
-
     async def end_cell(self, request: str, cell: Any, index: int) -> None:
         """Take what it puts out to its end. Raises as ``run_cell`` does."""
         try:
@@ -116,7 +95,7 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
                 self._outputs.update(index, _mark_id(index), self._refreshed_mark())
         content = reply["content"]
         self.has_dropped = bool(reply["metadata"].get(DROPS))
-        if content["status"] == "error" and not _may_raise(cell):
+        if content["status"] == "error" and not may_raise(cell):
             raise CellExecutionError.from_cell_and_msg(cell, content)
 
     async def _reply(self, request: str, cell: Any, index: int) -> dict[str, Any]:
@@ -277,11 +256,6 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
 
     def _is_hooked(self, msg: dict[str, Any]) -> bool:
         return bool(self.output_hook_stack[msg["parent_header"].get("msg_id")])
-
-
-def _may_raise(cell: Any) -> bool:
-    """A tag says that the notebook goes on if the cell fails."""
-    return "raises-exception" in cell.metadata.get("tags", [])
 
 
 def _output(kind: str, content: dict[str, Any]) -> Any:

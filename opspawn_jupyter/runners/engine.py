@@ -20,7 +20,7 @@ from opspawn_jupyter.model.states import INTERRUPTED_CELL, CellState, EventType,
 from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.model.work import Grace, OutputLimits
 from opspawn_jupyter.runners import problems
-from opspawn_jupyter.runners.ahead import Ahead, lasted
+from opspawn_jupyter.runners.ahead import Ahead, Sender, lasted
 from opspawn_jupyter.runners.brake import Brake
 from opspawn_jupyter.runners.budget import Budget
 from opspawn_jupyter.runners.cells import CellClient
@@ -133,8 +133,9 @@ class Execution:
             raise
         finally:
             saving.cancel()
-            work.cancel()
-            await asyncio.wait({work})
+            if not work.done():
+                work.cancel()
+                await asyncio.wait({work})
             if self._recording is not None:
                 self._recording.cancel()
             await self._let_go()
@@ -147,8 +148,10 @@ class Execution:
             self._kernel.hang_up()
             self._settled(self._outcome)
             return
-        ending = asyncio.ensure_future(self._kernel.end())
-        await asyncio.sleep(0)  # so that the kernel has been asked to end
+        ending: Awaitable[None] = self._kernel.end()
+        if not self._kernel.is_dismissed:
+            ending = asyncio.ensure_future(ending)
+            await asyncio.sleep(0)  # so that the kernel has been asked to end
         try:
             self._settled(self._outcome)
         finally:
@@ -204,10 +207,10 @@ class Execution:
         launching = asyncio.ensure_future(kernel.launch())
         await asyncio.sleep(0)  # so that the fork server has been asked
         try:
-            self._begin()
             if kernel.listens_early:
                 await kernel.connect()
                 self._cells.fill()
+            self._begin()
         finally:
             await launching
         if kernel.conversation is None:
@@ -259,7 +262,9 @@ class Execution:
     @cached_property
     def _cells(self) -> Ahead:
         own = executed_notebook.own_cells(self._manager.nb)
-        return Ahead(self._client, [each for each in own if executed_notebook.runs(each[1])])
+        assert self._kernel.conversation is not None  # noqa: S101  it was connected
+        sender = Sender(self._kernel.conversation)
+        return Ahead(sender, [each for each in own if executed_notebook.runs(each[1])])
 
     @cached_property
     def _client(self) -> CellClient:
@@ -292,7 +297,7 @@ class Execution:
         with self._brake.limit("A cell", self._limits.cell_seconds):
             goes_on = await self._goes_on_after(client.end_cell(request, cell, index), cell, index)
         seconds = round(time.monotonic() - started, 6)
-        if client.takes_ahead and (span := lasted(cell)):
+        if self._cells.takes_more and (span := lasted(cell)):
             cell.metadata.papermill["start_time"], seconds = span[0].isoformat(), span[1]
         outcome = self._brake.pulled or self._outcome
         self._outputs.flush()
@@ -309,7 +314,7 @@ class Execution:
 
     def _send_ahead(self) -> None:
         """Send what may wait in the kernel; to a kernel that takes it, that is."""
-        with self._client.together():
+        with self._cells.together():
             self._cells.fill()
             if self._ends_with_cells and self._cells.is_done and not self._keeps:
                 self._kernel.dismiss_ahead()

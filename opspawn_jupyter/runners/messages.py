@@ -35,6 +35,8 @@ class Messages:
         self._scheme = scheme
         self._id = str(uuid.uuid4())
         self._count = 0
+        self._packed_parent = b"{}"
+        self._parent: Any = {}
         self._blank = hmac.new(key, digestmod=scheme.removeprefix("hmac-")) if key else None
 
     @cached_property
@@ -64,18 +66,24 @@ class Messages:
         if self._key and not hmac.compare_digest(parts[first], self._signature(signed)):
             message = "A message of the kernel has the wrong signature."
             raise ValueError(message)
-        header, parent, metadata, content = map(unpacked, signed)
+        header, content = unpacked(signed[0]), unpacked(signed[-1])
         read_date(header)
         found = {
             "header": header,
             "msg_id": header["msg_id"],
             "msg_type": header["msg_type"],
-            "parent_header": parent,
-            "metadata": metadata,
+            "parent_header": self._parent_of(signed),
+            "metadata": {} if signed[2] == b"{}" else unpacked(signed[2]),
             "content": content,
             "buffers": [memoryview(part) for part in buffers],
         }
         return found if _is_current(header) else adapt(found)
+
+    def _parent_of(self, signed: Sequence[Part]) -> Any:
+        """All that is said of a cell has the same, which nobody changes."""
+        if signed[1] != self._packed_parent:
+            self._packed_parent, self._parent = bytes(signed[1]), unpacked(signed[1])
+        return self._parent
 
     def _signature(self, parts: Sequence[Part]) -> bytes:
         if self._blank is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from opspawn_jupyter.runners.keeper import Keeper, keeping_seconds
 from opspawn_jupyter.runners.kernel import Kernel
 from opspawn_jupyter.runners.kernel_variables import kernel_environment
 from opspawn_jupyter.runners.saving import SavingManager
+from opspawn_jupyter.runners.variables import given
 
 _KERNELS = {Tier.KERNEL: ForkedKernel, Tier.DIRECT: DirectKernel, Tier.COLD: Kernel}
 #: After these the kernel has ended as it was asked to.
@@ -85,7 +85,7 @@ class NotebookRunner:
             cwd=str(Path(assignment.root_directory, spec.working_directory)),
             env={
                 **kernel_environment(
-                    os.environ, task_id=assignment.task_id, run_directory=files.path.absolute()
+                    given(), task_id=assignment.task_id, run_directory=files.path.absolute()
                 ),
                 **assignment.environment,
             },

@@ -9,6 +9,18 @@ from pathlib import Path
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
 from opspawn_jupyter.runners.kernel_variables import kernel_environment, own_variables
 
+_given: tuple[Mapping[bytes, bytes], Mapping[str, str]] = ({}, {})
+
+
+def given() -> Mapping[str, str]:
+    """What the process was given. Python keeps it as bytes, and makes a text of each name and value
+    that is looked at; here that is done again only where something was changed."""
+    global _given  # noqa: PLW0603  it is the process that was given them
+    known = vars(os.environ)["_data"]
+    if known != _given[0]:
+        _given = dict(known), dict(os.environ)
+    return _given[1]
+
 
 class Variables:
     """What the process was given, less what is not for users' code, with each step's own."""
