@@ -73,10 +73,8 @@ class _Told(Outbox):
         super().__init__()
         self.events: list[ReportedEvent] = []
 
-    def add(
-        self, task_id: str, attempt: int, *events: ReportedEvent, may_wait: bool = False
-    ) -> None:
-        super().add(task_id, attempt, *events, may_wait=may_wait)
+    def add(self, task_id: str, attempt: int, *events: ReportedEvent) -> None:
+        super().add(task_id, attempt, *events)
         self.events.extend(events)
 
 

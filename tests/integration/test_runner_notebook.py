@@ -42,10 +42,8 @@ class Listener(Outbox):
         self.events: list[ReportedEvent] = []
         self._more = asyncio.Event()
 
-    def add(
-        self, task_id: str, attempt: int, *events: ReportedEvent, may_wait: bool = False
-    ) -> None:
-        super().add(task_id, attempt, *events, may_wait=may_wait)
+    def add(self, task_id: str, attempt: int, *events: ReportedEvent) -> None:
+        super().add(task_id, attempt, *events)
         self.events.extend(events)
         self._more.set()
 
