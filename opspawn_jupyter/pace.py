@@ -43,18 +43,15 @@ class _Trust:
         self._limit = limit
         self._proof = proof
         #: So many good ones are to be seen yet.
-        self._lacking = 0 if math.isinf(limit) else proof
-
-    def __bool__(self) -> bool:
-        return self._lacking == 0
+        self.lacking = 0 if math.isinf(limit) else proof
 
     def note(self, seconds: float) -> None:
         if seconds <= self._limit:
-            self._lacking = max(self._lacking - 1, 0)
+            self.lacking = max(self.lacking - 1, 0)
         elif seconds <= self._limit * _SLOW:
-            self._lacking = min(self._lacking + 1, self._proof)
+            self.lacking = min(self.lacking + 1, self._proof)
         else:
-            self._lacking = self._proof
+            self.lacking = self._proof
 
 
 class Pace:
@@ -81,9 +78,9 @@ class Pace:
         passed = self._clock() - self._noted_at
         if passed >= _STALE_SECONDS:
             return False
-        if self._quick:
+        if not self._quick.lacking:
             return True
-        return bool(self._fair) and self._leisure(passed) >= self._quick_seconds * _FAIR
+        return not self._fair.lacking and self._leisure(passed) >= self._quick_seconds * _FAIR
 
     def note(self, seconds: float) -> None:
         """It has taken so long."""
@@ -91,8 +88,9 @@ class Pace:
         saved = self._leisure(now - self._noted_at)
         self._saved = saved if seconds <= self._quick_seconds else max(saved - seconds, 0.0)
         self._noted_at = now
-        self._quick.note(seconds)
-        self._fair.note(seconds)
+        if seconds > self._quick_seconds or self._quick.lacking:  # else that is no news
+            self._quick.note(seconds)
+            self._fair.note(seconds)
 
     def _leisure(self, passed: float) -> float:
         return min(self._saved + passed * _LEISURE, self._quick_seconds * _MOST_SAVED)

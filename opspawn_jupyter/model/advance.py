@@ -39,11 +39,10 @@ def advance(task: Task | None, event: Draft) -> Task:
         return _submitted(task, event)
     if task is None:
         raise IllegalTransition(event.type.value, hint=f"there is no task {event.task_id}")
-    return changed(task, **_seq(event), **_changes(task, event))
-
-
-def _seq(event: Draft) -> _Changes:
-    return {"seq": event.seq} if isinstance(event, Event) else {}
+    changes = _changes(task, event)
+    if isinstance(event, Event):
+        changes["seq"] = event.seq
+    return changed(task, **changes)
 
 
 def _changes(task: Task, event: Draft) -> _Changes:
@@ -52,15 +51,17 @@ def _changes(task: Task, event: Draft) -> _Changes:
     if event.type is EventType.PRUNED:
         return _pruned(task, event)
     changes = _move(task, event)
-    change = _CHANGES.get(event.type)
-    return {**changes, **change(task, event)} if change else changes
+    if change := _CHANGES.get(event.type):
+        changes.update(change(task, event))
+    return changes
 
 
 def _submitted(task: Task | None, event: Draft) -> Task:
     if task is not None:
         raise IllegalTransition(event.type.value, hint=f"task {task.id} exists already")
     identity = {"id": event.task_id, "state": State.PENDING, "created_at": event.at.isoformat()}
-    return wire.decode(Task, {**event.data, **identity, **_seq(event)})
+    submitted = wire.decode(Task, {**event.data, **identity})
+    return changed(submitted, seq=event.seq) if isinstance(event, Event) else submitted
 
 
 def _pruned(task: Task, event: Draft) -> _Changes:

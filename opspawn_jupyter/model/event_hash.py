@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opspawn_jupyter.model.event import Event
-from opspawn_jupyter.model.json_text import encoder
+from opspawn_jupyter.model.json_text import encoder, quoted
 
 #: JSON without spaces. Raises ``ValueError`` for NaN and infinity.
 compact = encoder(ensure_ascii=False, allow_nan=False, spaces=False)
@@ -61,7 +61,7 @@ def body(event: Event) -> bytes:
     """
     data = compact(event.data) if event.data else "{}"
     return (
-        f'{{"seq":{event.seq},"at":"{event.at.isoformat()}","task_id":{compact(event.task_id)},'
+        f'{{"seq":{event.seq},"at":"{event.at.isoformat()}","task_id":{quoted(event.task_id)},'
         f'"attempt":{event.attempt},"number":{event.number},"type":"{event.type._value_}",'
         f'"data":{data}}}'
     ).encode()

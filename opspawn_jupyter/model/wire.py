@@ -61,11 +61,13 @@ def decode(cls: type[T], value: Mapping[str, Any]) -> T:
     made: T = object.__new__(cls)
     held = vars(made)
     form = _form(record)
-    if value.keys() == form.defaults.keys():  # nearly always; what is plain is taken over at once
-        held.update(value)
-    else:
-        for name, default in form.defaults.items():
-            held[name] = value[name] if name in value else default()
+    if value.keys() != form.defaults.keys():  # mostly they are all there
+        held.update(form.defaults)
+        for name, make in form.makers:
+            if name not in value:
+                held[name] = make()
+        value = {name: item for name, item in value.items() if name in form.defaults}
+    held.update(value)
     for name, read in form.readers:
         if (item := value.get(name)) is not None:
             held[name] = read(item)
@@ -102,8 +104,9 @@ _Reader: TypeAlias = Callable[[Any], Any] | None
 class _Form(typing.NamedTuple):
     """How records of a class are read."""
 
-    #: What each field is where nothing is said of it.
-    defaults: Mapping[str, Callable[[], Any]]
+    #: What each field is where nothing is said of it; None of those that are made then.
+    defaults: Mapping[str, Any]
+    makers: Sequence[tuple[str, Callable[[], Any]]]
     #: Of the fields that are not as their JSON.
     readers: Sequence[tuple[str, Callable[[Any], Any]]]
 
@@ -114,21 +117,16 @@ def _form(cls: Any) -> _Form:
     hints = typing.get_type_hints(cls)
     readers = {one.name: _reader_of_some(hints[one.name]) for one in fields(cls)}
     return _Form(
-        {one.name: _default(cls, one) for one in fields(cls)},
+        {one.name: None if one.default is MISSING else one.default for one in fields(cls)},
+        [(one.name, _maker(cls, one)) for one in fields(cls) if one.default is MISSING],
         [(name, read) for name, read in readers.items() if read],
     )
 
 
-def _default(cls: Any, item: Field[Any]) -> Callable[[], Any]:
-    if item.default is not MISSING:
-        return partial(_same, item.default)
+def _maker(cls: Any, item: Field[Any]) -> Callable[[], Any]:
     if item.default_factory is not MISSING:
         return item.default_factory
     return partial(_missing, f"{cls.__name__} needs {item.name!r}")
-
-
-def _same(value: T) -> T:
-    return value
 
 
 def _missing(message: str) -> Any:

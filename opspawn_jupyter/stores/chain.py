@@ -75,7 +75,8 @@ def _placed(draft: Draft, seq: int) -> Event:
     event = object.__new__(Event)
     # What a worker has reported came as JSON.
     data = draft.data if draft.number else wire.encode(draft.data)
-    vars(event).update(vars(draft), at=draft.at.astimezone(UTC), data=data, seq=seq, hash="")
+    at = draft.at if draft.at.tzinfo is UTC else draft.at.astimezone(UTC)
+    vars(event).update(vars(draft), at=at, data=data, seq=seq, hash="")
     return event
 
 

@@ -93,7 +93,8 @@ class Journal:
     def _write(self, data: bytes) -> None:
         """Put the data behind what is whole, durably, or raise ``StoreUnavailable``."""
         try:
-            self._restore()
+            if not self._is_in_place():
+                self._restore()
             if self._is_torn:
                 self._cut()
             _write(self._descriptor, data, self._length)
@@ -110,9 +111,7 @@ class Journal:
             _sync(self._descriptor)
 
     def _restore(self) -> None:
-        """Give the open segment its name back where somebody has deleted it."""
-        if self._is_in_place():
-            return
+        """Give the open segment, which somebody has deleted, its name back."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = _open(self._path)
         try:
@@ -178,10 +177,9 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _write(descriptor: int, data: bytes, place: int) -> None:
-    remaining = memoryview(data)
-    while remaining:
-        written = os.pwrite(descriptor, remaining, place)
-        remaining, place = remaining[written:], place + written
+    written = os.pwrite(descriptor, data, place)
+    if written < len(data):
+        _write(descriptor, data[written:], place + written)
 
 
 def _unwritable(directory: Path, failure: OSError) -> StoreUnavailable:

@@ -149,8 +149,9 @@ class Memory:
         """Take it in: it has become durable."""
         with self._lock:
             self._keep(stage.tasks.values())
-            self._keep_records(stage.records.values())
-            self._events.extend(stage.events)
+            if stage.records:
+                self._keep_records(stage.records.values())
+            self._events += stage.events
             self.seq, self.hash = stage.seq, stage.hash
 
     def forget(self, applied: int) -> None:

@@ -54,13 +54,10 @@ class Stage:
         if events:
             self.tasks.update(tasks)
             self.records.update(records)
-            self._take(events, bodies)
+            self.events += events
+            self.bodies += bodies
+            self.seq, self.hash = seq, digest
         return tuple(events)
-
-    def _take(self, events: list[Event], bodies: list[bytes]) -> None:
-        self.events += events
-        self.bodies += bodies
-        self.seq, self.hash = events[-1].seq, events[-1].hash
 
     def _task(self, task_id: str) -> Task | None:
         return self.tasks.get(task_id) or self._memory.task(task_id) or self._archive.task(task_id)

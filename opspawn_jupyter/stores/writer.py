@@ -188,7 +188,7 @@ class Writer:
 
     def _write_at_once(self, requests: Sequence[Request]) -> None:
         """Raises ``TooLong``, before anything has changed, where it cannot be done so."""
-        if sum(len(request.drafts) for request in requests) > _MOST_DRAFTS:
+        if sum([len(request.drafts) for request in requests]) > _MOST_DRAFTS:
             raise TooLong
         self._write(requests, self._at_hand)
 
