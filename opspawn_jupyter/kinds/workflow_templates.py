@@ -34,6 +34,8 @@ def templates(step: Step, path: Path, findings: Findings) -> Iterator[Located]:
         "inputs": list(step.inputs),
     }
     for name, value in fields.items():
+        if not value:
+            continue  # as with most steps
         for leaf, text in leaves(value):
             place = findings.first_of((*path, name, *leaf), (*path, "matrix", *leaf), (*path, name))
             yield Located(name, text, place)

@@ -6,7 +6,6 @@ checked by pydantic at the edge of the server instead (``server/schemas.py``).
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 import types
@@ -18,10 +17,12 @@ from enum import Enum
 from functools import cache, partial
 from typing import Any, TypeAlias, TypeVar
 
+from opspawn_jupyter.model.json_text import encoder
+
 T = TypeVar("T")
 
-#: Made once: that takes as long as to encode a small record.
-_ENCODER = json.JSONEncoder(allow_nan=False)
+#: Raises ``ValueError`` for numbers that JSON lacks.
+_text = encoder(allow_nan=False)
 #: Most values are of these; the whole history passes through here, so that counts.
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -37,9 +38,9 @@ def to_json(value: Any) -> str:
     (NaN, infinities) become null."""
     encoded = encode(value)
     try:
-        return _ENCODER.encode(encoded)
+        return _text(encoded)
     except ValueError:
-        return _ENCODER.encode(_finite(encoded))
+        return _text(_finite(encoded))
 
 
 def _finite(value: Any) -> Any:

@@ -130,12 +130,13 @@ class Flusher:
         self._database.begin(held.events, held.finished)
         with self.handover:
             self._database.commit()
-            # Before memory lets go: whoever misses a task there must look into the file.
+            # Before memory lets go: whoever misses a task there must look into the file, and
+            # whoever sees that nothing waits asks when it was written.
             self._archive.grow(held.finished, held.events)
+            self.written_at = clock.now()
             self._memory.forget(applied)
         faults.reach("store.after_flush")
         self._journal.prune(applied)
-        self.written_at = clock.now()
 
     def _note(self, failure: Exception | None) -> None:
         """Log when writing stops and when it works again, not each time."""

@@ -10,6 +10,7 @@ from typing import Any
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.event_hash import written_data
+from opspawn_jupyter.model.json_text import quoted
 from opspawn_jupyter.model.record import Record
 from opspawn_jupyter.model.states import EventType, Subject
 from opspawn_jupyter.model.task import Task
@@ -48,7 +49,7 @@ def event(row: Sequence[Any]) -> Event:
 def task_row(task: Task) -> tuple[Any, ...]:
     """A row of ``finished_tasks``."""
     # Each is made once for all columns that have it.
-    texts = {name: "null" if value is None else _text(value) for name, value in vars(task).items()}
+    texts = {name: _text(value) for name, value in vars(task).items()}
     members = [f'"{name}":{text}' for name, text in texts.items()]
     return _row(task, texts, record=f"{{{','.join(members)}}}")
 
@@ -60,7 +61,14 @@ def held_row(task: Task) -> tuple[Any, ...]:
 
 
 def _text(value: Any) -> str:
-    return compact(wire.encode(value))
+    """As JSON, which a dictionary is already. Most of what a task holds is nothing, or a word."""
+    if value is None:
+        return "null"
+    if type(value) is str:
+        return quoted(value)
+    if type(value) is datetime:
+        return f'"{value.isoformat()}"'
+    return compact(value if type(value) is dict else wire.encode(value))
 
 
 def _row(task: Task, texts: Mapping[str, str], *, record: str) -> tuple[Any, ...]:

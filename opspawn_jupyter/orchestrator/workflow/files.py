@@ -13,6 +13,7 @@ from typing import Any
 from opspawn_jupyter.files import write_atomic
 from opspawn_jupyter.model import clock, wire
 from opspawn_jupyter.model.ids import short
+from opspawn_jupyter.model.json_text import encoder
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.task import Task
@@ -26,6 +27,7 @@ _SPARING = 100.0
 #: Steps that appear in the workflow's own directory: with more, nobody finds one by looking. All
 #: of them are in log and summary, with their directories.
 _MOST_LINKS = 100
+_text = encoder()
 
 
 class RunFiles:
@@ -102,23 +104,25 @@ class RunFiles:
 
     def _summary(self, progress: Progress) -> str:
         """All of it as JSON."""
-        said = (
-            f"{wire.to_json(name)}: {self._step(step)}" for name, step in progress.steps.items()
-        )
+        said = [self._step(step) for step in progress.steps.values()]
         return f'{wire.to_json(_own(progress))[:-1]}, "steps": {{{", ".join(said)}}}}}'
 
     def _step(self, step: StepProgress) -> str:
-        said = self._said.get(step.step.id)
-        if said is not None:
-            return said
-        if step.tasks or step.state is not None:
-            said = wire.to_json(_step(step))
+        name = step.step.id
+        said = self._said.get(name)
+        if said is None:
+            is_bare = not step.tasks and step.state is None
+            what = self._bare(step) if is_bare else _text(_step(step))
+            said = f"{wire.to_json(name)}: {what}"
             if step.state is not None:
-                self._said[step.step.id] = said
-            return said
+                self._said[name] = said
+        return said
+
+    def _bare(self, step: StepProgress) -> str:
+        """What is said of a step that has no task yet."""
         name = (step.step.kind, step.is_decided)
         if name not in self._said_before:
-            self._said_before[name] = wire.to_json(_step(step))
+            self._said_before[name] = _text(_step(step))
         return self._said_before[name]
 
     @property
@@ -156,6 +160,7 @@ def _own(progress: Progress) -> dict[str, Any]:
 
 
 def _step(step: StepProgress) -> dict[str, Any]:
+    """What there is to say of a step, as JSON has it."""
     upstream = step.upstream
     tasks = [task for _, task in sorted(step.tasks.items(), key=lambda item: item[0] or 0)]
     error = next((task.error for task in tasks if task.error), None)

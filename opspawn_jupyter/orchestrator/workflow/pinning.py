@@ -42,19 +42,34 @@ class _Asked:
 
 async def pin_all(o: Orchestration, places: Sequence[Place]) -> list[PinOutcome]:
     """What comes of each of a run, in their order."""
-    asked = [_ask(o, place) for place in places]
+    known: dict[tuple[str, ...], bytes] = {}
+    asked = [_ask(o, place, known) for place in places]
     return await in_thread(_pin_each, o, asked, places[0].progress.sources)
 
 
-def _ask(o: Orchestration, place: Place) -> _Asked | str:
-    """The step with its values, or why they make no sense."""
+def _ask(o: Orchestration, place: Place, known: dict[tuple[str, ...], bytes]) -> _Asked | str:
+    """The step with its values, or why they make no sense. ``known`` are inputs of small steps."""
     try:
         kind, spec = asked_of(o, place)
-        is_shared = is_pooled(spec)
-        inputs = scope.inputs(place.progress, place.step.id, place.item, is_shared=is_shared)
+        inputs = _inputs(place, known) if is_pooled(spec) else _own_inputs(place)
     except (InvalidRequest, NotFound, TemplateError) as problem:
         return str(problem)
     return _Asked(place=place, kind=kind, spec=spec, inputs=inputs)
+
+
+def _own_inputs(place: Place) -> bytes:
+    return scope.inputs(place.progress, place.step.id, place.item)
+
+
+def _inputs(place: Place, known: dict[tuple[str, ...], bytes]) -> bytes:
+    """Small steps that depend on the same are given the same, but for their items."""
+    names = place.step.depends_on
+    if place.number is None and names in known:
+        return known[names]
+    made = scope.inputs(place.progress, place.step.id, place.item, is_shared=True)
+    if place.number is None:
+        known[names] = made
+    return made
 
 
 class _Shared:
