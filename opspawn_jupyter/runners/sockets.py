@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,8 +17,35 @@ import psutil
 _PREFIX = "opspawn-"
 
 
+#: One that nobody uses so far.
+_ahead: Path | None = None
+
+
 def private_directory() -> Path:
     """A new directory that only this user may enter; its name tells this process."""
+    global _ahead
+    ahead, _ahead = _ahead, None
+    if ahead is not None and ahead.is_dir():  # else it lay there for so long that it was removed
+        return ahead
+    return _made()
+
+
+def make_ahead() -> None:
+    """Have the next one there already: on a disk it takes as long as a small cell."""
+    global _ahead  # noqa: PLW0603  as above
+    with suppress(OSError):  # whoever needs it is told
+        _ahead = _ahead or _made()
+
+
+def forget_ahead() -> None:
+    """Remove what nobody has used."""
+    global _ahead
+    ahead, _ahead = _ahead, None
+    if ahead is not None:
+        shutil.rmtree(ahead, ignore_errors=True)
+
+
+def _made() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
 
 

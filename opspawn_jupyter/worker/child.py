@@ -24,7 +24,7 @@ from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import Assignment, Grace
-from opspawn_jupyter.runners import loops, processes
+from opspawn_jupyter.runners import loops, processes, sockets
 from opspawn_jupyter.worker.channel import ChannelReporter
 
 # The fork server imports this: to look the hints of its types up takes longer than to read one.
@@ -54,7 +54,7 @@ def main(line: socket.socket, grace: Grace) -> None:
     servers.delegate(reporter.need)
     if not reporter.is_spoken_to:
         preload.exercise()
-        servers.connect_ahead()
+        _get_ready()
     reporter.listen()
     streams, process = _Streams(), psutil.Process()
     memory = process.memory_info().rss
@@ -65,6 +65,7 @@ def main(line: socket.socket, grace: Grace) -> None:
         return is_clean and process.memory_info().rss < memory + _MOST_GAINED_BYTES
 
     serve(reporter, carry_out)
+    sockets.forget_ahead()
 
 
 def serve(reporter: ChannelReporter, carry_out: Callable[[Assignment], bool]) -> None:
@@ -75,7 +76,13 @@ def serve(reporter: ChannelReporter, carry_out: Callable[[Assignment], bool]) ->
         if assignment is None or not carry_out(assignment) or not left:
             return
         reporter.wait_again()
-        servers.connect_ahead()
+        _get_ready()
+
+
+def _get_ready() -> None:
+    """Do what the next attempt would have to do first."""
+    servers.connect_ahead()
+    sockets.make_ahead()
 
 
 def _carry_out(

@@ -44,6 +44,8 @@ class ForkServer:
         self._surroundings = surroundings
         self._forks = Forks(options, surroundings, self._give_up)
         self._obstacle = obstacle
+        #: Why forking would have been unsafe when the last spares were made.
+        self._hazard: str | None = None
         self._pid = os.getpid()
         self._places = [*packages.places(), *files]
         self._packages = packages.snapshot(self._places)
@@ -89,12 +91,18 @@ class ForkServer:
         self._listen()
         while not self._is_over():
             if self._obstacle is None:
-                for tier, nursery in self._nurseries.items():
-                    nursery.top_up(len(self._waiting(tier)))
+                self._top_up()
             for key, _ in self._selector.select(self._timeout()):
                 if self._selector.get_map().get(key.fd) is key:  # else closed a moment ago
                     key.data()
         self._end()
+
+    def _top_up(self) -> None:
+        for tier, nursery in self._nurseries.items():
+            wanted = len(self._waiting(tier))
+            if nursery.seconds_to_work(wanted) == 0.0:
+                self._hazard = safety.hazard()
+                nursery.top_up(wanted)
 
     # What is listened to
 
@@ -153,7 +161,7 @@ class ForkServer:
     # Requests
 
     def _launch(self, client: Client, order: dict[str, Any]) -> None:
-        refusal = self._refusal()
+        refusal = self._refusal(is_to_fork=not order["spare"])
         if refusal is not None:
             self._refuse(client, refusal)
         elif order["spare"]:
@@ -178,9 +186,11 @@ class ForkServer:
 
         self._watch(bound, announce)
 
-    def _refusal(self) -> str | None:
-        obstacle = self._obstacle or safety.hazard()
-        if obstacle is not None:
+    def _refusal(self, *, is_to_fork: bool) -> str | None:
+        """Spares were forked before: whether that was safe was asked then."""
+        if is_to_fork or self._hazard is not None:
+            self._hazard = safety.hazard()
+        if (obstacle := self._obstacle or self._hazard) is not None:
             return obstacle
         if packages.snapshot(self._places) != self._packages:
             self._retire()

@@ -29,6 +29,29 @@ def test_a_directory_is_private_and_can_be_forgotten(temporary: Path) -> None:
     assert not directory.exists()
 
 
+def test_one_that_was_made_ahead_is_used_once(temporary: Path) -> None:
+    """And what nobody has used goes with the process."""
+    sockets.make_ahead()
+    sockets.make_ahead()
+    (ahead,) = temporary.iterdir()
+
+    assert sockets.private_directory() == ahead
+    assert sockets.private_directory() != ahead
+
+    sockets.make_ahead()
+    sockets.forget_ahead()
+    assert len(list(temporary.iterdir())) == 2
+
+
+def test_one_that_was_removed_meanwhile_is_made_anew(temporary: Path) -> None:
+    """Systems clear their temporary directories."""
+    sockets.make_ahead()
+    (ahead,) = temporary.iterdir()
+    ahead.rmdir()
+
+    assert sockets.private_directory().is_dir()
+
+
 def test_only_what_dead_processes_left_is_swept(temporary: Path) -> None:
     """Another worker's kernels may be at work."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
