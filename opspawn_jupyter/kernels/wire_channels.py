@@ -57,6 +57,11 @@ class Wire:
             if not await self._arrival.wait(max(0.0, latest - self._loop.time())):
                 return
 
+    def look(self) -> None:
+        """Take what has come by now, without a turn of the loop."""
+        if self._is_listening:
+            self._read()
+
     def tell(self) -> None:
         """Have whoever waits look again."""
         self._arrival.tell()

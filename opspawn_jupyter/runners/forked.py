@@ -222,8 +222,10 @@ class ForkedKernel(Kernel):
         def has_ended() -> bool:
             return leash.poll() is not None or leash.ending is not None
 
-        with leash.watched(wire.tell):
-            await wire.wait_for_ending(has_ended, POLITE_SECONDS)
+        wire.look()
+        if wire.ending is None:
+            with leash.watched(wire.tell):
+                await wire.wait_for_ending(has_ended, POLITE_SECONDS)
         return wire.ending is not None or leash.ending is not None
 
     async def stop(self, *, politely: bool = True) -> None:

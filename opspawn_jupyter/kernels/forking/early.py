@@ -59,6 +59,7 @@ def _prepare(app: Any) -> None:
     start_up.prepare(app)
     app.shell.display_formatter.format(1)
     app.shell.transform_cell("1")
+    app.shell.history_manager.dir_hist  # noqa: B018  as above
     app.kernel.early_banner = app.kernel.banner
     # The application logs to its handlers only, so what none of them shows need not be made.
     app.log.setLevel(min((handler.level for handler in app.log.handlers), default=app.log.level))

@@ -36,7 +36,7 @@ _READ_BYTES = 1 << 16
 def pack(channel: bytes, parts: Sequence[Any]) -> list[bytes]:
     """The frame, in pieces."""
     plain = [part if isinstance(part, bytes) else bytes(part) for part in parts]
-    lengths = struct.pack(f"<{len(plain)}Q", *(len(part) for part in plain))
+    lengths = struct.pack(f"<{len(plain)}Q", *map(len, plain))
     return [_HEAD.pack(channel, len(plain)), lengths, *plain]
 
 
@@ -109,7 +109,7 @@ class Line:
         if self._socket is None or not self._held:
             return
         with self._lock:
-            data = b"".join(self._held.popleft() for _ in range(len(self._held)))
+            data = b"".join([self._held.popleft() for _ in range(len(self._held))])
             _send_all(self._socket, data)
 
     def close(self) -> None:
