@@ -5,6 +5,7 @@ The worker passes them on as they are. What it must know of them stands before t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple, Self
@@ -37,9 +38,12 @@ class Word(NamedTuple):
 
     @classmethod
     def of(cls, line: bytes) -> Self:
-        """That which came as this line."""
+        """That which came as this line. Raises ``ValueError`` for what is none: users' code shares
+        the process, and a report of which a part is no JSON would be refused whole, again and
+        again."""
         marks, number, text = line.decode().split(" ", 2)
         has_begun, is_over, is_passing = (mark == "1" for mark in marks)
+        json.loads(f"[{text}]")
         return cls(has_begun, is_over, is_passing, int(number), text)
 
 
