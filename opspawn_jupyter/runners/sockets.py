@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ def private_directory() -> Path:
     """A new directory that only this user may enter; its name tells this process."""
     global _ahead
     ahead, _ahead = _ahead, None
-    if ahead is not None and ahead.is_dir():  # else it lay there for so long that it was removed
+    if ahead is not None and _is_own(ahead):
         return ahead
     return _made()
 
@@ -43,6 +44,15 @@ def forget_ahead() -> None:
     ahead, _ahead = _ahead, None
     if ahead is not None:
         shutil.rmtree(ahead, ignore_errors=True)
+
+
+def _is_own(directory: Path) -> bool:
+    """It may have lain there for so long that it was removed, and another one made by somebody."""
+    try:
+        found = directory.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _made() -> Path:

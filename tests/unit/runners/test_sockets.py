@@ -52,6 +52,16 @@ def test_one_that_was_removed_meanwhile_is_made_anew(temporary: Path) -> None:
     assert sockets.private_directory().is_dir()
 
 
+def test_one_that_somebody_has_put_in_its_place_is_not_used(temporary: Path) -> None:
+    """The connection file in it holds the key to the kernel."""
+    sockets.make_ahead()
+    (ahead,) = temporary.iterdir()
+    ahead.rename(temporary / "elsewhere")
+    ahead.symlink_to(temporary / "elsewhere")
+
+    assert sockets.private_directory() != ahead
+
+
 def test_only_what_dead_processes_left_is_swept(temporary: Path) -> None:
     """Another worker's kernels may be at work."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
