@@ -133,20 +133,21 @@ def _unreachable(error: OSError) -> str:
 async def readable(descriptor: int, timeout_seconds: float | None) -> bool:
     """Wait until there is something to read; whether there is."""
     loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
+    ready: asyncio.Future[bool] = loop.create_future()
     own = os.dup(descriptor)  # so that several may wait for the same
-    loop.add_reader(own, _resolve, ready)
+    loop.add_reader(own, _resolve, ready, True)
+    timer = None
+    if timeout_seconds is not None:  # asyncio's own timeouts take as long as all the rest
+        timer = loop.call_later(timeout_seconds, _resolve, ready, False)
     try:
-        async with asyncio.timeout(timeout_seconds):
-            await ready
-    except TimeoutError:
-        return False
+        return await ready
     finally:
+        if timer is not None:
+            timer.cancel()
         loop.remove_reader(own)
         os.close(own)
-    return True
 
 
-def _resolve(future: asyncio.Future[None]) -> None:
+def _resolve(future: asyncio.Future[bool], is_readable: bool) -> None:
     if not future.done():
-        future.set_result(None)
+        future.set_result(is_readable)

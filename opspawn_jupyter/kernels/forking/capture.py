@@ -6,6 +6,7 @@ have told by then what they put out."""
 
 from __future__ import annotations
 
+import _thread
 import io
 import os
 import select
@@ -108,7 +109,7 @@ class Capture:
     def __init__(self, tell: Tell, send: Callable[[], None]) -> None:
         self._send = send
         self._lock = SteadyLock()
-        self._has_client = threading.Event()
+        self._has_no_client = _thread.allocate_lock()
         self._pipes: dict[int, Printed] = {}
         self._writers: list[int] = []
         self.streams = (Printed("stdout", 1, tell, send), Printed("stderr", 2, tell, send))
@@ -122,7 +123,9 @@ class Capture:
             os.set_blocking(reader, False)
             self._pipes[reader] = stream
             self._writers.append(writer)
-        threading.Thread(target=self._watch, daemon=True).start()
+        self._has_no_client.acquire()
+        # ``threading`` would wait until it runs, and know it by name: a tenth of a kernel's life.
+        _thread.start_new_thread(self._watch, ())
 
     def start(self) -> None:
         """Take over the file descriptors."""
@@ -130,7 +133,7 @@ class Capture:
             os.dup2(writer, stream.fileno())
             os.close(writer)
         self._writers.clear()
-        self._has_client.set()
+        self._has_no_client.release()
 
     def drain(self) -> None:
         """Tell all that was written until now, before long. Also what the thread has just read."""
@@ -141,7 +144,7 @@ class Capture:
                 stream.tell()
 
     def _watch(self) -> None:
-        self._has_client.wait()
+        self._has_no_client.acquire()
         while True:
             if select.select([*self._pipes], [], [], _PAUSE_SECONDS)[0]:
                 self.drain()

@@ -17,6 +17,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 #: What a process that cannot be killed gets, being stuck in the system; and between two looks.
 _END_SECONDS = 2.0
 _PAUSE_SECONDS = 0.002
+_READ_BYTES = 1 << 16
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -67,8 +68,20 @@ def _children(pid: int) -> list[int]:
     found: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children") as children:
-                found.extend(int(child) for child in children.read().split())
+            told = _read(f"/proc/{pid}/task/{thread}/children")
+            found.extend(int(child) for child in told.split())
     except (FileNotFoundError, ProcessLookupError):
         pass
     return found
+
+
+def _read(path: str) -> bytes:
+    """Python's files take longer to make than this, and it is asked at each kernel's end."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        parts = []
+        while part := os.read(descriptor, _READ_BYTES):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)

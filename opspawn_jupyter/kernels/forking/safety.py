@@ -25,13 +25,19 @@ _FORK_SAFE_THREADS = frozenset(["jemalloc_bg_thd"])
 
 
 def hazard() -> str | None:
-    """Why forking would be unsafe at this moment; cheap enough to ask before each fork."""
-    threads = sorted(set(_other_threads()) - _FORK_SAFE_THREADS)
-    if threads:
-        return f"threads run: {', '.join(threads)}"
+    """Why forking would be unsafe at this moment."""
+    found = running_threads()
+    if found is not None:
+        return found
     if any(target == "anon_inode:[eventpoll]" for target in _open_files()):
         return "an event loop is open"
     return None
+
+
+def running_threads() -> str | None:
+    """The same, as far as it can change of itself; cheap enough to ask before each fork."""
+    threads = set(_other_threads()) - _FORK_SAFE_THREADS
+    return f"threads run: {', '.join(sorted(threads))}" if threads else None
 
 
 def tied_object() -> str | None:

@@ -189,7 +189,7 @@ class ForkServer:
     def _refusal(self, *, is_to_fork: bool) -> str | None:
         """Spares were forked before: whether that was safe was asked then."""
         if is_to_fork or self._hazard is not None:
-            self._hazard = safety.hazard()
+            self._hazard = safety.running_threads()
         if (obstacle := self._obstacle or self._hazard) is not None:
             return obstacle
         if packages.snapshot(self._places) != self._packages:
@@ -224,7 +224,7 @@ class ForkServer:
         }
 
     def _hand_over(self, spare: Spare, client: Client) -> None:
-        self._hold(client, spare.pid, spare.prefix)
+        self._hold(client, spare.pid, spare.prefix if spare.connection else None)
         client.kernel_line = spare.line
         self._watch(spare.line, lambda: self._on_last_word(client))
         told = {"connection": spare.connection, "info": spare.info, "lines": spare.lines}
