@@ -51,7 +51,8 @@ class NotebookRunner:
         kernel = self._kernel(assignment, spec, files)
         kernel.order()
         try:
-            manager = SavingManager(prepare.notebook(files, spec), str(files.output))
+            prepared = prepare.notebook(files, spec)
+            manager = SavingManager(prepared, str(files.output), may_wait=True)
         except prepare.CANNOT_PREPARE as error:
             loops.run(kernel.close())
             problem = problems.unexpected(error)

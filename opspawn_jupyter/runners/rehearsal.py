@@ -88,7 +88,7 @@ def _performed(kind: type[Kernel], files: RunDirectory) -> Outcome:
 
 def _prepared(files: RunDirectory, minor: int) -> SavingManager:
     files.input.write_text(json.dumps(_notebook(minor)))
-    return SavingManager(prepare.notebook(files, _SPEC), str(files.output))
+    return SavingManager(prepare.notebook(files, _SPEC), str(files.output), may_wait=True)
 
 
 def _complete(manager: SavingManager, _outcome: Outcome) -> None:

@@ -3,6 +3,8 @@
 papermill writes the whole notebook three times for each cell, over the file that it replaces. Here
 each wish to save only marks the notebook as changed; it is written at the start, at the end, and
 in between by ``keep_saved``: atomically, and so seldom that saving stays under 5 % of the time.
+Most runs of a task are over before anybody could look: there the start is written a moment later,
+if there is still one.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from opspawn_jupyter.runners.notebook_text import serialised
 _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.25
+#: A run that is over by then writes its notebook once.
+_FIRST_LOOK_SECONDS = 0.1
 #: Pauses before the last save is tried again, where the disk is full.
 _LAST_PAUSES_SECONDS = (1.0, 2.0, 4.0)
 _SHORTEST_INTERVAL_SECONDS = 2.0
@@ -42,8 +46,11 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
         *,
         progress_bar: bool | dict[str, Any] = False,
         log_output: bool = False,
+        may_wait: bool = False,
     ) -> None:
+        """``may_wait``: nobody looks for the notebook before it has run for a moment."""
         super().__init__(nb, output_path, progress_bar=progress_bar, log_output=log_output)
+        self._may_wait = may_wait
         self._target = _local_target(output_path)
         self._changed = False
         self._due = 0.0
@@ -69,10 +76,11 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
 
     async def keep_saved(self) -> None:
         """Save changes as they come, until cancelled."""
+        await asyncio.sleep(_FIRST_LOOK_SECONDS)
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
             if self._changed and time.monotonic() >= self._due:
                 self._try_to_write()
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _try_to_write(self) -> None:
         try:
@@ -92,7 +100,11 @@ class SavingManager(NotebookExecutionManager):  # type: ignore[misc]  # papermil
         for index, cell in executed_notebook.code_cells(self.nb):
             cell.outputs, cell.execution_count = kept.get(index, ([], None))
             executed_notebook.set_state(cell, CellState.NOT_RUN, None)
-        self.write()
+        # What an earlier attempt left must not be taken for this one's.
+        if self._may_wait and self._target is not None and not self._target.exists():
+            self.save()
+        else:
+            self.write()
 
     def begin(self, cell: Any, index: int) -> None:
         """The cell runs from now."""

@@ -107,8 +107,7 @@ POINTS = ["runner.before_save", "runner.before_outcome", "runner.after_outcome"]
 @pytest.mark.parametrize("point", POINTS if is_long() else POINTS[1:2])
 def test_a_task_that_is_about_to_end_is_cancelled(make_world: MakeWorld, point: str) -> None:
     """Both ends are true ones; it gets one of them, and everything agrees on which."""
-    turn = "@2" if point == "runner.before_save" else ""
-    world = make_world(faults=f"{point}=wait{turn}")
+    world = make_world(faults=f"{point}=wait")
     task_id = world.submit("1")
     world.await_(point, lambda: point in world.happened)
 
