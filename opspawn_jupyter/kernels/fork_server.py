@@ -32,4 +32,5 @@ def _load_parts() -> None:
 
 if __name__ == "__main__":
     _load_parts()
+    importlib.import_module(f"{PACKAGE}.first")
     importlib.import_module(f"{PACKAGE}.main").main(sys.argv[1:])

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from . import direct, family, kernel, process
+from . import direct, family, first, kernel, process
 from .options import Options
 from .pages import Pages
 from .surroundings import Surroundings, take_files
@@ -30,9 +30,9 @@ class Forks:
         """A fork that lives like this, and has this memory to itself from the first."""
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        pid = first.fork(None if memory is None else memory.copy)
         if pid == 0:
-            self._become(live, memory)
+            self._become(live)
         return pid
 
     def start(self, order: Message, files: Sequence[int], bound: tuple[int, int]) -> int:
@@ -40,10 +40,8 @@ class Forks:
         of ``bound`` is closed."""
         return self.make(lambda: self._start(order, files, bound))
 
-    def _become(self, live: Callable[[], NoReturn], memory: Pages | None) -> NoReturn:
+    def _become(self, live: Callable[[], NoReturn]) -> NoReturn:
         try:
-            if memory is not None:
-                memory.copy()
             process.begin(self._server_pid)
             if self._options.mark:
                 family.adopt_orphans()
