@@ -101,7 +101,7 @@ class ForkServer:
         for tier, nursery in self._nurseries.items():
             wanted = len(self._waiting(tier))
             if nursery.seconds_to_work(wanted) == 0.0:
-                self._hazard = safety.hazard()
+                self._hazard = safety.running_threads()
                 nursery.top_up(wanted)
 
     # What is listened to
