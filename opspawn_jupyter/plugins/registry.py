@@ -33,6 +33,9 @@ def load(name: str) -> Plugin:
     is not a plugin.
     """
     point = installed().get(name)
+    if point is None:  # it may have been installed since
+        installed.cache_clear()
+        point = installed().get(name)
     if point is None:
         raise UnknownKind(name, hint=f"installed plugins: {', '.join(installed())}")
     try:

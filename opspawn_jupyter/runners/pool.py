@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.kernelspec import KernelSpecManager
 from papermill.translators import PythonTranslator
 
 from opspawn_jupyter import files
@@ -28,7 +27,7 @@ from opspawn_jupyter.model.run_directory import RunDirectory, RunPaths
 from opspawn_jupyter.model.states import CellState, EventType
 from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.model.work import Assignment
-from opspawn_jupyter.runners import environment, prepare, problems
+from opspawn_jupyter.runners import environment, kernelspecs, prepare, problems
 from opspawn_jupyter.runners.form import Form
 from opspawn_jupyter.runners.outputs import Outputs, Tell
 from opspawn_jupyter.runners.plain_cells import PlainCells, is_clean_exit
@@ -175,6 +174,13 @@ _environments: dict[str, str] = {}
 _last_artifacts: list[str] = []
 
 
+def forget() -> None:
+    """Nothing of the steps before is there any more."""
+    _forms.clear()
+    _environments.clear()
+    _last_artifacts.clear()
+
+
 def _make_artifacts(run: RunPaths) -> None:
     """Have the directory there. One that the last step left empty is moved: to make one takes ten
     times as long."""
@@ -222,7 +228,7 @@ def _record_environment(run: RunPaths, spec: NotebookSpec) -> None:
     except OSError:
         Path(own).unlink(missing_ok=True)  # an earlier attempt's; or the first is gone, or far
     _environments[spec.kernel] = own
-    kernel = KernelSpecManager().get_kernel_spec(spec.kernel)
+    kernel = kernelspecs.find(spec.kernel)
     facts = {
         "name": spec.kernel,
         "display_name": kernel.display_name,

@@ -14,7 +14,11 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 #: The last is what each process begins with: multiprocessing runs it anew in every one of them.
-_PRELOAD = ["opspawn_jupyter.runners.preload", "opspawn_jupyter.worker.__main__"]
+_PRELOAD = [
+    "opspawn_jupyter.runners.preload",
+    "opspawn_jupyter.worker.pool_rehearsal",
+    "opspawn_jupyter.worker.__main__",
+]
 #: A socket's path has at most 107 bytes, of which multiprocessing's own names take 32.
 _LONGEST_DIRECTORY = 70
 

@@ -1,8 +1,7 @@
 """A process of the tier ``pool``: from its first line to its last.
 
 The worker sends assignments, one a line, ahead of time; the process begins each as soon as it can
-take the right to it (``rights``). Back go words (``word``). What comes of a step is told together
-with the start of the next: to wake the worker for each takes its processor from the step. The
+take the right to it (``rights``). Back go words (``word``), those of some steps together. The
 process ends with the line, or when it is killed.
 """
 
@@ -17,7 +16,6 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, NoReturn
 
 from opspawn_jupyter.model import wire
@@ -27,6 +25,7 @@ from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker import rights
+from opspawn_jupyter.worker.speaker import Speaker
 from opspawn_jupyter.worker.step_record import StepRecord
 
 #: What is told before the step goes on, with all that was kept until then.
@@ -49,12 +48,11 @@ def sent(right: bytes, assignment: Assignment) -> bytes:
 class _Process:
     def __init__(self, line: socket.socket, taking: socket.socket, worker_id: str) -> None:
         self._line = line
+        self._speaker = Speaker(line)
         self._taking = taking
         self._worker_id = worker_id
         self._lines = line.makefile("rb")
-        #: What was not told yet.
-        self._told: list[bytes] = []
-        #: Of the step that is at work, or was the last.
+        #: Of the step that is at work.
         self._record: StepRecord | None = None
         self._pid = os.getpid()
         self._end = _end_of(line)
@@ -73,7 +71,7 @@ class _Process:
     def _next(self) -> Assignment:
         right = rights.take_some(self._taking, 1)
         if not right:
-            self._send()
+            self._speaker.now()
             right = rights.take(self._taking)
         return wire.decode(Assignment, json.loads(self._text(right)))
 
@@ -96,7 +94,8 @@ class _Process:
             pool.perform(assignment, run, self._tell)
         except Exception as error:  # a fault of ours is the step's crash
             record.note(EventType.CRASHED, {"error": wire.encode(problems.unexpected(error))})
-        self._told.append(record.tell())
+        self._record = None
+        self._speaker.soon(record.tell())
         record.close()
         _clear_away(assignment.task_id)
 
@@ -109,20 +108,13 @@ class _Process:
         if self._end.poll(0):
             _end_session()
         record.take_output()
-        self._send()
+        self._speaker.soon(record.tell())
 
     def _tell(self, type: EventType, data: Mapping[str, Any]) -> None:
         assert self._record is not None  # noqa: S101  a step is at work
         self._record.note(type, data)
         if type in _AT_ONCE:
-            self._send()
-
-    def _send(self) -> None:
-        if self._record is not None:
-            self._told.append(self._record.tell())
-        with suppress(OSError):  # then this process is about to end
-            self._line.sendall(b"".join(self._told))
-        self._told.clear()
+            self._speaker.now(self._record.tell())
 
 
 def _end_of(line: socket.socket) -> select.poll:
