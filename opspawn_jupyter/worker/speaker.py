@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+from collections import deque
 from contextlib import suppress
 
 _SOON_SECONDS = 0.005
@@ -20,7 +21,8 @@ class Speaker:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        self._unsaid: list[bytes] = []
+        #: Threads of a step add to it while another one takes of it.
+        self._unsaid = deque[bytes]()
         self._lock = threading.Lock()
         self._has_some = threading.Event()
         os.register_at_fork(after_in_child=self._be_forked)
@@ -34,14 +36,14 @@ class Speaker:
 
     def now(self, lines: bytes = b"") -> None:
         """Say these, and all that is unsaid."""
-        with self._lock:
-            unsaid, self._unsaid = [*self._unsaid, lines], []
-            with suppress(OSError):  # then this process is about to end
-                self._line.sendall(b"".join(unsaid))
+        self._unsaid.append(lines)
+        with self._lock, suppress(OSError):  # where the line is closed the process is about to end
+            unsaid = [self._unsaid.popleft() for _ in range(len(self._unsaid))]
+            self._line.sendall(b"".join(unsaid))
 
     def _be_forked(self) -> None:
         """By code of a step: what is unsaid is for the parent to say, who may be at it."""
-        self._lock, self._unsaid = threading.Lock(), []
+        self._lock, self._unsaid = threading.Lock(), deque()
 
     def _say_soon(self) -> None:
         while self._has_some.wait():
