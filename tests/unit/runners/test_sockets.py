@@ -15,6 +15,7 @@ from opspawn_jupyter.runners import sockets
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(sockets, "_ahead", None)  # other tests have some made, too
     return tmp_path
 
 
