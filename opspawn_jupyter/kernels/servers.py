@@ -77,9 +77,12 @@ def connect_ahead() -> None:
     """Open a line to the server that was asked last, for whoever asks it next in this process. A
     server takes as long to let somebody in as to give a kernel away."""
     global _ready  # noqa: PLW0603  as above
-    if _asked is not None and _ready is None:
-        line = _connect(_socket_of(_asked))
-        _ready = None if line is None else (_asked.name, line)
+    if _asked is None or (_ready is not None and _ready[0] == _asked.name):
+        return
+    if _ready is not None:
+        _ready[1].close()  # it leads to the server of another kernel
+    line = _connect(_socket_of(_asked))
+    _ready = None if line is None else (_asked.name, line)
 
 
 def _taken(recipe: Recipe) -> socket.socket | None:

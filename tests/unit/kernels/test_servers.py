@@ -92,3 +92,24 @@ def test_a_line_whose_server_has_ended_is_not_used(server):
         line.send(b"order")
         with listener.accept()[0] as theirs:
             assert theirs.recv(10) == b"order"
+
+
+def test_a_line_leads_to_the_server_that_was_asked_last(server, place):
+    """A runner may be given a notebook of another kernel each time."""
+    wanted, listener = server
+    servers.connect(wanted).close()
+    listener.accept()[0].close()
+    servers.connect_ahead()
+    theirs, _ = listener.accept()
+    other = recipe.ordinary({**os.environ, "PYTHONHASHSEED": "1"}, defaults.options(place))
+    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as second:
+        second.bind(str(place / f"{other.name}.sock"))
+        second.listen()
+        second.settimeout(10)
+        servers.connect(other).close()
+        second.accept()[0].close()
+
+        servers.connect_ahead()
+
+        second.accept()[0].close()
+        assert theirs.recv(10) == b""
