@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 import pytest
 from jupyter_client import KernelManager
 from jupyter_client.kernelspec import KernelSpecManager
@@ -269,6 +270,20 @@ def test_that_all_is_done_is_told_before_the_process_is_gone(place):
             manager.shutdown_kernel()
 
             assert (leash.poll(), leash.ending) == (0, ending)
+
+
+def test_that_all_is_done_is_told_where_the_end_was_noticed_first(place):
+    """A fork server that was busy finds both at once."""
+    with running() as (manager, client):
+        leash = manager.provisioner._leash
+        process = psutil.Process(leash.pid)
+        server = process.parent()
+        server.suspend()
+        client.shutdown()
+        wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        server.resume()
+
+        assert asyncio.run(leash.wait(PATIENCE_SECONDS)) == leash.ending == 0
 
 
 KILLED = "os.kill(os.getpid(), 9)"

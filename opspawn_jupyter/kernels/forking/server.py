@@ -300,6 +300,8 @@ class ForkServer:
                 nursery.died(pid)
             return
         del self._kernels[pid]
+        if client.kernel_line is not None and wire.has_come(client.kernel_line):
+            self._on_last_word(client)  # which was on its way when the end was noticed
         self._hang_up(client)
         ipc_files.remove(client.ipc_prefix)
         self._busy_at = time.monotonic()
