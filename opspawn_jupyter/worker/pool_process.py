@@ -15,21 +15,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from opspawn_jupyter.model import wire
-from opspawn_jupyter.model.notebook import Tier
-from opspawn_jupyter.model.run_directory import RunPaths
-from opspawn_jupyter.model.states import EventType
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
 from opspawn_jupyter.runners import processes
 from opspawn_jupyter.worker import rights
+from opspawn_jupyter.worker.pool_step import Steps
 from opspawn_jupyter.worker.speaker import Speaker
 from opspawn_jupyter.worker.step_record import StepRecord
-
-#: What is told before the step goes on, with all that was kept until then.
-_AT_ONCE = frozenset({EventType.STEP_LOG, EventType.STEP_PROGRESS})
 
 
 def main(line: socket.socket, taking: socket.socket, worker_id: str) -> None:
@@ -50,11 +44,8 @@ class _Process:
         self._line = line
         self._speaker = Speaker(line)
         self._taking = taking
-        self._worker_id = worker_id
+        self._steps = Steps(worker_id, self._speaker)
         self._lines = line.makefile("rb")
-        #: Of the step that is at work.
-        self._record: StepRecord | None = None
-        self._pid = os.getpid()
         self._end = _end_of(line)
 
     def work(self) -> NoReturn:
@@ -84,37 +75,15 @@ class _Process:
         return _end_session()
 
     def _carry_out(self, assignment: Assignment) -> None:
-        # Not at the top: the worker imports this module too, and has no use for papermill.
-        from opspawn_jupyter.runners import pool, problems
-
-        run = RunPaths(assignment.run_directory)
-        self._record = record = StepRecord(assignment, run)
-        try:
-            self._begin(assignment, record)
-            pool.perform(assignment, run, self._tell)
-        except Exception as error:  # a fault of ours is the step's crash
-            record.note(EventType.CRASHED, {"error": wire.encode(problems.unexpected(error))})
-        self._record = None
-        self._speaker.soon(record.tell())
-        record.close()
+        self._steps.carry_out(assignment, self._begun)
         _clear_away(assignment.task_id)
 
-    def _begin(self, assignment: Assignment, record: StepRecord) -> None:
-        """Put down that it has begun, and only then see whether the worker is there: where it has
-        died, a server will look for that, and another worker is given what has not begun."""
-        kernel = {"kernel": assignment.spec["kernel"], "pid": self._pid, "tier": Tier.POOL.value}
-        record.note(EventType.STARTED, {"worker": self._worker_id, **kernel})
-        record.journal()
+    def _begun(self, record: StepRecord) -> None:
+        """Only now see whether the worker is there: where it has died, a server will look for what
+        was put down, and another worker is given what has not begun."""
         if self._end.poll(0):
             _end_session()
         record.take_output()
-        self._speaker.soon(record.tell())
-
-    def _tell(self, type: EventType, data: Mapping[str, Any]) -> None:
-        assert self._record is not None  # noqa: S101  a step is at work
-        self._record.note(type, data)
-        if type in _AT_ONCE:
-            self._speaker.now(self._record.tell())
 
 
 def _end_of(line: socket.socket) -> select.poll:

@@ -22,8 +22,9 @@ from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookSpec, Tier
 from opspawn_jupyter.model.policy import Policy
 from opspawn_jupyter.model.run_directory import RunPaths
-from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.states import State
 from opspawn_jupyter.model.work import Assignment
+from opspawn_jupyter.worker.pool_step import Steps
 from opspawn_jupyter.worker.step_record import StepRecord
 
 #: After so many Python knows the code.
@@ -36,40 +37,34 @@ _CELLS = (
 _log = logging.getLogger(__name__)
 
 
-def rehearse() -> list[EventType]:
-    """Run small steps as a process of the pool does; how each ended. Leaves nothing."""
+class _Nobody:
+    """Hears what the steps tell."""
+
+    def soon(self, lines: bytes) -> None:
+        pass
+
+    def now(self, lines: bytes = b"") -> None:
+        pass
+
+
+def rehearse() -> list[StepRecord]:
+    """Run small steps as a process of the pool does; what each came to. Leaves nothing."""
     # Not at the top: it imports papermill, which ``runners.preload`` has a way to do.
     from opspawn_jupyter.runners import pool
 
+    steps = Steps("", _Nobody())
     with tempfile.TemporaryDirectory() as place, _as_before():
         try:
-            return [_performed(Path(place), number) for number in range(_STEPS)]
+            return [_performed(steps, Path(place), number) for number in range(_STEPS)]
         finally:
             pool.forget()
 
 
-def _performed(place: Path, number: int) -> EventType:
-    from opspawn_jupyter.runners import pool
-
+def _performed(steps: Steps, place: Path, number: int) -> StepRecord:
     assignment = _assignment(place, number)
-    paths = RunPaths(assignment.run_directory)
     Path(assignment.run_directory).mkdir()
-    Path(paths.input).write_text(json.dumps(_notebook()))
-    record = StepRecord(assignment, paths)
-    kernel = {"kernel": "python3", "pid": os.getpid(), "tier": Tier.POOL.value}
-    record.note(EventType.STARTED, {"worker": "", **kernel})
-    record.journal()
-    record.tell()
-    told = [EventType.STARTED]
-
-    def tell(type: EventType, data: Any) -> None:
-        told.append(type)
-        record.note(type, data)
-
-    pool.perform(assignment, paths, tell)
-    record.tell()
-    record.close()
-    return told[-1]
+    Path(RunPaths(assignment.run_directory).input).write_text(json.dumps(_notebook()))
+    return steps.carry_out(assignment, begun=lambda _: None)
 
 
 def _assignment(place: Path, number: int) -> Assignment:
@@ -112,7 +107,9 @@ def _as_before() -> Iterator[None]:
 
 def _prepare() -> None:
     try:
-        rehearse()
+        crashes = [one.error for one in rehearse() if one.state is State.CRASHED]
+        if crashes:
+            _log.error("rehearsal of steps failed error=%r", crashes[0])
     except Exception:  # an environment may lack a kernel or a plugin; steps are only slower then
         _log.exception("rehearsal of steps failed")
     gc.collect()

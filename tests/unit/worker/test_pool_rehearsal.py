@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from opspawn_jupyter.model.states import EventType
+from opspawn_jupyter.model.states import State
 from opspawn_jupyter.runners import preload  # noqa: F401  it comes first in the fork server, too
 from opspawn_jupyter.worker import pool_rehearsal
 
 
 def test_the_rehearsed_steps_succeed() -> None:
     """One that breaks off early has touched little of what a step touches."""
-    assert set(pool_rehearsal.rehearse()) == {EventType.SUCCEEDED}
+    assert {step.state for step in pool_rehearsal.rehearse()} == {State.SUCCESS}
 
 
 def test_a_rehearsal_leaves_the_process_as_it_was(
