@@ -55,7 +55,8 @@ async def look(
     entry = await in_thread(_read, _key_path(o.settings, key))
     task = await usable(o, str(entry["task_id"])) if entry else None
     last = await in_thread(_read, _last_path(o.settings, owner))
-    forced = bool(progress.task.spec.get("force"))
+    spec = progress.task.spec
+    forced = bool(spec.get("force")) or step.id in spec.get("forced_steps", ())
     record = CacheRecord(
         key=key,
         parts=parts,

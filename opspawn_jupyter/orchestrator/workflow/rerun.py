@@ -35,8 +35,13 @@ async def rerun(o: Orchestration, reference: str, request: RerunRequest, by: str
         raise IllegalTransition("rerun", hint=f"the workflow has not ended; it is {task.state}")
     _check(progress, request)
     prepared = await asyncio.to_thread(_prepared, o, progress, request)
-    kept = _kept(progress, _graph(prepared), request)
-    spec = {**prepared.spec, "reuse": kept, "force": request.force}
+    workflow = _graph(prepared)
+    spec = {
+        **prepared.spec,
+        "reuse": _kept(progress, workflow, request),
+        "force": request.force,
+        "forced_steps": _from(workflow, request.from_step),
+    }
     again = await accept(
         o,
         Accepted(
@@ -54,7 +59,7 @@ async def rerun(o: Orchestration, reference: str, request: RerunRequest, by: str
             retry_of=task.id,
         ),
     )
-    logger.info("workflow rerun task_id=%s as=%s kept=%d", task.id, again.id, len(kept))
+    logger.info("workflow rerun task_id=%s as=%s kept=%d", task.id, again.id, len(spec["reuse"]))
     return again
 
 
@@ -94,11 +99,20 @@ def _graph(prepared: Prepared) -> Workflow:
     return wire.decode(Workflow, json.loads(prepared.files[GRAPH_NAME]))
 
 
+def _from(workflow: Workflow, step_id: str | None) -> list[str]:
+    """The step and all that follows it: what was asked for, whatever the cache has of it."""
+    return [] if step_id is None else [step_id, *_following(workflow, [step_id])]
+
+
+def _following(workflow: Workflow, step_ids: list[str]) -> list[str]:
+    edges: Mapping[str, Any] = {step.id: step.depends_on for step in workflow.steps}
+    return graph.reachable(step_ids, graph.dependents(edges), len(edges))
+
+
 def _kept(progress: Progress, workflow: Workflow, request: RerunRequest) -> dict[str, str]:
     """Tasks of the old run whose results still hold, by step."""
     if request.force or request.parameters or request.parameters_text:
         return {}
-    edges: Mapping[str, Any] = {step.id: step.depends_on for step in workflow.steps}
     again = [
         step.id
         for step in workflow.steps
@@ -107,7 +121,7 @@ def _kept(progress: Progress, workflow: Workflow, request: RerunRequest) -> dict
         or progress.steps[step.id].state is not State.SUCCESS
         or step.id == request.from_step
     ]
-    after = graph.reachable(again, graph.dependents(edges), len(edges))
+    after = _following(workflow, again)
     gone = {*again, *after}
     return {
         task.step: task.id

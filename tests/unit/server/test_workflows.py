@@ -341,8 +341,12 @@ def test_what_did_not_change_is_not_run_again(play: Callable[..., None], tmp_pat
         assert w.ran == {"read": 2, "fit": 2, "say": 4}
         assert record["changes"] == ["input file data.csv changed"]
 
-        await w.run(graph, force=True)
+        last = await w.run(graph, force=True)
         assert w.ran == {"read": 3, "fit": 3, "say": 5}
+
+        again = await rerun(w.o, last.id, RerunRequest(from_step="fit"), "eve")
+        await w.end(again.id)
+        assert w.ran == {"read": 3, "fit": 4, "say": 6}, "what is asked for by name is run"
 
     play(story)
 
