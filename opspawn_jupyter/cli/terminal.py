@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from opspawn_jupyter.client.task_text import progress_line
 from opspawn_jupyter.model.task import Task
 
 
@@ -47,9 +48,7 @@ class TerminalScreen:
         """Move the bar."""
         self.flush()
         cell = task.running_cell
-        words = [cell.title if cell else ""]
-        if task.progress is not None and task.progress.fraction is not None:
-            words.append(f"{task.progress.fraction:.0%} {task.progress.text}".strip())
+        words = [cell.title if cell else "", progress_line(task)]
         self._progress.update(
             self._bar,
             completed=task.cells_done,

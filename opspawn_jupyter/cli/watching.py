@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from opspawn_jupyter.client.handle import TaskHandle
-from opspawn_jupyter.client.task_text import due_line, without_colour
+from opspawn_jupyter.client.task_text import due_line, progress_line, without_colour
 from opspawn_jupyter.model.advance import advance
 from opspawn_jupyter.model.event import Event
 from opspawn_jupyter.model.states import EventType
@@ -86,14 +86,13 @@ def _show(screen: Screen, event: Event, task: Task) -> None:
 
 
 def _place(task: Task) -> str:
-    """``[2/5] Load the data``, and what the notebook says about itself."""
+    """``[2/5] Load the data``, and what the notebook says about itself; of what has no cells, as
+    a workflow, only that."""
     cell = task.running_cell
     if cell is None:
-        return ""
+        return "" if task.cells else progress_line(task)
     line = f"[{task.cells.index(cell) + 1}/{len(task.cells)}] {cell.title}"
-    if task.progress is None or task.progress.fraction is None:
-        return line
-    return f"{line} · {task.progress.fraction:.0%} {task.progress.text}".rstrip()
+    return " · ".join(part for part in (line, progress_line(task)) if part)
 
 
 def _printed(data: Mapping[str, Any]) -> str:

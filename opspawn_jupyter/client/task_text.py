@@ -77,6 +77,13 @@ def _outcome(task: Task) -> str:
     return f"did not succeed ({task.error.name})" if task.error else "did not succeed"
 
 
+def progress_line(task: Task) -> str:
+    """``50% half of it``: what it says of itself; empty where it has said nothing."""
+    if task.progress is None or task.progress.fraction is None:
+        return ""
+    return f"{task.progress.fraction:.0%} {task.progress.text}".rstrip()
+
+
 def problem_line(task: Task) -> str:
     """Why it did not succeed, on one line; empty where there is nothing to say."""
     if task.error is None:
@@ -117,8 +124,7 @@ def _now_line(task: Task) -> str:
         return "cancelling" if task.cancel_requested and not task.state.is_final else ""
     cell = task.running_cell
     parts = ["cancelling" if task.cancel_requested else "", cell.title if cell else ""]
-    if task.progress is not None and task.progress.fraction is not None:
-        parts.append(f"{task.progress.fraction:.0%} {task.progress.text}".strip())
+    parts.append(progress_line(task))
     said = " · ".join(part for part in parts if part)
     return f"now: {said}" if said else ""
 

@@ -14,6 +14,7 @@ import pytest
 
 from jupyter_process import PATIENCE_SECONDS
 from opspawn_jupyter.cli import main
+from opspawn_jupyter.model.states import EventType
 
 Captured = pytest.CaptureFixture[str]
 
@@ -38,6 +39,23 @@ def test_a_run_is_waited_for_and_told_in_plain_lines(
     assert out[:3] == ["[1/2] load = 1", "loaded 3 rows", "[2/2] plot(load)"]
     assert out[3].startswith("✓ success  nb.ipynb")
     assert "rows = 3" in out
+
+
+def test_what_has_no_cells_is_told_by_its_own_words(stand_in: Any, capsys: Captured) -> None:
+    """A workflow that waits for an answer would else wait without a word in a pipe."""
+    said = {"fraction": 0.5, "text": "1 of 2 steps, 1 waits for an answer"}
+    stand_in.story = [
+        (EventType.STARTED, {}),
+        (EventType.STEP_PROGRESS, said),
+        (EventType.STEP_PROGRESS, said),
+        (EventType.SUCCEEDED, {}),
+    ]
+
+    main(["run", "nb.ipynb"])
+
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == "50% 1 of 2 steps, 1 waits for an answer"
+    assert out[1].startswith("✓ success"), "the same is not told twice"
 
 
 def test_json_is_the_last_line_and_the_only_one(

@@ -145,7 +145,9 @@ class _Run:
 
     async def _note(self, child: Task) -> None:
         is_news = self._progress.is_news(child)
+        asked = child.id in self._progress.asking
         settled = self._progress.note(child)
+        self._has_news |= asked != (child.id in self._progress.asking)
         if child.state.is_final:
             self._has_news = True
             await cache.keep(self._o, child)
@@ -214,13 +216,15 @@ class _Run:
             await self._o.record(self._standing())
 
     def _standing(self) -> Draft:
-        """How many of the steps have ended."""
+        """How many of the steps have ended, and whether it goes on only with somebody's answer."""
         task, ended, total = self._progress.task, self._progress.ended, len(self._progress.steps)
+        asking = len(self._progress.asking)
+        waits = f", {asking} {'waits' if asking == 1 else 'wait'} for an answer" if asking else ""
         return Draft(
             task_id=task.id,
             type=EventType.STEP_PROGRESS,
             attempt=task.attempt,
-            data={"fraction": ended / total, "text": f"{ended} of {total} steps"},
+            data={"fraction": ended / total, "text": f"{ended} of {total} steps{waits}"},
         )
 
     async def _conclude(self) -> None:

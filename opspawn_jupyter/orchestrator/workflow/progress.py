@@ -140,6 +140,8 @@ class Progress:
         self._ended = 0
         #: Children under way, by id.
         self._active: dict[str, Task] = {}
+        #: Those of them that wait for a person's answer.
+        self.asking: set[str] = set()
         #: Steps whose items get their tasks one by one.
         self.expanding: dict[str, StepProgress] = {}
         #: Where a step's pinned notebook lies, by its digest, for others that have the same.
@@ -166,6 +168,8 @@ class Progress:
             self._active.pop(child.id, None)
         else:
             self._active[child.id] = child
+        asks = child.state is State.WAITING and child.question is not None
+        (self.asking.add if asks else self.asking.discard)(child.id)
 
     def is_news(self, child: Task) -> bool:
         """Whether the child was not known to have ended."""

@@ -207,7 +207,13 @@ def test_a_person_is_asked_before_a_step_runs(
             asked = await questions(w.o)
             return asked if len(asked) == 2 else ()
 
+        async def told() -> bool:
+            task = await w.o.store.task(workflow.id)
+            said = task.progress.text if task and task.progress else ""
+            return said == "1 of 3 steps, 2 wait for an answer"
+
         asked = await w.until(both)
+        await w.until(told)  # who waits for the workflow learns why it does not go on
         for question in asked:
             await answer(w.o, question.id, Answer(answer=said), "eve")
         done = await w.end(workflow.id)
