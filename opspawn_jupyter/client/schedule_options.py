@@ -164,7 +164,8 @@ VERBS: Mapping[str, tuple[str, Callable[[Any, Assignments], None]]] = {
 def schedule(parser: Parser, surface: Surface) -> None:
     """``schedule``: its verbs, each with its options."""
     parser.usage = "%(prog)s NOTEBOOK --cron RULE | VERB ..."
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    # Else argparse would put the usage above before each verb's.
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, prog=parser.prog)
     for name, (help_text, describe) in VERBS.items():
         verb = verbs.add_parser(name, help=help_text, description=help_text)
         describe(verb, add_assignments)

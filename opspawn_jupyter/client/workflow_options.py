@@ -6,29 +6,29 @@ import argparse
 
 from opspawn_jupyter.client.parser import Parser, Surface, add_assignments
 
-#: What can be done with a workflow, and what is named after it.
+#: What can be done with a workflow: what is named after the word, and what it does.
 ACTIONS = {
-    "run": "FILE: run it",
-    "validate": "FILE: say all that is wrong with it",
-    "show": "TASK: a run with its steps",
-    "explain": "TASK: why each step ran, or did not have to",
-    "repair": "TASK: run again what did not succeed, and what follows",
-    "rerun": "TASK: run again, from a step or with other parameters",
-    "compare": "TASK TASK: what the second run did differently",
-    "schema": "JSON Schema of the file, for editors",
-    "list-plugins": "what steps can do besides notebooks",
-    "copy-example": "DIR: copy the examples there",
+    "run": ("FILE", "run it"),
+    "validate": ("FILE", "say all that is wrong with it"),
+    "show": ("TASK", "a run with its steps"),
+    "explain": ("TASK", "why each step ran, or did not have to"),
+    "repair": ("TASK", "run again what did not succeed, and what follows"),
+    "rerun": ("TASK", "run again, from a step or with other parameters"),
+    "compare": ("TASK TASK", "what the second run did differently"),
+    "schema": ("", "JSON Schema of the file, for editors"),
+    "list-plugins": ("", "what steps can do besides notebooks"),
+    "copy-example": ("DIR", "copy the examples there"),
 }
 #: Actions that give a task, and wait for it where that is asked for.
 SUBMITTING_ACTIONS = ("run", "repair", "rerun")
-#: How many targets an action has, where that is not one.
-_TARGETS = {"compare": 2, "schema": 0, "list-plugins": 0}
 
 
 def workflow(parser: Parser, surface: Surface) -> None:
     """``workflow``: the options, for ``workflow_commands`` to read."""
     in_shell, in_cell = surface is Surface.SHELL, surface is Surface.CELL
-    lines = "; ".join(f"{name} {what}" for name, what in ACTIONS.items())
+    lines = "; ".join(
+        f"{name} {targets}".rstrip() + f": {what}" for name, (targets, what) in ACTIONS.items()
+    )
     if in_cell:
         parser.usage = "%(prog)s [validate] [-p NAME=VALUE ...] [--wait] [options]"
         parser.add_argument("action", nargs="?", default="run", choices=("run", "validate"))
@@ -72,7 +72,7 @@ def with_workflow(words: list[str], *, in_shell: bool) -> list[str]:
 
 def problem_with(action: str, targets: list[str], *, in_cell: bool) -> str:
     """What is wrong with the number of targets; empty where nothing is."""
-    wanted = 0 if in_cell else _TARGETS.get(action, 1)
-    if len(targets) == wanted:
+    wanted = "" if in_cell else ACTIONS[action][0]
+    if len(targets) == len(wanted.split()):
         return ""
-    return f"workflow {action} takes {ACTIONS[action].partition(':')[0] if wanted else 'nothing'}"
+    return f"workflow {action} takes {wanted or 'nothing'}"

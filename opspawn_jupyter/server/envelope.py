@@ -86,4 +86,9 @@ def _of_status(status: int) -> type[errors.OpspawnError]:
 
 
 def _reason(failure: BaseException | None) -> str:
-    return (failure.get_message() or "") if isinstance(failure, HTTPError) else ""
+    if not isinstance(failure, HTTPError):
+        return ""
+    said: str = failure.get_message() or ""
+    if failure.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return said or "its address takes other methods; see openapi.json for which"
+    return said

@@ -56,3 +56,10 @@ def test_foreign_refusals_are_put_in_our_words(failure, is_known, code, status):
     error, sent = translate(failure, is_known_caller=is_known)
 
     assert (error.code, sent) == (code, status)
+
+
+def test_a_wrong_method_is_told_where_the_right_ones_stand():
+    """A bare refusal would leave a caller with nothing to change."""
+    error, _ = translate(HTTPError(405), is_known_caller=True)
+
+    assert "openapi.json" in str(error)
