@@ -16,7 +16,6 @@ from nbclient.exceptions import (
     CellExecutionComplete,
     CellExecutionError,
     CellTimeoutError,
-    DeadKernelError,
 )
 from nbformat.notebooknode import from_dict
 from papermill.clientwrap import PapermillNotebookClient
@@ -27,12 +26,10 @@ from opspawn_jupyter.runners.ahead import Sender, may_raise
 from opspawn_jupyter.runners.budget import RESULT_BYTES, Budget
 from opspawn_jupyter.runners.conversation import parent
 from opspawn_jupyter.runners.iopub import LEFT_OUT, SIZE
-from opspawn_jupyter.runners.kernel import ALIVE_SECONDS, Kernel
+from opspawn_jupyter.runners.kernel import Kernel
 from opspawn_jupyter.runners.outputs import STEP_MIME, Outputs, overwrite
 from opspawn_jupyter.runners.saving import SavingManager
 
-#: Output that a kernel sent before it died is read at once; this is for its last packet.
-_LAST_OUTPUT_SECONDS = 0.1
 #: How long output may come after the reply that a cell is done. nbclient's 4 seconds lose the end
 #: of a large output; a kernel that died in the meantime is noticed all the same.
 _LATE_OUTPUT_SECONDS = 600
@@ -103,9 +100,8 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         reply: dict[str, Any] | None = None
         is_idle, latest = False, 0.0
         while reply is None or not is_idle:
-            came = await self._conversation.hear(ALIVE_SECONDS)
+            came = await self._kernel.hear(self._conversation)
             if came is None:
-                await self._check_alive(request, cell, index, is_idle=is_idle)
                 if reply is not None and time.monotonic() > latest:
                     message = "Timeout waiting for IOPub output"
                     raise CellTimeoutError.error_from_timeout_and_cell(
@@ -127,16 +123,6 @@ class CellClient(PapermillNotebookClient):  # type: ignore[misc]  # papermill ha
         except CellExecutionComplete:
             return True
         return False
-
-    async def _check_alive(self, request: str, cell: Any, index: int, *, is_idle: bool) -> None:
-        """Raise ``DeadKernelError`` where the kernel has died, once its last output is taken."""
-        try:
-            await self._kernel.check_alive()
-        except DeadKernelError:
-            while came := await self._conversation.hear(_LAST_OUTPUT_SECONDS):
-                if came[0] and not is_idle and parent(came[1]) == request:
-                    is_idle = self._shows_end(came[1], cell, index)
-            raise
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         """Called for each message about the running cell; gives the output that it added."""

@@ -34,7 +34,9 @@ from opspawn_jupyter.runners.conversation import Conversation, Heard, parent
 from opspawn_jupyter.runners.messages import Messages
 
 #: How often a silent kernel is looked at whether it lives.
-ALIVE_SECONDS = 0.2
+_ALIVE_SECONDS = 0.2
+#: What a kernel said before it ended is read at once; this is for its last packet.
+_LAST_SECONDS = 0.1
 #: How often a process is looked at while its end is waited for.
 _POLL_SECONDS = 0.01
 #: How long a kernel that is asked politely may take to leave: what jupyter_client gives it.
@@ -182,10 +184,21 @@ class Kernel:
             heard += await self._hear(conversation)
         conversation.put_back(heard)
 
+    async def hear(self, conversation: Conversation) -> Heard | None:
+        """What it says next; None where that is nothing for a moment, or had its taker.
+
+        Raises ``DeadKernelError``, with how it died, where the process has ended and all that it
+        said was heard: it may say its last, and end, just before it is looked at.
+        """
+        came = await conversation.hear(_ALIVE_SECONDS)
+        if came is None and (code := await self.exit_code()) is not None:
+            came = await conversation.hear(_LAST_SECONDS)
+            if came is None:
+                raise death(code)
+        return came
+
     async def _hear(self, conversation: Conversation) -> list[Heard]:
-        came = await conversation.hear(ALIVE_SECONDS)
-        if came is None:
-            await self.check_alive()
+        came = await self.hear(conversation)
         return [] if came is None else [came]
 
     def _ask_for_info(self, conversation: Conversation) -> None:
@@ -204,12 +217,6 @@ class Kernel:
         if self._exit_code is None and self.manager.provisioner is not None:
             self._exit_code = await self.manager.provisioner.poll()
         return self._exit_code
-
-    async def check_alive(self) -> None:
-        """Raise ``DeadKernelError``, with how it died, where the process has ended."""
-        code = await self.exit_code()
-        if code is not None:
-            raise death(code)
 
     async def interrupt(self) -> None:
         """Interrupt the code that runs, as the kernel's language does."""

@@ -7,6 +7,9 @@ import os
 from collections import deque
 from collections.abc import Sequence
 
+import pytest
+from nbclient.exceptions import DeadKernelError
+
 from opspawn_jupyter.kernels.arrival import Part
 from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL
 from opspawn_jupyter.model.work import Grace
@@ -45,8 +48,25 @@ class Script:
 class Living(Kernel):
     """A kernel without a process, which lives all the same."""
 
-    async def check_alive(self) -> None:
-        """It does."""
+    async def exit_code(self) -> int | None:
+        """None ever."""
+        return None
+
+
+class Ending(Kernel):
+    """A kernel that says its last, and ends, in the moment in which it is looked at."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__("python3", grace=Grace(), env=os.environ)
+        self._script = script
+
+    async def exit_code(self) -> int | None:
+        """0, after its last words."""
+        if self._exit_code is None:
+            self._script.comes(IOPUB, "status", "a cell")
+            self._script.comes(SHELL, "execute_reply", "a cell")
+            self._exit_code = 0
+        return self._exit_code
 
 
 def test_what_is_put_out_before_the_kernel_has_introduced_itself_is_heard_after() -> None:
@@ -69,6 +89,21 @@ def test_what_is_put_out_before_the_kernel_has_introduced_itself_is_heard_after(
 
     assert asyncio.run(heard()) == ["status", "stream", "execute_reply"]
     assert kernel.info == {"said": "kernel_info_reply"}
+
+
+def test_what_a_kernel_said_before_it_ended_is_heard_before_its_end() -> None:
+    """A kernel that was told to end after its last cell has not crashed where its runner, which had
+    no processor in that moment, finds the reply and the end at once."""
+    script = Script()
+    conversation, kernel = Conversation(script, _MESSAGES), Ending(script)
+
+    async def heard() -> list[str]:
+        found = [await kernel.hear(conversation) for _ in range(2)]
+        with pytest.raises(DeadKernelError, match="exited with code 0"):
+            await kernel.hear(conversation)
+        return [message["msg_type"] for _, message in filter(None, found)]
+
+    assert asyncio.run(heard()) == ["status", "execute_reply"]
 
 
 def test_a_widget_sends_what_its_session_made() -> None:
