@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import sys
 import traceback
 from functools import lru_cache
 from types import CodeType
-from typing import Any
+from typing import Any, NoReturn
 
 from IPython.core.formatters import DisplayFormatter
+
+from opspawn_jupyter.kernels.forking import ending
 
 _formatter = DisplayFormatter()
 _PLAIN = frozenset({int, float, bool})
@@ -27,22 +30,25 @@ class PlainCells:
     def run(self, source: str, count: int) -> tuple[list[dict[str, Any]], BaseException | None]:
         """The cell's outputs, as the notebook format has them, and what it raised."""
         outputs: list[dict[str, Any]] = []
-        streams = sys.stdout, sys.stderr
+        streams, pid = (sys.stdout, sys.stderr), os.getpid()
         for stream in self._streams:
             stream.begin(outputs)
         sys.stdout, sys.stderr = self._streams
-        try:
-            value = self._value(source, f"<cell {count}>")
-        except (
-            Exception,
-            SystemExit,
-        ) as problem:  # whatever the code raises
-            return [*outputs, _error(problem)], problem
-        finally:
-            sys.stdout, sys.stderr = streams
+        value, raised = self._outcome(source, f"<cell {count}>")
+        sys.stdout, sys.stderr = streams
+        if os.getpid() != pid:
+            _leave(raised)
+        if raised is not None:
+            return [*outputs, _error(raised)], raised
         if value is not None:
             outputs.append(_result(value, count))
         return outputs, None
+
+    def _outcome(self, source: str, file_name: str) -> tuple[Any, BaseException | None]:
+        try:
+            return self._value(source, file_name), None
+        except BaseException as problem:  # whatever the code raises is its own failure
+            return None, problem
 
     def _value(self, source: str, file_name: str) -> Any:
         """What the last line comes to, where that is an expression."""
@@ -118,9 +124,23 @@ def _error(problem: BaseException) -> dict[str, Any]:
     return {
         "output_type": "error",
         "ename": type(problem).__name__,
-        "evalue": str(problem),
+        "evalue": _words(problem),
         "traceback": [line for part in lines for line in part.rstrip("\n").split("\n")],
     }
+
+
+def _words(problem: BaseException) -> str:
+    try:
+        return str(problem)
+    except Exception:  # of users' classes; in the words of Python's tracebacks
+        return "<exception str() failed>"
+
+
+def _leave(problem: BaseException | None) -> NoReturn:
+    """The code has forked, and this is the child, which has come to its end."""
+    if problem is not None and not isinstance(problem, SystemExit):
+        traceback.print_exception(problem)
+    ending.leave_fork(problem)
 
 
 def is_clean_exit(problem: BaseException) -> bool:

@@ -3,7 +3,7 @@
 A process is given some steps ahead, and takes the right to begin each of them (``rights``): whoever
 dies or is told to stop at whatever moment, it is known which steps may have run. A step that is to
 be ended takes its process along; the others go on in another one. A process that has nothing to do
-for a while ends.
+for a while ends, as does one in which something of a step goes on that is over.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Member:
         self._process: psutil.Process | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._is_doomed = False
-        #: It has ended by itself, or not come up.
+        #: It has ended unasked, or not come up. Only with 0 it may have done so on purpose.
         self._has_died = True
         self._running = asyncio.ensure_future(self._run())
 
@@ -261,7 +261,7 @@ class Member:
             else:  # it had taken the right, and died before it used it
                 self._waiting.appendleft(ticket)
         for ticket in self._waiting:
-            ticket.deaths += self._has_died
+            ticket.deaths += self._has_died and exit_code != 0
             if ticket.deaths >= _MOST_DEATHS:
                 ticket.end(exit_code)
             else:

@@ -15,8 +15,10 @@ import signal
 import socket
 import sys
 import threading
+import time
 from typing import NoReturn
 
+from opspawn_jupyter.kernels.forking import ending
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
 from opspawn_jupyter.runners import processes
@@ -24,6 +26,9 @@ from opspawn_jupyter.worker import rights
 from opspawn_jupyter.worker.pool_step import Steps
 from opspawn_jupyter.worker.speaker import Speaker
 from opspawn_jupyter.worker.step_record import StepRecord
+
+#: What threads that a step has left get to come to their end.
+_LAST_SECONDS = 2.0
 
 
 def main(line: socket.socket, taking: socket.socket, worker_id: str) -> None:
@@ -47,12 +52,31 @@ class _Process:
         self._steps = Steps(worker_id, self._speaker)
         self._lines = line.makefile("rb")
         self._end = _end_of(line)
+        self._own_threads: frozenset[threading.Thread] = frozenset()
 
     def work(self) -> NoReturn:
         """Until the worker is gone, or has nothing more to do."""
         threading.Thread(target=self._watch, daemon=True).start()
-        while True:
+        self._own_threads = frozenset(threading.enumerate())
+        while self._is_alone():
             self._carry_out(self._next())
+        self._retire()
+
+    def _is_alone(self) -> bool:
+        """Nothing of a step goes on that would speak in the next one's name."""
+        has_alarm = any(signal.getitimer(signal.ITIMER_REAL))
+        return threading.active_count() <= len(self._own_threads) and not has_alarm
+
+    def _retire(self) -> NoReturn:
+        """Leave the next steps to another process."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._speaker.now()
+        last = time.monotonic() + _LAST_SECONDS
+        for thread in set(threading.enumerate()) - self._own_threads:
+            if not thread.daemon:
+                thread.join(max(0.0, last - time.monotonic()))
+        ending.flush()
+        os._exit(0)
 
     def _watch(self) -> None:
         """In a thread, so that the end of the worker is noticed while a step runs."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from opspawn_jupyter.kernels.forking import ending
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import Tier
 from opspawn_jupyter.model.run_directory import RunPaths
@@ -51,6 +52,7 @@ class Steps:
         except Exception as error:  # a fault of ours is the step's crash
             record.note(EventType.CRASHED, {"error": wire.encode(problems.unexpected(error))})
         self._record = None
+        ending.flush()  # to its log, not to the next step's
         self._speaker.soon(record.tell())
         record.close()
         return record

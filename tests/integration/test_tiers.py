@@ -135,6 +135,21 @@ def test_a_direct_kernel_is_interrupted_and_leaves_nothing(run: Run) -> None:
 
 
 @pytest.mark.parametrize("tier", FORKED)
+@pytest.mark.parametrize(("end", "code"), [("pass", 0), ("raise SystemExit(3)", 3), ("1 / 0", 1)])
+def test_a_fork_that_comes_back_from_a_cell_is_no_second_kernel(
+    run: Run, tier: str, end: str, code: int
+) -> None:
+    """It read requests that were meant for the kernel, and the run was called crashed."""
+    forks = f"import os\npid = os.fork()\nif not pid:\n    {end}"
+    waits = "os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
+    ran = run(forks, waits, "3", tier=tier)
+
+    assert ran.outcome.type is EventType.SUCCEEDED
+    assert ran.written == ["success"] * 3
+    assert ran.code[1]["outputs"][-1]["data"]["text/plain"] == str(code)
+
+
+@pytest.mark.parametrize("tier", FORKED)
 def test_what_was_sent_ahead_does_not_run_after_a_cancel(run: Run, tier: str) -> None:
     """A cell may take the interrupt for itself, and end well."""
     code = "import time\ntry:\n    print('asleep', flush=True); time.sleep(600)\n"

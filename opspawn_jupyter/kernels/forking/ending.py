@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import io
+import os
 import sys
 import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 #: What may hold bytes back. ipykernel's own streams are others, and have no thread to go on by now.
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+_LIBC = ctypes.CDLL(None)
 
 
 def leave() -> None:
@@ -25,13 +29,38 @@ def leave() -> None:
         vars(threading)["_shutdown"],
         vars(atexit)["_run_exitfuncs"],
         _write_out,
-        _flush,
+        flush,
     )
     for ending in endings:
         try:
             ending()
         except BaseException:  # an exit handler is user code, and the end must come
             traceback.print_exc()
+
+
+def leave_fork(problem: BaseException | None) -> NoReturn:
+    """End a fork that user code has made and come back from, with the code that a program would
+    have. What came back with it is the parent's to go on with."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # whatever the user has put there
+            stream.flush()
+    flush()
+    os._exit(_code(problem))
+
+
+def flush() -> None:
+    """Write what is kept of the standard streams, Python's and C's."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            with suppress(ValueError, OSError):  # closed by the user
+                stream.flush()
+    _LIBC.fflush(None)
+
+
+def _code(problem: BaseException | None) -> int:
+    if isinstance(problem, SystemExit):
+        return status(problem.code) & 0xFF
+    return int(problem is not None)
 
 
 def status(code: object) -> int:
@@ -50,10 +79,3 @@ def _write_out() -> None:
         if issubclass(type(thing), _WRITERS) and not thing.closed:
             with suppress(ValueError, OSError):  # not open for writing, or its other end is gone
                 thing.flush()
-
-
-def _flush() -> None:
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            with suppress(ValueError, OSError):  # closed by the user
-                stream.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from types import FunctionType
 from typing import Any
@@ -11,7 +12,7 @@ from ipykernel import ipkernel
 from ipykernel.ipkernel import IPythonKernel
 from traitlets import default
 
-from . import early, once
+from . import early, ending, once
 from .family import has_children
 from .iopub import OutStream
 from .line import DROPS
@@ -65,10 +66,13 @@ class ForkedKernel(IPythonKernel):
         if self.line is not None:
             self.line.flush()
         once.expect(self.shell, code)
+        pid = os.getpid()
         reply: dict[str, Any] = await super().do_execute(  # type: ignore[no-untyped-call]
             code, silent, store_history, user_expressions, allow_stdin,
             cell_meta=cell_meta, cell_id=cell_id,
         )  # fmt: skip
+        if os.getpid() != pid:  # two kernels would share its channels
+            ending.leave_fork(_problem(self.shell))
         if self.line is not None:
             self.gather()
         return reply
@@ -149,6 +153,13 @@ class ForkedKernel(IPythonKernel):
 def _streams() -> list[OutStream]:
     """Standard output and error, as far as they are the kernel's."""
     return [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, OutStream)]
+
+
+def _problem(shell: Any) -> BaseException | None:
+    """What the last cell has raised."""
+    ended = shell.last_execution_result
+    problem: BaseException | None = ended.error_before_exec or ended.error_in_exec
+    return problem
 
 
 _accepts_parameters: Any = getattr(ipkernel, "_accepts_parameters", None)

@@ -60,6 +60,26 @@ def test_what_is_raised_is_an_error_that_begins_in_the_cell() -> None:
     assert '"<cell 3>", line 2' in error["traceback"][1]
 
 
+@pytest.mark.parametrize(
+    ("source", "name", "words"),
+    [
+        ("raise KeyboardInterrupt", "KeyboardInterrupt", ""),
+        ("import asyncio\nraise asyncio.CancelledError('x')", "CancelledError", "x"),
+        (
+            "class E(Exception):\n    def __str__(self): raise ValueError\nraise E",
+            "E",
+            "<exception str() failed>",
+        ),
+    ],
+)
+def test_whatever_is_raised_is_the_cells_own_failure(source: str, name: str, words: str) -> None:
+    """It ended the process, as if that had crashed."""
+    outputs, raised = PlainCells(1000).run(source, 1)
+
+    assert type(raised).__name__ == name
+    assert (outputs[-1]["ename"], outputs[-1]["evalue"]) == (name, words)
+
+
 def test_a_cell_that_is_no_python_is_its_own_failure() -> None:
     outputs, raised = PlainCells(1000).run("a b", 1)
 

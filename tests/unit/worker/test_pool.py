@@ -235,3 +235,111 @@ def test_a_process_that_dies_takes_only_the_step_that_was_at_work(tmp_path: Path
         assert (step.exit_code, other.outcome) == (3, EventType.SUCCEEDED)
 
     tell(story)
+
+
+@pytest.mark.parametrize("end", ["", "raise SystemExit(3)", "1 / 0"])
+def test_a_fork_that_comes_back_from_a_step_is_no_second_process_of_the_pool(
+    tmp_path: Path, end: str
+) -> None:
+    """It took the rights to later steps, and wrote the notebook of its own a second time."""
+    source = f"""
+import os
+pid = os.fork()
+if not pid:
+    {end or "pass"}
+else:
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+    async def story(pool: Pool) -> None:
+        step, other = Step(tmp_path / "a", source), Step(tmp_path / "b", "1")
+        put(pool, step, other)
+        await ended(step, other)
+
+        assert {step.outcome, other.outcome} == {EventType.SUCCEEDED}
+        (cell,) = json.loads((step.run / "output.ipynb").read_text())["cells"]
+        status = {"": "0\n", "1 / 0": "1\n"}.get(end, "3\n")
+        # Python 3.12 warns of forks beside threads.
+        (said,) = (one["text"] for one in cell["outputs"] if one["name"] == "stdout")
+        assert "".join(said) == status
+        assert json.loads((step.run / "summary.json").read_text())["state"] == "success"
+
+    tell(story)
+
+
+#: Speaks once the step is over.
+_LEAVES_A_THREAD = """
+import pathlib, threading, time
+from opspawn_jupyter import step
+def speak():
+    while not pathlib.Path({{run!r}}, "release").exists():
+        time.sleep(0.01)
+    print("of another step")
+    step.output("of another", "step")
+threading.Thread(target=speak, daemon={is_daemon}).start()
+"""
+
+
+@pytest.mark.parametrize("is_daemon", [True, False])
+def test_a_thread_that_a_step_leaves_says_nothing_in_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_daemon: bool
+) -> None:
+    """Its words would be those of a step that knows nothing of it. Those who wait behind many of
+    them are not called lost."""
+    monkeypatch.setattr("opspawn_jupyter.worker.pool._PROCESSES", 1)
+    source = _LEAVES_A_THREAD.format(is_daemon=is_daemon)
+
+    async def story(pool: Pool) -> None:
+        first = [Step(tmp_path / f"a{number}", source) for number in range(6)]
+        second = Step(tmp_path / "b", "import time\nfor _ in range(50): time.sleep(0.01)")
+        put(pool, *first, second)
+        for step in first:
+            await step.over.wait()
+            step.release()
+        await ended(second)
+
+        assert {step.outcome for step in (*first, second)} == {EventType.SUCCEEDED}
+        assert second.heard == [EventType.STARTED, EventType.SUCCEEDED]
+        assert json.loads((second.run / "summary.json").read_text())["outputs"] == {}
+
+    tell(story)
+
+
+def test_an_alarm_that_a_step_leaves_does_not_go_off_in_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed, with what another one had set."""
+    monkeypatch.setattr("opspawn_jupyter.worker.pool._PROCESSES", 1)
+
+    async def story(pool: Pool) -> None:
+        step = Step(tmp_path / "a", "import signal\nsignal.alarm(1000)")
+        other = Step(tmp_path / "b", "import signal\nsignal.alarm(0)")
+        put(pool, step, other)
+        await ended(step, other)
+
+        (cell,) = json.loads((other.run / "output.ipynb").read_text())["cells"]
+        assert cell["outputs"][0]["data"]["text/plain"] == ["0"]
+
+    tell(story)
+
+
+@pytest.mark.parametrize("source", [
+    "import sys\nsys.__stdout__.write('kept back ')",
+    "import ctypes\nctypes.CDLL(None).printf(b'kept back ')",
+])  # fmt: skip
+def test_what_is_kept_of_a_standard_stream_goes_to_the_log_of_its_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """It went to the log of a later one, once enough of it had come together."""
+    monkeypatch.setattr("opspawn_jupyter.worker.pool._PROCESSES", 1)
+
+    async def story(pool: Pool) -> None:
+        written = "import ctypes, sys\nsys.__stdout__.flush()\nctypes.CDLL(None).fflush(None)"
+        step, other = Step(tmp_path / "a", source), Step(tmp_path / "b", written)
+        put(pool, step, other)
+        await ended(step, other)
+
+        assert "kept back" in (step.run / "run.log").read_text()
+        assert "kept back" not in (other.run / "run.log").read_text()
+
+    tell(story)
