@@ -15,6 +15,8 @@ CELLS = (f"{CHILD}\nprint('one')\ntime.sleep(0.2)", "print('two')\ntime.sleep(0.
 SERVER = [name for name in faults.POINTS if name.startswith(("server.", "store."))]
 WORKER = [name for name in faults.POINTS if name.startswith("worker.")]
 RUNNER = [name for name in faults.POINTS if name.startswith("runner.")]
+#: All that a notebook comes by. Agents have others, which ``test_runner_agent.py`` kills them at.
+NOTEBOOK = SERVER + WORKER + RUNNER
 
 
 def live_through(world: World, planned: list[str]) -> None:
@@ -52,7 +54,7 @@ if is_long():
 
     @pytest.mark.parametrize(
         "fault",
-        [f"{point}={action}" for point in faults.POINTS for action in ("kill", "wait")]
+        [f"{point}={action}" for point in NOTEBOOK for action in ("kill", "wait")]
         + [f"{point}=kill@3" for point in SERVER + WORKER]
         + ["runner.before_save=kill@2", "runner.between_cells=kill@2"],
     )
