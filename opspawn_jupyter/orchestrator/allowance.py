@@ -2,7 +2,8 @@
 those of one user ever. Days are those of UTC.
 
 What was used is counted from the history, so that a larger budget in the settings lets a run that
-ended at the smaller one be resumed.
+ended at the smaller one be resumed. A loop that asks says what its attempt has used: its events may
+still be on their way.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from opspawn_jupyter.errors import SettingInvalid
 from opspawn_jupyter.model import clock
 from opspawn_jupyter.model.agent_door import Allowance
+from opspawn_jupyter.model.conversation import Usage
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.agent_sql import ask
 from opspawn_jupyter.orchestrator.context import Orchestration
@@ -40,14 +42,17 @@ def check_agent_limits(settings: Settings) -> None:
             raise SettingInvalid({whose: limits}, hint="limits are numbers above 0")
 
 
-async def allowance(o: Orchestration, task: Task) -> Allowance:
-    """Whether the task's agent may use more."""
+async def allowance(o: Orchestration, task: Task, told: Usage) -> Allowance:
+    """Whether the task's agent, whose attempt has used so much, may use more."""
     limits = o.settings.agent_limits
     if not limits:
         return Allowance()
     now = clock.now().astimezone(UTC)
     today = now.replace(hour=0, minute=0, second=0)
-    rows = await ask(o, "used", now=f"{now:{_TIME}}", today=f"{today:{_TIME}}")
+    attempt = {"task": task.id, "attempt": task.attempt}
+    rows = await ask(o, "used", now=f"{now:{_TIME}}", today=f"{today:{_TIME}}", **attempt)
+    unheard = (task.submitted_by, True, True, *_unheard(told, _sum(r for r in rows if r[2])))
+    rows = (*rows, unheard)
     used = {
         "day": _sum(row for row in rows if row[1]),
         "user_day": _sum(row for row in rows if row[1] and row[0] == task.submitted_by),
@@ -59,9 +64,16 @@ async def allowance(o: Orchestration, task: Task) -> Allowance:
 def _sum(rows: Iterator[tuple[object, ...]]) -> Mapping[str, float]:
     sums = dict.fromkeys(_NAMES, 0.0)
     for row in rows:
-        for name, value in zip(_NAMES, row[2:], strict=True):
+        for name, value in zip(_NAMES, row[3:], strict=True):
             sums[name] += float(str(value or 0))
     return sums
+
+
+def _unheard(told: Usage, heard: Mapping[str, float]) -> Iterator[float]:
+    """What of it the history does not know so far, name by name. Time it knows."""
+    used = (told.requests, told.tokens, told.cost or 0.0, told.tool_calls, 0.0)
+    for name, amount in zip(_NAMES, used, strict=True):
+        yield max(0.0, amount - heard[name])
 
 
 def _exceeded(

@@ -18,7 +18,8 @@ from opspawn_jupyter.agentkit.waiting import Waits
 from opspawn_jupyter.errors import AgentStopped, SettingInvalid
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.agent import AgentMode, AgentSpec, Plan
-from opspawn_jupyter.model.conversation import Reply
+from opspawn_jupyter.model.agent_door import Allowance
+from opspawn_jupyter.model.conversation import Reply, Usage
 from opspawn_jupyter.model.run_directory import RunDirectory
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.work import Assignment, Grace
@@ -119,8 +120,9 @@ class AgentRun:
         self.manager = manager
         self._assignment = assignment
         self._door = LoopDoor(assignment.door, assignment.task_id)
-        shared = self._door.allowance if self._door.shares_budget else None
-        self._account = Account(spec.limits, shared)
+        self._account = Account(spec.limits, self._shared if self._door.shares_budget else None)
+        #: As it was told, to the last of it: nothing that came from the tape.
+        self._told = Usage()
         self._models: list[str] = []
         self._bench: Workbench | None = None
 
@@ -179,10 +181,14 @@ class AgentRun:
         )
         return await parts(surroundings, bench, self._planned)
 
+    async def _shared(self) -> Allowance:
+        return await self._door.allowance(self._told)
+
     def replied(self, reply: Reply, *, is_new: bool) -> None:
         """See ``agent.Listener``."""
         self._models.append(reply.model)
         if is_new:
+            self._told += reply.usage
             facts = {"model": reply.model, **wire.encode(reply.usage)}
             self.reporter.tell(EventType.MODEL_REPLIED, facts)
 
@@ -190,6 +196,7 @@ class AgentRun:
         """See ``agent.Listener``."""
         tool, has_failed = checked.call.name, result.has_failed
         facts = {"tool": tool, "has_failed": has_failed, "tool_calls": 1}
+        self._told += Usage(tool_calls=1)
         self.reporter.tell(EventType.AGENT_CALLED, facts)
 
     def _planned(self, plan: Plan) -> None:

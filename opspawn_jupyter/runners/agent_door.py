@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opspawn_jupyter.client.discovery import Server
@@ -21,6 +21,7 @@ from opspawn_jupyter.errors import (
 )
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.agent_door import AgentDoor, Allowance, Child, ChildRequest
+from opspawn_jupyter.model.conversation import Usage
 from opspawn_jupyter.model.note import Note, NoteList, NoteRequest, RecallRequest
 
 _PATIENCE_SECONDS = 60.0
@@ -49,9 +50,12 @@ class LoopDoor:
         """See ``delegation.Delegation``."""
         return wire.decode(Child, await self._asked("GET", f"{self._path}/tasks/{task_id}"))
 
-    async def allowance(self) -> Allowance:
-        """Whether something is left of the budgets that agents share."""
-        return wire.decode(Allowance, await self._asked("GET", f"{self._path}/allowance"))
+    async def allowance(self, used: Usage) -> Allowance:
+        """Whether something is left of the budgets that agents share, where this run has used so
+        much that was not used before."""
+        known = {name: value for name, value in wire.encode(used).items() if value is not None}
+        answer = await self._asked("GET", f"{self._path}/allowance", query=known)
+        return wire.decode(Allowance, answer)
 
     async def remember(self, request: NoteRequest) -> Note:
         """See ``notes.Notebook``."""
@@ -62,11 +66,13 @@ class LoopDoor:
         answer = await self._asked("POST", "recalled-notes", wire.encode(request))
         return wire.decode(NoteList, answer).notes
 
-    async def _asked(self, method: str, path: str, body: Any = None) -> Any:
+    async def _asked(
+        self, method: str, path: str, body: Any = None, query: Mapping[str, Any] | None = None
+    ) -> Any:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
-                return await self._connected().call(method, path, body=body)
+                return await self._connected().call(method, path, body=body, query=query)
             except Unavailable as failure:
                 if time.monotonic() > deadline:
                     raise AgentStopped(hint=failure.message.rstrip(".")) from failure

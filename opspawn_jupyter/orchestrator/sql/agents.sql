@@ -1,8 +1,8 @@
 -- Questions of the agents' verbs over the public views. ``{name}`` stands for a literal.
 
 -- name: used
--- What agents have used, by whose they are and whether it was since {today}. An attempt that runs
--- counts until {now}.
+-- What agents have used, by whose they are, whether it was since {today}, and whether it was in the
+-- attempt {attempt} of {task}. An attempt that runs counts until {now}.
 WITH agents AS (
     SELECT id, submitted_by FROM tasks WHERE kind = 'agent'
 ),
@@ -14,6 +14,7 @@ counted AS (
     SELECT
         task_id,
         happened_at >= {today} AS is_today,
+        task_id = {task} AND attempt = {attempt} AS is_own,
         coalesce(CAST(data ->> 'requests' AS BIGINT), 0) AS requests,
         coalesce(CAST(data ->> 'input_tokens' AS BIGINT), 0)
             + coalesce(CAST(data ->> 'output_tokens' AS BIGINT), 0) AS tokens,
@@ -41,11 +42,12 @@ timed AS (
 everything AS (
     FROM counted
     UNION ALL
-    SELECT task_id, is_today, 0, 0, 0, 0, seconds FROM timed
+    SELECT task_id, is_today, false, 0, 0, 0, 0, seconds FROM timed
 )
 SELECT
     submitted_by,
     coalesce(is_today, false) AS is_today,
+    is_own,
     CAST(sum(requests) AS BIGINT) AS max_requests,
     CAST(sum(tokens) AS BIGINT) AS max_tokens,
     sum(cost) AS max_cost,

@@ -11,6 +11,7 @@ from opspawn_jupyter.broker.keys import AGENT_PREFIX
 from opspawn_jupyter.errors import NotAuthorized
 from opspawn_jupyter.model.agent import ResumeRequest
 from opspawn_jupyter.model.agent_door import ChildRequest
+from opspawn_jupyter.model.conversation import Usage
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.orchestrator.agent import resume
 from opspawn_jupyter.orchestrator.agent_child import child, delegate
@@ -72,5 +73,5 @@ class AgentAllowanceHandler(AgentHandler):
     @authorized
     async def get(self, reference: str) -> None:
         """Say whether there is any."""
-        agent = await self.agent(reference)
-        await self.answer(await allowance(await self.orchestration(), agent))
+        agent, told = await self.agent(reference), self.query(Usage)
+        await self.answer(await allowance(await self.orchestration(), agent, told))

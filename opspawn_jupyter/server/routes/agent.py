@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from opspawn_jupyter.model.agent import ResumeRequest
 from opspawn_jupyter.model.agent_door import Allowance, Child, ChildRequest
+from opspawn_jupyter.model.conversation import Usage
 from opspawn_jupyter.model.task import Task
 from opspawn_jupyter.server.handlers.agent import (
     AgentAllowanceHandler,
@@ -43,6 +44,6 @@ ROUTES = (
         "agents/{reference}/allowance",
         AgentAllowanceHandler,
         Area.TASKS,
-        get("What is left of shared budgets (its loop only)", Allowance),
+        get("What is left of shared budgets (its loop only)", Allowance, query=Usage),
     ),
 )
