@@ -8,9 +8,11 @@ kB for each arrival, which takes ten times as long as the arrival.
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 #: Longest line: an output bundle of 256 kB, a step value, a plan of many cells, a page of reports.
@@ -97,10 +99,21 @@ class Lines(asyncio.BufferedProtocol):
         if whole:
             self._hear(whole)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio gives it
+    def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop."""
+        if isinstance(exc, ConnectionError):
+            self._take_rest()
         self._is_lost = True
         self._lost()
+
+    def _take_rest(self) -> None:
+        """Hear what the other side said before it closed. Where that is noticed by a line to it,
+        asyncio reads no more."""
+        assert self._transport is not None  # noqa: S101  it was made before it was lost
+        own = self._transport.get_extra_info("socket").fileno()
+        with suppress(ConnectionError):
+            while count := os.readv(own, [self._buffer]):
+                self.buffer_updated(count)
 
 
 async def open_lines(

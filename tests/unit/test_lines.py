@@ -104,6 +104,20 @@ def test_the_end_of_the_other_side_is_told() -> None:
     run(story)
 
 
+def test_last_words_are_heard_where_the_end_is_noticed_by_speaking() -> None:
+    """A runner may end with its outcome told while its worker tells it of a cancel: both come to
+    light at once, and the outcome counts."""
+
+    async def story(ear: Ear) -> None:
+        ear.other.send(b"the outcome\n" + b"x" * 70_000 + b"\nno li")
+        ear.other.close()
+        ear.lines.say(b"cancel\n")
+        await ear.is_lost.wait()
+        assert [line for some in ear.heard for line in some] == [b"the outcome", b"x" * 70_000]
+
+    run(story)
+
+
 def test_who_listens_late_hears_of_an_end_that_has_come() -> None:
     """A runner may die between two attempts, and nobody must wait for it."""
 
