@@ -20,7 +20,7 @@ class Row {
   constructor(task, opened, act, is_read_only) {
     this.task = task;
     this.pill = pill(task.state);
-    this.name = node("button", { class: "opspawn-open", type: "button", "aria-expanded": "false", onclick: () => opened(this.task) }, task.name);
+    this.name = node("button", { class: "opspawn-open", type: "button", "aria-expanded": "false", title: task.name, onclick: () => opened(this.task) }, task.name);
     this.id = node("span", { class: "opspawn-facts" }, short(task.id));
     this.fill = node("div", { class: "opspawn-fill" });
     this.bar = node("div", { class: "opspawn-bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100 }, this.fill);

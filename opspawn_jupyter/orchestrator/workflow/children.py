@@ -162,7 +162,7 @@ async def _submit(
     question = _question(o, place)
 
     def opening(task_id: str) -> tuple[Draft, ...]:
-        return _asking(question, task_id) if question else ()
+        return _asking(question, place, task_id) if question else ()
 
     accepted = accepted_of(place, prepared, files)
     return await accept(o, replace(accepted, opening=opening) if question else accepted)
@@ -178,8 +178,11 @@ def _question(o: Orchestration, place: Place) -> str | None:
     return str(template.resolve(text, names))
 
 
-def _asking(text: str, task_id: str) -> tuple[Draft, ...]:
-    question = Question(id=new_id(), text=text, task_id=task_id, asked_at=clock.now())
+def _asking(text: str, place: Place, task_id: str) -> tuple[Draft, ...]:
+    detail = {"workflow": place.progress.task.name, "step": place.name}
+    question = Question(
+        id=new_id(), text=text, detail=detail, task_id=task_id, asked_at=clock.now()
+    )
     waiting = {"question": question.id}
     return asking(question), Draft(task_id=task_id, type=EventType.WAITING, data=waiting)
 

@@ -220,6 +220,8 @@ def test_a_person_is_asked_before_a_step_runs(
         children = await w.children(done)
 
         assert {question.text for question in asked} == {"Load 7 rows?", "Really?"}
+        assert {question.detail["step"] for question in asked} == {"b", "ask"}
+        assert {question.detail["workflow"] for question in asked} == {done.name}
         assert done.state is State.SUCCESS
         assert await w.states(done) == {"a": "success", "b": state, "ask": state}
         if said == "yes":
