@@ -133,6 +133,9 @@ class OutStream(iostream.OutStream):
             return
         if self.is_done:
             return
+        if _is_own(self._buffer_lock):  # a signal's handler interrupts a write
+            self._schedule_flush()
+            return
         with self._flush_lock:
             self._read_pipe()
             self._flush()  # type: ignore[no-untyped-call]  # as above
@@ -184,6 +187,11 @@ class OutStream(iostream.OutStream):
             self.write(data.decode(errors="replace"))
         os.write(self._original_stdstream_copy, data)
         return data
+
+
+def _is_own(lock: Any) -> bool:
+    """This thread holds it."""
+    return bool(lock._is_owned())  # noqa: SLF001  as ``threading.Condition`` asks
 
 
 def _is_open(file: int) -> bool:

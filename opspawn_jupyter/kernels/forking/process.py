@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 
+from . import steady
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -19,6 +21,7 @@ def begin(server_pid: int) -> None:
         signal.signal(signum, signal.SIG_DFL)
     # Until the kernel can tell what an interrupt is for, it must not end it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    steady.defer()
     os.setsid()
     _die_with(server_pid)
     _LIBC.prctl(_PR_SET_NAME, b"ipykernel")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zmq
 
-from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL, Channel, Line, pack
+from opspawn_jupyter.kernels.forking.line import IOPUB, SHELL, Channel, Frames, Line, pack
+from opspawn_jupyter.kernels.forking.steady import defer
 from opspawn_jupyter.kernels.socket_channels import Sockets, connected
 from opspawn_jupyter.kernels.wire_channels import Wire
 
@@ -77,6 +82,42 @@ async def test_a_kernel_that_puts_out_without_end_has_to_wait_for_its_reader() -
     flooding.cancel()
     line.close()
     there.close()
+
+
+def test_a_limit_of_time_that_is_over_while_something_is_sent_leaves_it_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The client would wait for the rest of half a message, whatever the kernel says then."""
+    monkeypatch.setattr(signal, "signal", signal.signal)  # and back
+    monkeypatch.setattr(signal, "getsignal", signal.getsignal)
+    defer()
+    here, there = socket.socketpair()
+    line, came = Line(), bytearray()
+    line.attach(there.detach())
+
+    def end(*_: object) -> None:
+        raise TimeoutError
+
+    def read() -> None:
+        came.extend(here.recv(1))  # it has begun, and does not fit
+        os.kill(os.getpid(), signal.SIGALRM)
+        while data := here.recv(1 << 20):
+            came.extend(data)
+
+    before = signal.signal(signal.SIGALRM, end)
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        with pytest.raises(TimeoutError):
+            line.send(IOPUB, [b"x" * (32 << 20)])
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        line.close()
+        reading.join()
+        here.close()
+
+    ((channel, parts),) = Frames().feed(bytes(came))
+    assert (channel, len(parts[0])) == (IOPUB, 32 << 20)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
-from opspawn_jupyter.kernels.forking.steady import SteadyLock
+from opspawn_jupyter.kernels.forking.steady import SteadyLock, defer
 
 
 @pytest.fixture
@@ -64,3 +65,70 @@ def test_threads_wait_for_each_other(lock):
     thread.join()
 
     assert told == ["main", "thread"]
+
+
+@pytest.fixture
+def deferred() -> Iterator[None]:
+    """As in a kernel."""
+    usual, alarm = (signal.signal, signal.getsignal), signal.getsignal(signal.SIGALRM)
+    defer()
+    yield
+    signal.signal, signal.getsignal = usual
+    signal.signal(signal.SIGALRM, alarm)
+
+
+class TimeIsUp(Exception):
+    """As users' limits of time raise it."""
+
+
+@pytest.mark.usefixtures("deferred")
+def test_what_a_handler_of_the_users_raises_follows_at_the_end_of_all(lock):
+    """A limit of time that is over while something is put out left half a message on the line."""
+
+    def end(*_: object) -> None:
+        raise TimeIsUp
+
+    signal.signal(signal.SIGALRM, end)
+    done = []
+
+    def write() -> None:
+        with lock, SteadyLock():
+            signal.raise_signal(signal.SIGALRM)
+            signal.raise_signal(signal.SIGALRM)
+            done.append("all of it")
+        done.append("no more")
+
+    with pytest.raises(TimeIsUp):
+        write()
+    with lock:  # it was told once, and the lock is free
+        pass
+    assert done == ["all of it"]
+    with pytest.raises(TimeIsUp):
+        signal.raise_signal(signal.SIGALRM)
+
+
+@pytest.mark.usefixtures("deferred")
+def test_a_handler_that_writes_itself_does_so_after_what_is_being_written(lock):
+    """Python's locks let their holder in, wherever it is."""
+    told = []
+
+    def write(*words: object) -> None:
+        with lock:
+            told.append(words[0])
+
+    signal.signal(signal.SIGALRM, write)
+    with lock:
+        signal.raise_signal(signal.SIGALRM)
+        told.append("first")
+
+    assert told == ["first", signal.SIGALRM]
+
+
+@pytest.mark.usefixtures("deferred")
+def test_handlers_are_given_back_as_they_were_set(lock):
+    """Whoever sets one puts the last one back."""
+    before = signal.signal(signal.SIGALRM, print)
+
+    assert signal.getsignal(signal.SIGALRM) is print
+    assert signal.signal(signal.SIGALRM, before) is print
+    assert signal.getsignal(signal.SIGALRM) == before
