@@ -1,7 +1,7 @@
 """``events.jsonl``: what is known of a task's attempts where it runs, for whoever was not told.
 
 Only ever appended to, whole lines by a single system call each: whoever dies, what was written
-stays readable.
+stays readable. Of a line for which there was no more room nothing stays.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from opspawn_jupyter.files import write_all
@@ -26,8 +27,17 @@ def open_journal(path: Path | str) -> int:
     return descriptor
 
 
-def lines(attempt: int, events: Iterable[ReportedEvent]) -> bytes:
-    """The events as they stand in it."""
+def append(descriptor: int, attempt: int, events: Iterable[ReportedEvent]) -> None:
+    """Put the events down. Raises ``OSError``; some of them may stand there then."""
+    try:
+        write_all(descriptor, _lines(attempt, events))
+    except OSError:
+        with suppress(OSError):
+            _cut_line(descriptor)
+        raise
+
+
+def _lines(attempt: int, events: Iterable[ReportedEvent]) -> bytes:
     start = f'{{"attempt": {attempt}, '
     return "".join([f"{start}{event.text[1:]}\n" for event in events]).encode()
 
@@ -58,3 +68,9 @@ def _end_line(descriptor: int) -> None:
     size = os.fstat(descriptor).st_size
     if size and os.pread(descriptor, 1, size - 1) != b"\n":
         write_all(descriptor, b"\n")
+
+
+def _cut_line(descriptor: int) -> None:
+    """What comes next would be as unreadable as the half line before it."""
+    written = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    os.ftruncate(descriptor, written.rfind(b"\n") + 1)

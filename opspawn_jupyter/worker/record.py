@@ -46,7 +46,7 @@ class Record:
             return
         if self._journal is None:
             self._journal = run_journal.open_journal(self._directory.events)
-        write_all(self._journal, run_journal.lines(self._attempt, durable))
+        run_journal.append(self._journal, self._attempt, durable)
 
     def log(self, entries: Iterable[Entry]) -> None:
         """Tell them to people."""

@@ -78,7 +78,7 @@ class StepRecord:
         with suppress(OSError):
             if self._journal is None:
                 self._journal = run_journal.open_journal(self._paths.events)
-            write_all(self._journal, run_journal.lines(self.attempt, unwritten))
+            run_journal.append(self._journal, self.attempt, unwritten)
 
     def take_output(self) -> None:
         """What the process writes past Python goes to the step's log."""
