@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from opspawn_jupyter.kernels.forking import variables
 from opspawn_jupyter.model.work import TASK_VARIABLE, Assignment
 from opspawn_jupyter.runners.kernel_variables import kernel_environment, own_variables
 
@@ -13,10 +14,9 @@ _given: tuple[Mapping[bytes, bytes], Mapping[str, str]] = ({}, {})
 
 
 def given() -> Mapping[str, str]:
-    """What the process was given. Python keeps it as bytes, and makes a text of each name and value
-    that is looked at; here that is done again only where something was changed."""
+    """What the process was given, made to texts again only where something was changed."""
     global _given  # noqa: PLW0603  it is the process that was given them
-    known = vars(os.environ)["_data"]
+    known = variables.known()
     if known != _given[0]:
         _given = dict(known), dict(os.environ)
     return _given[1]
@@ -28,8 +28,8 @@ class Variables:
     def __init__(self) -> None:
         given = kernel_environment(os.environ, task_id="", run_directory=Path())
         self._base = {name: value for name, value in given.items() if name != TASK_VARIABLE}
-        #: Python keeps them as bytes, and makes a text of each one that is looked at.
-        self._bytes: Mapping[bytes, bytes] = vars(os.environ)["_data"]
+        #: All that there are now.
+        self._bytes: Mapping[bytes, bytes] = variables.known()
         #: The last step's own, and all that there was with them.
         self._own: Mapping[str, str] = {}
         self._last_bytes: Mapping[bytes, bytes] = {}

@@ -6,11 +6,10 @@ import importlib.util
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import label
+from . import label, variables
 
 
 class Surroundings:
@@ -20,7 +19,7 @@ class Surroundings:
     def __init__(self, mark: str = "") -> None:
         self._mark = mark
         self._place = label.place()
-        self._at_start = dict(_known())
+        self._at_start = dict(variables.known())
         self._temporary = _temporary_places()
         launcher = importlib.util.find_spec("ipykernel_launcher")
         self._launcher = str(launcher.origin) if launcher else "ipykernel_launcher"
@@ -31,37 +30,15 @@ class Surroundings:
         What imports and the kernel's own start-up have set since then is kept, as it would have
         been set in a kernel started the ordinary way.
         """
-        own = {k: v for k, v in _known().items() if self._at_start.get(k) != v}
-        wanted = {_encoded(k): _encoded(v) for k, v in order["environment"].items()}
-        _replace_environment({**wanted, **own})
+        own = {k: v for k, v in variables.known().items() if self._at_start.get(k) != v}
+        encoded = variables.encoded
+        wanted = {encoded(k): encoded(v) for k, v in order["environment"].items()}
+        variables.replace({**wanted, **own})
         os.chdir(order["directory"])
         _forget_cached(is_temporary_elsewhere=self._temporary != _temporary_places())
         sys.argv[:] = [self._launcher, *order["arguments"]]
         sys.orig_argv[:] = order["command"]
         label.write(order["command"], self._mark, self._place)
-
-
-def _known() -> dict[bytes, bytes]:
-    """The environment as ``os.environ`` keeps it, which has seven calls made for each variable that
-    is looked at or set."""
-    known: dict[bytes, bytes] = vars(os.environ)["_data"]
-    return known
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode(sys.getfilesystemencoding(), "surrogateescape")
-
-
-def _replace_environment(wanted: Mapping[bytes, bytes]) -> None:
-    known = _known()
-    for name in known.keys() - wanted.keys():
-        os.unsetenv(name)
-        del known[name]
-    for name, value in wanted.items():
-        if known.get(name) != value:
-            os.putenv(name, value)
-            known[name] = value
-    time.tzset()
 
 
 def _temporary_places() -> list[str | None]:
