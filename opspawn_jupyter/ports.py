@@ -193,15 +193,6 @@ class Kind(Protocol):
         """
 
 
-class KnowsSmall(Protocol):
-    """A kind that knows beforehand what it prepares in a moment. Optional beside ``Kind``, and
-    looked for by the method's name."""
-
-    def is_small(self, spec: Mapping[str, Any]) -> bool:
-        """Whether ``prepare`` takes no longer than an ordinary handler; then it may be called in
-        the event loop, as this is."""
-
-
 class Plugin(Protocol):
     """What steps of one kind do, beside notebooks. Found by entry point
     ``opspawn_jupyter.plugins``; the class is called without arguments.
@@ -221,6 +212,15 @@ class Plugin(Protocol):
         where the plugin has none; ``context`` is a mapping by step id of what the steps before
         have given (``plugins/context.py``). Whatever it raises fails the step.
         """
+
+
+@runtime_checkable
+class KnowsSmall(Protocol):
+    """A kind that knows beforehand what it prepares in a moment. Optional beside ``Kind``."""
+
+    def is_small(self, spec: Mapping[str, Any]) -> bool:
+        """Whether ``prepare`` takes no longer than an ordinary handler; then it may be called in
+        the event loop. Called for each submission, there or in a thread."""
 
 
 @runtime_checkable

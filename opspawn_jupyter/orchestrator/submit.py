@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TypeGuard
 
 from opspawn_jupyter.errand import in_thread
 from opspawn_jupyter.errors import IdempotencyConflict, InvalidRequest, UnknownKind
@@ -15,7 +14,7 @@ from opspawn_jupyter.orchestrator.accept import Accepted, Pinned, accept, pin, t
 from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.hooks import check_hooks
 from opspawn_jupyter.orchestrator.policy import check_policy
-from opspawn_jupyter.ports import Kind, Prepared
+from opspawn_jupyter.ports import Kind, KnowsSmall, Prepared
 
 _LONGEST_NAME = 200
 
@@ -86,9 +85,12 @@ def _timed(
 
 
 def _is_small(kind: Kind, submission: Submission) -> bool:
-    # To ask for the protocol itself takes as long as to read the notebook.
-    is_small: Callable[[Mapping[str, Any]], bool] | None = getattr(kind, "is_small", None)
-    return is_small is not None and is_small(submission.spec)
+    return _knows_small(kind) and kind.is_small(submission.spec)
+
+
+def _knows_small(kind: Kind) -> TypeGuard[KnowsSmall]:
+    """Of a class that is remembered; to ask for an instance takes as long as to read a notebook."""
+    return issubclass(type(kind), KnowsSmall)
 
 
 def _check(o: Orchestration, submission: Submission) -> None:
