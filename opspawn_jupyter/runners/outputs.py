@@ -63,7 +63,7 @@ class Outputs:
             self._tell(EventType.STEP_LOG, {"text": str(message["log"]["text"])[:_TEXT_LENGTH]})
         if "progress" in message:
             # Only the last of a burst matters, and each one told is an entry in the journal.
-            self._progress = dict(message["progress"])
+            self._progress = bounded_progress(message["progress"])
             self._flush_soon()
 
     def flush(self) -> None:
@@ -116,6 +116,11 @@ def bounded(output: Mapping[str, Any]) -> Mapping[str, Any]:
     plain = str(output.get("data", {}).get("text/plain", ""))
     metadata = {"opspawn": {"elided_bytes": length}}
     return {**output, "data": {"text/plain": plain[:_TEXT_LENGTH]}, "metadata": metadata}
+
+
+def bounded_progress(progress: Mapping[str, Any]) -> Mapping[str, Any]:
+    """How far a step is, with no more text than fits an event."""
+    return {**progress, "text": str(progress.get("text", ""))[:_TEXT_LENGTH]}
 
 
 def overwrite(text: str) -> str:

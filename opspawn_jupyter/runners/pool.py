@@ -29,7 +29,7 @@ from opspawn_jupyter.model.task import Problem
 from opspawn_jupyter.model.work import Assignment
 from opspawn_jupyter.runners import environment, kernelspecs, prepare, problems
 from opspawn_jupyter.runners.form import Form
-from opspawn_jupyter.runners.outputs import Outputs, Tell
+from opspawn_jupyter.runners.outputs import Outputs, Tell, bounded_progress
 from opspawn_jupyter.runners.plain_cells import PlainCells, is_clean_exit
 from opspawn_jupyter.runners.variables import Variables
 
@@ -90,7 +90,7 @@ class _Step:
             return
         self._tell_outputs()
         if "progress" in message:
-            self._tell(EventType.STEP_PROGRESS, dict(message["progress"]))
+            self._tell(EventType.STEP_PROGRESS, bounded_progress(message["progress"]))
         else:
             self._outputs.step(message)
 
@@ -111,7 +111,7 @@ class _Step:
             raised = self._run(cell, index, count)
             has_ended = raised is not None
             if raised is not None and not is_clean_exit(raised):
-                problem = _problem(cell, index)
+                problem = problems.shown(cell["outputs"][-1], index)
         self._settle(problem)
         return problem
 
@@ -152,16 +152,6 @@ class _Step:
         papermill["end_time"] = ended.isoformat()
         papermill["duration"] = (ended - self._began).total_seconds()
         papermill["exception"] = True if problem is not None else None
-
-
-def _problem(cell: Mapping[str, Any], index: int) -> Problem:
-    error = cell["outputs"][-1]
-    return Problem(
-        name=error["ename"],
-        message=error["evalue"],
-        traceback=tuple(error["traceback"]),
-        cell_index=index,
-    )
 
 
 #: By source and kernel, and whether there are parameters to put in.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -21,9 +22,14 @@ def raised(error: CellExecutionError, cell: Any, index: int) -> Problem:
     """A cell raised an exception."""
     outputs: list[dict[str, Any]] = cell.outputs
     output = next((out for out in outputs if out["output_type"] == "error"), {})
+    return shown({**output, "ename": error.ename, "evalue": error.evalue}, index)
+
+
+def shown(output: Mapping[str, Any], index: int) -> Problem:
+    """A cell raised what this output of it shows."""
     return Problem(
-        name=str(error.ename),
-        message=str(error.evalue)[:_MESSAGE_LENGTH],
+        name=str(output["ename"]),
+        message=str(output["evalue"])[:_MESSAGE_LENGTH],
         traceback=_bounded(output.get("traceback", [])),
         cell_index=index,
     )

@@ -90,3 +90,13 @@ def test_a_large_bundle_is_replaced_by_its_text() -> None:
 def test_carriage_returns_overwrite_the_line(text: str, expected: str) -> None:
     """The last one may still be followed by something, or by a line's end."""
     assert overwrite(text) == expected
+
+
+def test_what_a_step_says_of_itself_fits_an_event() -> None:
+    """A report of more than a line may hold would keep the worker from telling anything."""
+    long = "x" * 100_000
+    told = gather(("step", ({"log": {"text": long}},)),
+                  ("step", ({"progress": {"fraction": 0.5, "text": long}},)))  # fmt: skip
+
+    assert [len(data["text"]) for _, data in told] == [16 * 1024] * 2
+    assert told[1][1]["fraction"] == 0.5

@@ -159,3 +159,20 @@ def test_a_step_that_removes_its_journal_and_dies_has_its_outcome(tmp_path: Path
         (EventType.STARTED, 1), (EventType.STEP_LOG, 2), (EventType.CRASHED, 3),
     ]  # fmt: skip
     assert summary(tmp_path / "run")["state"] == "crashed"
+
+
+def test_a_step_that_has_much_to_say_of_its_failure_is_told_of_in_short(tmp_path: Path) -> None:
+    """The event goes into every journal and into memory; one of more than a line may hold kept the
+    worker from reporting anything any more. The whole is in the notebook."""
+    source = """
+from opspawn_jupyter import step
+step.progress(0.5, "p" * 200_000)
+raise ValueError("x" * 200_000)
+"""
+    events = carried_out(step(tmp_path / "run", source))
+
+    assert events[-1].type is EventType.FAILED
+    assert max(len(event.text) for event in events) < 50_000
+    assert (tmp_path / "run" / "run.log").stat().st_size < 50_000
+    (cell,) = json.loads((tmp_path / "run" / "output.ipynb").read_text())["cells"]
+    assert cell["outputs"][0]["evalue"] == "x" * 200_000
