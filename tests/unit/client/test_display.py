@@ -78,6 +78,16 @@ def test_the_run_directory_is_a_link_of_the_file_browser(failed: Task, stand_in:
     assert ">runs/a b#1<" in card
 
 
+def test_a_run_directory_that_cannot_be_looked_into_spoils_no_card(
+    failed: Task, stand_in: Any
+) -> None:
+    """The server may be another user's, or have this path on another machine."""
+    card = html.task_card(failed, stand_in.server, f"/{'x' * 300}/output.ipynb")
+
+    assert "executed notebook" not in card
+    assert "run directory" in card
+
+
 def test_the_executed_notebook_is_a_link_beside_the_notebook(
     stand_in: Any, failed: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
