@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from collections.abc import Mapping
 from functools import lru_cache
@@ -65,27 +66,44 @@ def perform(assignment: Assignment, run: RunPaths, tell: Tell) -> None:
         files.write_atomic(run.output, form.serialised(notebook))
     except OSError as failure:  # what has run has run
         outcome, problem = EventType.CRASHED, problems.unexpected(failure)
-    error = {} if problem is None else {"error": wire.encode(problem)}
-    # One event for all: a step that takes a millisecond is looked at when it is over.
-    tell(outcome, {"cells": step.cells(), "outputs": step.outputs, **error})
+    step.conclude(outcome, problem)
+
+
+def _be_forked() -> None:
+    """What a fork of a step's says goes nowhere, as that of a kernel's: the events are numbered
+    here."""
+    running.take_messages(None)
+
+
+os.register_at_fork(after_in_child=_be_forked)
 
 
 class _Step:
+    """One of them, which may speak from several threads."""
+
     def __init__(self, notebook: dict[str, Any], assignment: Assignment, tell: Tell) -> None:
         self._notebook = notebook
         self._cells = PlainCells(assignment.output_limits.cell_bytes)
         self._outputs = Outputs(tell)
         self._tell = tell
         self._began = now()
+        #: Held by whoever tells something.
+        self._lock = threading.RLock()
+        self._is_over = False
         #: Values that it gave and that were not told yet.
-        self.outputs: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
 
     def say(self, message: Mapping[str, Any]) -> None:
         """A message of the step API. Values are told with the outcome, or with the next sign of
         life."""
+        with self._lock:
+            if not self._is_over:
+                self._say(message)
+
+    def _say(self, message: Mapping[str, Any]) -> None:
         if "output" in message:
-            self.outputs[message["output"]["name"]] = message["output"]["value"]
-            if len(self.outputs) >= _MOST_OUTPUTS:
+            self._values[message["output"]["name"]] = message["output"]["value"]
+            if len(self._values) >= _MOST_OUTPUTS:
                 self._tell_outputs()
             return
         self._tell_outputs()
@@ -95,9 +113,17 @@ class _Step:
             self._outputs.step(message)
 
     def _tell_outputs(self) -> None:
-        for name, value in self.outputs.items():
+        values, self._values = self._values, {}
+        for name, value in values.items():
             self._tell(EventType.STEP_OUTPUT, {"name": name, "value": value})
-        self.outputs.clear()
+
+    def conclude(self, outcome: EventType, problem: Problem | None) -> None:
+        """Tell how it ended, and all that is untold, in one event: a step that takes a millisecond
+        is looked at when it is over."""
+        error = {} if problem is None else {"error": wire.encode(problem)}
+        with self._lock:
+            self._is_over = True
+            self._tell(outcome, {"cells": self.cells(), "outputs": self._values, **error})
 
     def run(self) -> Problem | None:
         """Run the cells; why the step failed, where it did."""
@@ -128,8 +154,9 @@ class _Step:
         is_good = raised is None or is_clean_exit(raised)
         state = CellState.SUCCESS if is_good else CellState.FAILED
         executed_notebook.set_state(cell, state, seconds)
-        for output in outputs:
-            self._outputs.show(index, output)
+        with self._lock:
+            for output in outputs:
+                self._outputs.show(index, output)
         return raised
 
     def cells(self) -> list[dict[str, Any]]:

@@ -176,3 +176,60 @@ raise ValueError("x" * 200_000)
     assert (tmp_path / "run" / "run.log").stat().st_size < 50_000
     (cell,) = json.loads((tmp_path / "run" / "output.ipynb").read_text())["cells"]
     assert cell["outputs"][0]["evalue"] == "x" * 200_000
+
+
+#: Several threads speak at once, each of them interrupted as often as can be.
+_MANY_VOICES = """
+import sys, threading
+from opspawn_jupyter import step
+sys.setswitchinterval(1e-6)
+failures = []
+def speak(own):
+    try:
+        for number in range(300):
+            step.log(f"{own} {number}")
+            step.output(f"{own} {number}", number)
+    except BaseException as failure:
+        failures.append(repr(failure))
+threads = [threading.Thread(target=speak, args=(own,)) for own in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not failures, failures
+"""
+
+
+def test_what_threads_of_a_step_say_at_once_is_told_in_order_and_whole(tmp_path: Path) -> None:
+    """The server takes an event whose number it has passed for one that it knows."""
+    assignment = step(tmp_path / "run", _MANY_VOICES)
+    events = carried_out(assignment)
+
+    numbers = [event.number for event in events if event.number]
+    assert numbers == sorted(set(numbers))
+    assert events[-1].type is EventType.SUCCEEDED
+    said = [event.data["text"] for event in events if event.type is EventType.STEP_LOG]
+    assert sorted(said) == sorted(f"{own} {number}" for own in range(4) for number in range(300))
+    given = {event.data["name"] for event in events if event.type is EventType.STEP_OUTPUT}
+    assert given | set(events[-1].data["outputs"]) == set(said)
+
+
+_FORKS = """
+import os
+from opspawn_jupyter import step
+pid = os.fork()
+if not pid:
+    step.log("a fork's")
+    os._exit(0)
+os.waitpid(pid, 0)
+step.log("own")
+"""
+
+
+def test_what_a_fork_of_a_step_says_takes_no_number_of_the_steps_own(tmp_path: Path) -> None:
+    """Of two events with one number the server takes the first."""
+    events = carried_out(step(tmp_path / "run", _FORKS))
+
+    said = [event.data["text"] for event in events if event.type is EventType.STEP_LOG]
+    assert said == ["own"]
+    assert events[-1].type is EventType.SUCCEEDED
