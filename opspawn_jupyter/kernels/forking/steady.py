@@ -9,6 +9,7 @@ gives it to another thread then, and Python passes it on to the main one all the
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # of CPython: signal's enums take longer than a send
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -82,6 +83,12 @@ class _Late:
             signum, (handler, frame) = self.waiting.popitem()
             handler.own(signum, frame)
 
+    def be_forked(self) -> None:
+        """The thread that held a lock is not there any more, unless it is this one: it holds none
+        when it forks."""
+        self.locks = 0
+        self.waiting.clear()
+
 
 _late = _Late()
 
@@ -103,6 +110,7 @@ def defer() -> None:
     """Have the handlers that are set in this process from now on wait for locks. Of an interrupt's
     handler the locks see to it themselves: ipykernel sets that one past this."""
     signal.signal, signal.getsignal = _signal_function, _getsignal
+    os.register_at_fork(after_in_child=_late.be_forked)
 
 
 _usual = signal.signal, signal.getsignal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -132,3 +133,25 @@ def test_handlers_are_given_back_as_they_were_set(lock):
     assert signal.getsignal(signal.SIGALRM) is print
     assert signal.signal(signal.SIGALRM, before) is print
     assert signal.getsignal(signal.SIGALRM) == before
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12: beside threads
+@pytest.mark.usefixtures("deferred")
+def test_a_fork_that_a_thread_makes_meanwhile_has_its_signals_at_once(lock):
+    """Nobody is left there who would let go of the lock."""
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(3))
+    statuses = []
+
+    def fork() -> None:
+        pid = os.fork()
+        if not pid:
+            signal.raise_signal(signal.SIGALRM)
+            os._exit(4)
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    thread = threading.Thread(target=fork)
+    with lock:
+        thread.start()
+        thread.join()
+
+    assert statuses == [3]
