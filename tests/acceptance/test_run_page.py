@@ -166,6 +166,20 @@ def test_strangers_see_no_run_and_wrong_addresses_lead_nowhere(
     assert _answered(request) == status
 
 
+def test_a_link_to_no_run_leads_to_a_sentence(server: JupyterProcess) -> None:
+    """Whoever follows it sees a page, and not JSON."""
+    request = urllib.request.Request(f"{server.url}opspawn/runs/00<b>00")
+    request.add_header("Authorization", f"token {server.token}")
+
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(request, timeout=PATIENCE_SECONDS)
+
+    page = refusal.value.read().decode()
+    assert refusal.value.headers["Content-Type"].startswith("text/html")
+    assert "There is no task with this id" in page
+    assert "00&lt;b&gt;00" in page, "what stands in an address is text"
+
+
 @pytest.mark.parametrize("has_token", [False, True])
 def test_the_open_door_gives_the_package_s_own_files_and_no_others(
     server: JupyterProcess, has_token: bool

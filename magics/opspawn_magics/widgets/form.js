@@ -1,6 +1,6 @@
 /** A form from the parameters that a notebook declares. */
 
-import { node } from "./dom.js";
+import { node, say } from "./dom.js";
 import { TimingFields } from "./timing.js";
 
 /**
@@ -31,8 +31,9 @@ export class RunForm {
     this.retries = node("input", { type: "number", min: 0, max: 100, value: policy?.max_retries ?? 0 });
     const is_chosen = plan?.overlap ?? "skip";
     this.overlap = node("select", {}, ...Object.entries(OVERLAPS).map(([value, word]) => node("option", { value, selected: value === is_chosen }, word)));
+    this.complaint = node("div", { class: "opspawn-complaint", role: "alert" });
     this.root = node(
-      "div", { class: "opspawn opspawn-form" }, this.timing?.root,
+      "div", { class: "opspawn opspawn-form" }, this.complaint, this.timing?.root,
       ...parameters.map((parameter) => this.#line(parameter, spec)),
       !parameters.length && path && node("p", { class: "opspawn-quiet" }, "This notebook declares no parameters."),
       node("details", { class: "opspawn-section" }, node("summary", {}, "More"),
@@ -46,6 +47,11 @@ export class RunForm {
   #policy() {
     const max_retries = Number(this.retries.value) || 0;
     return { max_retries };
+  }
+
+  /** Say why the server did not take it; what was typed stays. @param {string} message */
+  complain(message) {
+    say(this.complaint, message);
   }
 
   /** What the server is to be sent. */

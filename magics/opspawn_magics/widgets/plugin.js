@@ -144,20 +144,40 @@ class Extension {
   async #ask(path, is_schedule) {
     try {
       const { parameters } = await this.server.request(`notebooks/parameters?${new URLSearchParams({ path })}`);
-      const form = new RunForm(path, parameters, is_schedule ? this.server : undefined), body = new this.Widget({ node: form.root });
-      const { Dialog, showDialog } = this.apputils;
-      const file = path.replace(/^.*\//, ""), title = is_schedule ? `Schedule ${file}` : `Run ${file} in the background`;
-      const buttons = [Dialog.cancelButton(), Dialog.okButton({ label: is_schedule ? "Schedule" : "Run" })];
-      const { button } = await showDialog({ title, body, buttons });
-      if (!button.accept) return;
-      if (is_schedule) {
-        const { schedule, words } = await this.server.request("schedules", { method: "POST", body: form.plan() });
-        return this.#tell("success", `${schedule.plan.name} is scheduled: ${words}`);
+      const form = new RunForm(path, parameters, is_schedule ? this.server : undefined);
+      while (await this.#fill(form, is_schedule)) {
+        // What is refused comes back with the reason, so that one wrong value does not cost the others.
+        const why = await this.#send(form, is_schedule);
+        if (!why) return;
+        form.complain(why);
       }
-      const task = await this.server.request("tasks", { method: "POST", body: form.submission() });
-      this.#tell("success", `${task.name} runs in the background`);
     } catch (problem) {
       this.#tell("error", `${path} was not ${is_schedule ? "scheduled" : "started"}: ${/** @type {Error} */ (problem).message}`);
+    }
+  }
+
+  /** Whether the form was filled in, and not put away. @param {RunForm} form @param {boolean} is_schedule */
+  async #fill(form, is_schedule) {
+    const { Dialog, showDialog } = this.apputils;
+    const file = form.path.replace(/^.*\//, ""), title = is_schedule ? `Schedule ${file}` : `Run ${file} in the background`;
+    const buttons = [Dialog.cancelButton(), Dialog.okButton({ label: is_schedule ? "Schedule" : "Run" })];
+    const { button } = await showDialog({ title, body: new this.Widget({ node: form.root }), buttons });
+    return button.accept;
+  }
+
+  /** Why the server refuses it; empty where it does not. @param {RunForm} form @param {boolean} is_schedule */
+  async #send(form, is_schedule) {
+    try {
+      if (is_schedule) {
+        const { schedule, words } = await this.server.request("schedules", { method: "POST", body: form.plan() });
+        this.#tell("success", `${schedule.plan.name} is scheduled: ${words}`);
+      } else {
+        const task = await this.server.request("tasks", { method: "POST", body: form.submission() });
+        this.#tell("success", `${task.name} runs in the background`);
+      }
+      return "";
+    } catch (problem) {
+      return /** @type {Error} */ (problem).message;
     }
   }
 

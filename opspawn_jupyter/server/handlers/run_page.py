@@ -19,6 +19,7 @@ from tornado import web
 
 from opspawn_jupyter.errors import NotFound
 from opspawn_jupyter.orchestrator.find import find
+from opspawn_jupyter.server.envelope import translate
 from opspawn_jupyter.server.handlers.base import EnvelopeMixin
 from opspawn_jupyter.server.service import Service
 
@@ -53,6 +54,15 @@ class RunPageHandler(EnvelopeMixin):
         page = await asyncio.to_thread(_widgets().joinpath("run_page.html").read_text, "utf-8")
         self.xsrf_token  # noqa: B018 (sets the cookie that the page's requests repeat)
         await self.finish(page.format(base_url=escape(self.base_url), task_id=escape(task.id)))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with a page: whoever followed a link to a run that is not there is a person."""
+        failure = (kwargs.get("exc_info") or (None, None, None))[1]
+        error, status = translate(failure, status_code, is_known_caller=self._is_known_caller)
+        self.set_status(status)
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        page = _widgets().joinpath("no_run_page.html").read_text("utf-8")
+        self.finish(page.format(base_url=escape(self.base_url), message=escape(str(error))))
 
 
 class StaticHandler(EnvelopeMixin):
