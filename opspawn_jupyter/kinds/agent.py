@@ -115,6 +115,8 @@ class AgentKind:
         path = given.pop("agent", None)
         if path is not None:
             given = {**self._file(str(path)), **given}
+        if "model" not in given:
+            raise InvalidRequest(hint="an agent needs a model: PROVIDER:NAME or scripted:FILE")
         request = parse(AgentRequest, given, "spec of an agent task")
         if not request.goal.strip():
             raise InvalidRequest(hint="an agent needs a goal: say what it is to find out or do")

@@ -71,8 +71,10 @@ def translate(
     if isinstance(failure, HTTPError):
         status = failure.status_code
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        refusal = errors.NotAuthorized if is_known_caller else errors.NotAuthenticated
-        return refusal(hint=_reason(failure)), STATUS[refusal]
+        if is_known_caller:
+            return errors.NotAuthorized(hint=_reason(failure)), STATUS[errors.NotAuthorized]
+        # Jupyter's reason would be a missing XSRF argument, which is no way in either.
+        return errors.NotAuthenticated(), STATUS[errors.NotAuthenticated]
     return _of_status(status)(hint=_reason(failure)), status
 
 

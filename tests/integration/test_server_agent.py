@@ -202,7 +202,7 @@ def test_an_agent_runs_when_it_is_due(server: Server) -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({}, "model"),
+        ({}, "an agent needs a model: PROVIDER:NAME or scripted:FILE"),
         ({"model": "gpt"}, "PROVIDER:NAME"),
         ({"model": "martian:one"}, "no such provider"),
         ({"model": "scripted:none.yaml"}, "no such file"),

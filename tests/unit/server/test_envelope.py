@@ -63,3 +63,14 @@ def test_a_wrong_method_is_told_where_the_right_ones_stand():
     error, _ = translate(HTTPError(405), is_known_caller=True)
 
     assert "openapi.json" in str(error)
+
+
+def test_whoever_has_a_wrong_token_is_told_of_the_token_alone():
+    """For a POST Jupyter complains of an XSRF argument, which nobody with a token needs."""
+    failure = HTTPError(403, "'_xsrf' argument missing from POST")
+
+    unknown, _ = translate(failure, is_known_caller=False)
+    known, _ = translate(failure, is_known_caller=True)
+
+    assert "_xsrf" not in str(unknown)
+    assert "_xsrf" in str(known)
