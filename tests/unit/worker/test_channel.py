@@ -14,6 +14,7 @@ import pytest
 from opspawn_jupyter.model.states import EventType, State
 from opspawn_jupyter.model.task import Policy
 from opspawn_jupyter.model.work import Assignment
+from opspawn_jupyter.runners import sockets
 from opspawn_jupyter.worker import channel, child
 from opspawn_jupyter.worker.channel import ChannelReporter
 
@@ -56,6 +57,7 @@ def ends() -> Iterator[Ends]:
     line.hang_up()
     assert line.runner.assignment() is None  # its thread has come to the end
     line.far_end.close()
+    sockets.forget_ahead()  # as a runner does at its end
 
 
 def test_a_runner_hears_of_one_attempt_after_the_other(ends: Ends) -> None:
