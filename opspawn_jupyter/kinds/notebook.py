@@ -26,6 +26,7 @@ from opspawn_jupyter.kernels.possibility import forking_obstacle
 from opspawn_jupyter.kinds import notebook_outputs, parameters, values
 from opspawn_jupyter.kinds.cell import cell_document, check_code, check_names
 from opspawn_jupyter.kinds.kernel_specs import KernelSpecs, installed
+from opspawn_jupyter.kinds.meant import notebook_beside
 from opspawn_jupyter.kinds.tools_used import tools_used
 from opspawn_jupyter.model import wire
 from opspawn_jupyter.model.notebook import NotebookRequest, NotebookSpec, Parameter, Tier
@@ -203,7 +204,7 @@ class NotebookKind:
                 raise NotANotebook(given, hint=f"it has {size} bytes, above the limit")
             content = path.read_bytes()
         except FileNotFoundError as failure:
-            raise NotebookNotFound(given) from failure
+            raise NotebookNotFound(given, hint=notebook_beside(path)) from failure
         except IsADirectoryError as failure:
             raise NotANotebook(given, hint="it is a directory") from failure
         except OSError as failure:

@@ -22,6 +22,7 @@ from opspawn_jupyter.errors import (
     ParameterMissing,
     ParameterUnknown,
 )
+from opspawn_jupyter.kinds.meant import meant
 from opspawn_jupyter.kinds.parameters import ANY, type_of
 from opspawn_jupyter.model.notebook import Parameter
 
@@ -69,9 +70,13 @@ def _unknown(known: Mapping[str, Parameter], given: Iterable[str]) -> Iterator[P
         return
     listed = ", ".join(f"{parameter.name} ({parameter.type})" for parameter in known.values())
     hint = f"it declares {listed}" if known else "it has no cell tagged 'parameters'"
-    fields = {name: ParameterUnknown(name, hint=hint).message for name in unknown}
-    detail = {"known": list(known), "fields": fields}
-    yield ParameterUnknown(", ".join(unknown), hint=hint, detail=detail)
+    names = list(known)
+    fields = {
+        name: ParameterUnknown(name, hint=meant(name, names) + hint).message for name in unknown
+    }
+    guess = meant(unknown[0], names) if len(unknown) == 1 else ""
+    detail = {"known": names, "fields": fields}
+    yield ParameterUnknown(", ".join(unknown), hint=guess + hint, detail=detail)
 
 
 def _missing(known: Iterable[Parameter], given: Mapping[str, Any]) -> Iterator[ParameterMissing]:

@@ -6,20 +6,19 @@ wrong, so that the mistakes in its graph are told together with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
 from opspawn_jupyter.kinds.findings import Findings, Path
+from opspawn_jupyter.kinds.meant import meant
 from opspawn_jupyter.kinds.positions import Document
 from opspawn_jupyter.kinds.workflow_file import FILE, RetryFile, StepFile, WorkflowFile
 
 _BRANCHES = frozenset({"str", "int", "constrained-int", "bool", "RetryFile"})
 _STEPS = "tasks"
-_LONGEST_TYPO = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,17 +103,11 @@ def _sentence(path: Path, fault: Any) -> str:  # pydantic's own record of an err
         return f"{what} is no mapping of fields"
     if fault["type"] == "extra_forbidden":
         known = _known_fields(path)
-        return f"there is no field {name!r}; {_meant(str(name), known)}known are {', '.join(known)}"
+        return f"there is no field {name!r}; {meant(str(name), known)}known are {', '.join(known)}"
     if fault["type"] == "missing":
         return f"{name!r} is missing"
     message = fault["msg"]
     return f"{name!r}: {message[0].lower()}{message[1:]}"
-
-
-def _meant(name: str, known: Sequence[str]) -> str:
-    """A guess, for a name of the length that a typo has."""
-    near = get_close_matches(name, known, 1) if len(name) < _LONGEST_TYPO else []
-    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def _known_fields(path: Path) -> list[str]:
