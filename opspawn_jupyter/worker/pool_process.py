@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-import time
+from contextlib import suppress
 from typing import NoReturn
 
 from opspawn_jupyter.kernels.forking import ending
@@ -71,12 +71,12 @@ class _Process:
         """Leave the next steps to another process."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         self._speaker.now()
-        last = time.monotonic() + _LAST_SECONDS
-        for thread in set(threading.enumerate()) - self._own_threads:
-            if not thread.daemon:
-                thread.join(max(0.0, last - time.monotonic()))
-        ending.flush()
-        os._exit(0)
+        last = threading.Timer(_LAST_SECONDS, _leave)
+        last.daemon = True
+        last.start()
+        with suppress(Exception):  # what is to be done then may be of a library
+            ending.await_threads()
+        _leave()
 
     def _watch(self) -> None:
         """In a thread, so that the end of the worker is noticed while a step runs."""
@@ -115,6 +115,12 @@ def _end_of(line: socket.socket) -> select.poll:
     end = select.poll()
     end.register(line, 0)  # that is told unasked
     return end
+
+
+def _leave() -> NoReturn:
+    """All is told."""
+    ending.flush()
+    os._exit(0)
 
 
 def _end_session() -> NoReturn:

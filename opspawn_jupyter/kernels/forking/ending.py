@@ -26,7 +26,7 @@ def leave() -> None:
     the memory shared with the fork server, to give it back a moment later.
     """
     endings: tuple[Callable[[], object], ...] = (
-        vars(threading)["_shutdown"],
+        await_threads,
         vars(atexit)["_run_exitfuncs"],
         _write_out,
         flush,
@@ -36,6 +36,11 @@ def leave() -> None:
             ending()
         except BaseException:  # an exit handler is user code, and the end must come
             traceback.print_exc()
+
+
+def await_threads() -> None:
+    """Wait for the user's threads. Those that only wait for work end by that."""
+    vars(threading)["_shutdown"]()
 
 
 def leave_fork(problem: BaseException | None) -> NoReturn:
