@@ -161,7 +161,7 @@ def task_row(task: Task) -> tuple[str, ...]:
     cells = f"{task.cells_done}/{len(task.cells)}" if task.cells else ""
     created = f"{task.created_at:%Y-%m-%d %H:%M:%S}"
     state = state_word(task.state)
-    return (short(task.id), state, task.name, cells, duration_line(task), created)
+    return (short(task.id), state, brief(task.name), cells, duration_line(task), created)
 
 
 def page_text(page: TaskPage) -> str:

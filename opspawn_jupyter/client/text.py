@@ -85,8 +85,13 @@ def pruned_text(pruned: Pruned) -> str:
     if not pruned.removals:
         return "nothing to remove"
     rows = [
-        (short(one.task_id), one.name, f"{one.finished_at:%Y-%m-%d %H:%M}", size(one.size_bytes),
-         one.problem or one.reason)
+        (
+            short(one.task_id),
+            brief(one.name),
+            f"{one.finished_at:%Y-%m-%d %H:%M}",
+            size(one.size_bytes),
+            one.problem or one.reason,
+        )
         for one in pruned.removals
     ]  # fmt: skip
     table = columns(("id", "name", "ended (UTC)", "size", "why"), rows)

@@ -144,6 +144,13 @@ def test_a_retrying_task_says_why_and_until_when(failed: Task, stand_in: Any) ->
         assert "next try at 2030-01-31 09:00:00 UTC" in shown
 
 
+def test_a_long_name_does_not_widen_the_list(failed: Task) -> None:
+    """One run of 200 characters would wrap the line of each other."""
+    lines = task_text.task_list([failed, replace(failed, name="n" * 200)]).splitlines()
+
+    assert max(map(len, lines)) < 140
+
+
 def test_tables_are_columns_of_text() -> None:
     table = Table(
         columns=(Column(name="n", type="INTEGER"), Column(name="long name", type="VARCHAR")),
