@@ -311,6 +311,7 @@ def test_input_is_refused_where_nobody_can_answer(kernel):
 
 def test_standard_input_is_empty(kernel):
     """A subprocess that reads must not take, or wait for, the client's input."""
+    assert kernel.run("import subprocess").status == "ok"
     assert kernel.value("subprocess.run(['cat'], capture_output=True).stdout") == "b''"
 
 
