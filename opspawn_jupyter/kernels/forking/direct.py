@@ -21,9 +21,10 @@ from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
 
 from . import early, messages
+from .app import ForkedKernelApp, instance
 from .capture import Capture
 from .exercise import Request, show_something
-from .kernel import ForkedKernelApp, connect_plots, instance
+from .kernel import connect_plots
 from .kernel_class import ForkedKernel
 from .line import AHEAD, ENDING, IOPUB, SHELL, Channel, Frames, Line
 from .surroundings import take_files

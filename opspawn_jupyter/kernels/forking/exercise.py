@@ -13,7 +13,7 @@ from typing import Any, cast
 import zmq
 from tornado.ioloop import IOLoop
 
-from .kernel import ForkedKernelApp
+from .app import ForkedKernelApp
 
 #: Content of a message, and what a kernel is exercised with.
 Request = dict[str, Any]

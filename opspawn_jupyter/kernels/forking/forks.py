@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from . import direct, family, first, kernel, process
+from .app import ForkedKernelApp
 from .options import Options
 from .pages import Pages
 from .surroundings import Surroundings, take_files
@@ -61,12 +62,12 @@ class Forks:
         kernel.run(kernel.start(order["arguments"], lambda: os.close(writer)))
 
 
-def bring_up_kernel(options: Options, prefix: str) -> kernel.ForkedKernelApp:
+def bring_up_kernel(options: Options, prefix: str) -> ForkedKernelApp:
     """In the fork: a spare with sockets."""
     direct.withdraw()
     return kernel.bring_up(options.spare_arguments, options.transport, prefix)
 
 
-def bring_up_direct(options: Options, _prefix: str) -> kernel.ForkedKernelApp:
+def bring_up_direct(options: Options, _prefix: str) -> ForkedKernelApp:
     """In the fork: one without."""
     return direct.bring_up(options.spare_arguments)

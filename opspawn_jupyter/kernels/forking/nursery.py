@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from . import ipc_files, kernel, pages, trial, wire
+from .app import ForkedKernelApp
 from .client import Client
 from .exercise import REQUESTS, Request
 from .options import Options
@@ -30,7 +31,7 @@ _SHORT_REST_SECONDS = 0.05
 _MAX_FAILURES = 3
 
 #: Brings up, in the fork, what is to wait; the second argument is where it can be reached.
-BringUp = Callable[[Options, str], kernel.ForkedKernelApp]
+BringUp = Callable[[Options, str], ForkedKernelApp]
 #: Has it run cells, where there is time to touch the memory that a client's first cell will need.
 Exercise = Callable[[Any, Sequence[Request]], None]
 #: Forks; the child has that memory to itself, runs the function, and never returns from it.
@@ -225,7 +226,7 @@ class Nursery:
 
     def _serve(
         self,
-        app: kernel.ForkedKernelApp,
+        app: ForkedKernelApp,
         line: socket.socket,
         order: wire.Message,
         files: Sequence[int],

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import kernel, start_up, wire
+from .app import ForkedKernelApp
 from .exercise import Request, requests
 from .surroundings import Surroundings
 
@@ -19,7 +20,7 @@ _ENVIRONMENT = {f"OPSPAWN_TRIAL_{number}": "-" * 60 for number in range(40)}
 
 
 def live(
-    app: kernel.ForkedKernelApp,
+    app: ForkedKernelApp,
     exercise: Callable[[Any, Sequence[Request]], None],
     surroundings: Surroundings,
 ) -> None:
@@ -35,7 +36,7 @@ def live(
     client.close()
 
 
-def _order(app: kernel.ForkedKernelApp) -> wire.Message:
+def _order(app: ForkedKernelApp) -> wire.Message:
     """As it comes, once the kernel has said what it is; where it has nothing to say, it comes with
     the order."""
     surroundings = {"environment": {**os.environ, **_ENVIRONMENT}, "directory": os.getcwd()}

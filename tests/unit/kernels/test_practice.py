@@ -9,10 +9,11 @@ import pytest
 SCRIPT = """
 import asyncio, json, os, sys, threading
 from opspawn_jupyter.kernels.forking import history, kernel, practice, safety
+from opspawn_jupyter.kernels.forking.app import instance
 
 streams = sys.stdout, sys.stderr
 kernel.make_early([history.ARGUMENT])
-shell = kernel.instance().shell
+shell = instance().shell
 files = sorted(os.listdir("/proc/self/fd"))
 names = dict(shell.user_ns)
 practice.practise([history.ARGUMENT])
