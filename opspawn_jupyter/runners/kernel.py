@@ -13,23 +13,16 @@ from typing import Any
 
 import psutil
 import zmq
-import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
-from opspawn_jupyter.kernels.client import SwiftKernelManager
 from opspawn_jupyter.kernels.defaults import SPARE_ARGUMENTS
-from opspawn_jupyter.kernels.provisioner import (
-    PROVISIONER_NAME,
-    TIER_COLD,
-    TIER_KERNEL,
-    ForkProvisioner,
-)
+from opspawn_jupyter.kernels.provisioner import TIER_COLD, TIER_KERNEL, ForkProvisioner
 from opspawn_jupyter.kernels.socket_channels import Sockets
-from opspawn_jupyter.kernels.task import TaskKernelManager, tier
+from opspawn_jupyter.kernels.task import tier
 from opspawn_jupyter.model.work import TASK_VARIABLE, Grace
-from opspawn_jupyter.runners import kernelspecs, processes, sockets
+from opspawn_jupyter.runners import kernel_manager, kernelspecs, processes, sockets
 from opspawn_jupyter.runners.conversation import Conversation, Heard, parent
 from opspawn_jupyter.runners.messages import Messages
 
@@ -41,19 +34,6 @@ _LAST_SECONDS = 0.1
 _POLL_SECONDS = 0.01
 #: How long a kernel that is asked politely may take to leave: what jupyter_client gives it.
 POLITE_SECONDS = 2.5
-#: Longest path of a socket, less the name of the socket itself (sun_path: 104 on macOS).
-_LONGEST_DIRECTORY = 80
-
-
-class _StartedManager(AsyncKernelManager):
-    """Starts the kernel afresh, by its command with words before it."""
-
-    #: Words before the kernelspec's own; the process must become the kernel.
-    prefix: tuple[str, ...] = ()
-
-    def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-        """See ``KernelManager``."""
-        return [*self.prefix, *super().format_kernel_cmd(extra_arguments)]
 
 
 class Kernel:
@@ -94,7 +74,7 @@ class Kernel:
     @cached_property
     def manager(self) -> AsyncKernelManager:
         """jupyter_client's, for kernels that are started as it does."""
-        return _manager(self.name, is_alone=self._is_alone, prefix=self._prefix)
+        return kernel_manager.manager(self.name, is_alone=self._is_alone, prefix=self._prefix)
 
     def order(self) -> None:
         """Have it come already, where that takes no waiting. It is still to be launched, or else
@@ -105,7 +85,7 @@ class Kernel:
         manager = self.manager
         directory = self._directory = self._directory or sockets.private_directory()
         manager.connection_file = str(directory / "kernel.json")
-        manager.transport = _transport(self.spec.argv, directory)
+        manager.transport = kernel_manager.transport(self.spec.argv, directory)
         in_memory = list(SPARE_ARGUMENTS) if manager.ipykernel else []
         await manager.start_kernel(extra_arguments=in_memory, cwd=self._cwd, env=self._env)
         self.pid = getattr(manager.provisioner, "pid", None) or 0
@@ -333,22 +313,6 @@ class Kernel:
                 shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def _manager(name: str, *, is_alone: bool, prefix: Sequence[str] | None) -> AsyncKernelManager:
-    if prefix is not None:
-        started = _StartedManager(kernel_name=name, context=_context())
-        started.prefix = tuple(prefix)
-        return started
-    return _manager_class(is_alone=is_alone)(kernel_name=name, context=_context())
-
-
-def _manager_class(*, is_alone: bool) -> type[AsyncKernelManager]:
-    """Who starts it. Outside of tasks kernels are forked where Jupyter is set up to do so."""
-    if is_alone:
-        return TaskKernelManager
-    is_wanted = os.environ.get("JUPYTER_DEFAULT_PROVISIONER_NAME") == PROVISIONER_NAME
-    return SwiftKernelManager if is_wanted else AsyncKernelManager
-
-
 def death(exit_code: int | None) -> DeadKernelError:
     """What to raise for a kernel that ended so."""
     name = processes.signal_name(exit_code)
@@ -360,24 +324,6 @@ def death(exit_code: int | None) -> DeadKernelError:
     return DeadKernelError(f"The kernel exited with code {exit_code}.")
 
 
-def _transport(argv: list[str], directory: Path) -> str:
-    """``ipc`` where it surely works: two kernels cannot race for a port there.
-
-    Kernels written in Python stand on ipykernel, which binds ``ip-port`` files as jupyter_client
-    expects; several others have ``tcp`` or the colon before the port built in.
-    """
-    in_python = Path(argv[0]).name.startswith("python")
-    fits = len(str(directory)) <= _LONGEST_DIRECTORY
-    return "ipc" if os.name == "posix" and in_python and fits else "tcp"
-
-
 def _plain(line: Any) -> zmq.Socket[bytes]:
     """The socket without asyncio's futures around it. It lives as long as the one it came from."""
     return zmq.Socket.shadow(line.underlying)
-
-
-def _context() -> zmq.asyncio.Context:
-    """No limit on messages that wait to be read: at the limit zmq drops output in silence."""
-    context = zmq.asyncio.Context()
-    context.setsockopt(zmq.RCVHWM, 0)
-    return context
