@@ -93,7 +93,7 @@ def pruned_text(pruned: Pruned) -> str:
             one.problem or one.reason,
         )
         for one in pruned.removals
-    ]  # fmt: skip
+    ]
     table = columns(("id", "name", "ended (UTC)", "size", "why"), rows)
     kept = sum(one.problem is not None for one in pruned.removals)
     word = "would be removed" if pruned.dry_run else "removed"
