@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from opspawn_jupyter.errors import KeyTaken, RecordChanged
 from opspawn_jupyter.model import clock
@@ -19,13 +18,11 @@ from opspawn_jupyter.orchestrator.context import Orchestration
 from opspawn_jupyter.orchestrator.firing import account, advanced, paused_until
 from opspawn_jupyter.orchestrator.schedule_check import checked
 from opspawn_jupyter.orchestrator.schedule_outcome import trigger
-from opspawn_jupyter.orchestrator.schedule_record import Known, arm, change, find_known, known
+from opspawn_jupyter.orchestrator.schedule_record import Known, arm, change, find_known
 from opspawn_jupyter.orchestrator.schedule_view import view
 from opspawn_jupyter.orchestrator.schedule_webhook import new_token
 from opspawn_jupyter.scheduling.check import check_plan
 from opspawn_jupyter.scheduling.due import next_due
-
-_TRIES = 20
 
 
 async def create(o: Orchestration, plan: Plan, by: str) -> ScheduleView:
@@ -100,22 +97,7 @@ async def delete(o: Orchestration, reference: str) -> Schedule:
         gap = paused_until(current.schedule, clock.now())
         return (*gap, current.becomes(EventType.SCHEDULE_DELETED, after))
 
-    return await change_last(o, reference, step)
-
-
-async def change_last(o: Orchestration, reference: str, step: Any) -> Schedule:
-    """As ``change``, for a change after which the schedule cannot be found by its name."""
-    for _ in range(_TRIES):
-        current = await find_known(o, reference)
-        try:
-            await o.record(*await step(current))
-        except RecordChanged:
-            continue
-        last = await o.store.record(Subject.SCHEDULE, current.schedule.id)
-        after = known(last).schedule if last is not None else current.schedule
-        arm(o, after)
-        return after
-    raise RecordChanged(reference)
+    return await change(o, reference, step)
 
 
 async def start(
