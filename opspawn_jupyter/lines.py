@@ -111,7 +111,7 @@ class Lines(asyncio.BufferedProtocol):
         asyncio reads no more."""
         assert self._transport is not None  # noqa: S101  it was made before it was lost
         own = self._transport.get_extra_info("socket").fileno()
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, BlockingIOError):  # the latter: it only reads no more
             while count := os.readv(own, [self._buffer]):
                 self.buffer_updated(count)
 

@@ -118,6 +118,17 @@ def test_last_words_are_heard_where_the_end_is_noticed_by_speaking() -> None:
     run(story)
 
 
+def test_an_end_is_told_where_the_other_side_only_reads_no_more() -> None:
+    """There is nothing to wait for on a line on which nothing can be said."""
+
+    async def story(ear: Ear) -> None:
+        ear.other.shutdown(socket.SHUT_RD)
+        ear.lines.say(b"cancel\n")
+        await ear.is_lost.wait()
+
+    run(story)
+
+
 def test_who_listens_late_hears_of_an_end_that_has_come() -> None:
     """A runner may die between two attempts, and nobody must wait for it."""
 
