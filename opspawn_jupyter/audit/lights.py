@@ -77,7 +77,8 @@ def _declared(found: Found) -> Lamp:
     where = ", ".join(found.stated) or "no requirements file; this audit records what is installed"
     if complaints:
         return _lamp(Light.DECLARED, Answer.FAIL, complaints[0], [*complaints, where])
-    reason = f"{len(used)} imported packages are accounted for ({where})"
+    packages = "1 imported package is" if len(used) == 1 else f"{len(used)} imported packages are"
+    reason = f"{packages} accounted for ({where})"
     return _lamp(Light.DECLARED, Answer.PASS, reason, _versions_of(found, used))
 
 
@@ -148,7 +149,8 @@ def _same_results(found: Found) -> Lamp:
     evidence = [*_classes(compared), *map(_difference, different)]
     stable = [one for one in different if one.again is not Sameness.DIFFERENT]
     if stable:
-        reason = f"{_cells(len(stable))} of {len(compared)} give something else than is stored"
+        give = "gives" if len(stable) == 1 else "give"
+        reason = f"{_cells(len(stable))} of {len(compared)} {give} something else than is stored"
         return _lamp(Light.SAME_RESULTS, Answer.FAIL, reason, evidence)
     if (question := _open_question(found.cells, compared)) is not None:
         return _lamp(Light.SAME_RESULTS, Answer.INCONCLUSIVE, question, evidence)

@@ -36,4 +36,4 @@ def test_notebooks_are_audited_where_it_is_asked_for(jupyter_home: Path, tmp_pat
     assert unasked.returncode == 5, unasked.stdout  # nothing collected
     assert "1 failed, 1 passed" in asked.stdout, asked.stdout + asked.stderr
     assert "EXECUTES, asked for was REPRODUCED" in asked.stdout
-    assert "same_results: fail. 1 cell of 1 give something else" in asked.stdout
+    assert "same_results: fail. 1 cell of 1 gives something else" in asked.stdout

@@ -3,6 +3,7 @@
 import { coalesced, coloured, duration, node, pill, say, setPill, short, show } from "./dom.js";
 import { OutputsView, notebookView, sourceOf, tracebackText } from "./outputs.js";
 import { Questions } from "./questions.js";
+import { verdictOf, verdictView } from "./verdict.js";
 import { WorkflowView } from "./workflow.js";
 import { Feed, canCancel, canRetry, cellsLine, fraction, isFinal, kindWord, problemLine, runningCell, seconds } from "./tasks.js";
 
@@ -39,6 +40,7 @@ export class Card {
   note = node("span");
   now = node("div", { class: "opspawn-now" }, this.code, this.note);
   problem = node("div", { class: "opspawn-problem" });
+  verdict = node("div", { class: "opspawn-verdict" });
   values = node("dl", { class: "opspawn-values" });
   output_box = section("Output", () => void this.#loadOutput(), this.outputs.root);
   log = node("pre", { class: "opspawn-text opspawn-log", tabindex: 0 });
@@ -65,7 +67,7 @@ export class Card {
     this.root = node(
       "div", { class: "opspawn opspawn-card", role: "group", "aria-label": `Task ${task.name}` },
       node("div", { class: "opspawn-head" }, this.pill, this.name, this.facts, this.link),
-      this.questions?.root, this.bar, this.now, this.problem, this.workflow?.root, this.values, this.output_box, this.log_box, this.actions, this.complaint, this.news,
+      this.questions?.root, this.bar, this.now, this.problem, this.workflow?.root, this.verdict, this.values, this.output_box, this.log_box, this.actions, this.complaint, this.news,
     );
     this.#paint();
     if (server) this.#connect(server, task);
@@ -200,7 +202,11 @@ export class Card {
     const key = JSON.stringify(task.outputs);
     if (this.values.dataset.key === key) return;
     this.values.dataset.key = key;
-    const rows = Object.entries(task.outputs).map(([name, value]) => {
+    const verdict = verdictOf(task);
+    this.verdict.replaceChildren(...(verdict ? verdictView(verdict, this.#link(`${task.run_directory}/artifacts/report.html`, "Report")) : []));
+    show(this.verdict, verdict !== null);
+    const { headline, lights, reasons, ...others } = task.outputs;
+    const rows = Object.entries(verdict ? others : task.outputs).map(([name, value]) => {
       const said = typeof value === "string" ? value : JSON.stringify(value);
       return node("div", {}, node("dt", {}, name), node("dd", { title: said.slice(0, 1000) }, said.slice(0, 200)));
     });
@@ -232,15 +238,18 @@ export class Card {
 
   /** @param {Task} task */
   #fileLink(task) {
-    const path = `${task.run_directory}/output.ipynb`;
     const is_kept = task.kept_kernel && Date.parse(task.kept_kernel.expires_at) > Date.now();
-    const word = is_kept ? "Open with its kernel" : "Open notebook";
+    return this.#link(`${task.run_directory}/output.ipynb`, is_kept ? "Open with its kernel" : "Open notebook");
+  }
+
+  /** A file of the run's. Without a server there is none. @param {string} path @param {string} word */
+  #link(path, word) {
     const onclick = (/** @type {Event} */ event) => {
       if (!this.host.openFile) return;
       event.preventDefault();
       this.host.openFile(path);
     };
-    const href = /** @type {Server} */ (this.server).file(path);
+    const href = this.server?.file(path);
     return node("a", { class: "opspawn-button", href, target: "_blank", rel: "noopener", onclick }, word);
   }
 

@@ -43,7 +43,10 @@ def test_axe_finds_nothing_in_cards_and_lists(stage: Stage, is_dark: bool) -> No
     stage.hold(*tasks)
     stage.page.evaluate("fake.counts = [['failed', 2, 1]]")
     stage.page.evaluate("question => fake.questions.push(question)", _QUESTION)
-    for panel in (board(), card(failed_record(outputs={"rows": 3})), card(task_record())):
+    lights = {"executes": "pass", "same_results": "fail", "hermetic": "not_applicable"}
+    verdict = {"headline": "EXECUTES", "lights": lights, "reasons": {"executes": "all ran"}}
+    audit = card(task_record(kind="audit", state="success", outputs=verdict))
+    for panel in (board(), card(failed_record(outputs={"rows": 3})), card(task_record()), audit):
         stage.mount(panel).locator(".opspawn-pill").first.wait_for()
         assert violations(stage.page) == []
 

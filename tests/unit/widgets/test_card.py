@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -43,6 +44,38 @@ def test_it_follows_its_task_cell_by_cell(stage: Stage) -> None:
     expect(shown).to_contain_text("50 % half")
     expect(shown.locator("dd")).to_have_text("344")
     expect(shown.locator(".opspawn-stdout")).to_have_text("loading\ndone\n")
+
+
+def test_an_audit_shows_its_verdict_as_lamps(stage: Stage) -> None:
+    """It is read by people; what else the audit gives stands below as ever."""
+    verdict = {
+        "headline": "EXECUTES",
+        "lights": {"executes": "pass", "same_results": "fail"},
+        "reasons": {"executes": "3 of 3 cells ran", "same_results": "2 cells <b>differ</b>"},
+        "different": [1, 2],
+    }
+    done = {"state": "success", "kind": "audit", "outputs": verdict}
+    shown = stage.mount(card(task_record(**done, run_directory="runs/a b")))
+
+    stamp = shown.locator(".opspawn-stamp")
+    expect(stamp).to_have_text("EXECUTES")
+    expect(stamp).to_have_attribute("data-answer", "inconclusive")
+    expect(shown.locator(".opspawn-lamp")).to_have_text(
+        ["executes✓ pass3 of 3 cells ran", "same results✗ fail2 cells <b>differ</b>"]
+    )
+    expect(shown.locator("dt")).to_have_text(["different"])
+    report = shown.get_by_role("link", name="Report")
+    expect(report).to_have_attribute("href", re.compile(r"lab/tree/runs/a%20b/artifacts/report"))
+
+
+def test_an_audit_that_has_come_to_nothing_has_no_lamps(stage: Stage) -> None:
+    """While it runs there is none, and other tasks may have a value of that name."""
+    shown = stage.mount(card(task_record(kind="audit")))
+    expect(shown.locator(".opspawn-verdict")).to_be_hidden()
+
+    other = stage.mount(card(task_record(state="success", outputs={"headline": "Rain"})))
+    expect(other.locator("dd").last).to_have_text("Rain")
+    expect(other.locator(".opspawn-lamp")).to_have_count(0)
 
 
 def test_a_change_of_state_is_read_from_the_server(stage: Stage) -> None:
